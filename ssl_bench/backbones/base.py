@@ -1,0 +1,107 @@
+"""What every backbone offers: images in, features out, and the network itself for fine-tuning."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.images import InputSpec
+from ssl_bench.model_zoo import ModelCard
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What a backbone says of a batch of images."""
+
+    pooled: Tensor  # (images, dim)
+    dense: Tensor | None = None  # (images, dim, height, width): patch grid or feature map, without cls and registers
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadContext:
+    """What an adapter may know besides the card."""
+
+    weights_path: Path | None = None
+    """The local weights file that `model_zoo.weights_state` found."""
+    offline: bool = False
+    """True: never open a network connection; raise MissingError instead."""
+    seed: int = 0
+    """Seed of untrained networks."""
+    load_card: Any = None
+    """`load_card(name) -> Backbone`, for a control that is built from another card."""
+
+
+class Backbone(abc.ABC):
+    """A frozen network with named poolings. An adapter module holds `load(card, context) -> Backbone`."""
+
+    input: InputSpec
+    """The resolved input: what the adapter's library says, with the card's values in place."""
+    poolings: tuple[str, ...]
+    """Names that `forward` takes: cls, patch_mean, cls+patch_mean, gap, proj, pre_proj, map, pixels …"""
+    default_pooling: str
+    """The documented global feature of this model."""
+    network: nn.Module | None = None
+    """The torch module in eval mode; None for a control without one."""
+    informative: bool = True
+    """False where the features say nothing of the image: every protocol then answers with the prior of train."""
+    library: str = ""
+    """Library and version that built the network, such as "timm 1.0.31"."""
+
+    @abc.abstractmethod
+    def forward(self, images: Tensor, pooling: str) -> Features:
+        """Return features of normalised images (images, channels, height, width), in eval mode and without gradients."""
+
+    def resolve_pooling(self, requested: str) -> str:
+        """Return the pooling for a requested name; "default" is the model's documented feature.
+
+        Raises UsageError naming what this model offers.
+        """
+        if requested == "default":
+            return self.default_pooling
+        if requested not in self.poolings:
+            raise UsageError(
+                f"this model has no pooling {requested!r}.{did_you_mean(requested, self.poolings)} "
+                f"It offers: {', '.join(self.poolings)}"
+            )
+        return requested
+
+    def arch(self) -> dict[str, Any]:
+        """Return plain values that name the architecture beyond the tensors' names and shapes, for the digest."""
+        return {"class": type(self.network).__qualname__ if self.network is not None else type(self).__qualname__}
+
+    def weights_digest(self) -> str:
+        """Return the sha256 (hex) over the sorted (name, dtype, shape, bytes) of all tensors of the network."""
+        return digest_tensors(self.network.state_dict() if self.network is not None else {})
+
+    def parameter_count(self) -> int:
+        """Return the number of parameters of the network."""
+        return sum(p.numel() for p in self.network.parameters()) if self.network is not None else 0
+
+
+def digest_tensors(state: dict[str, Tensor]) -> str:
+    """Return the sha256 (hex) over (name, dtype, shape, bytes) of the tensors, sorted by name."""
+    import torch
+
+    total = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        total.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def choose_pooling(card: ModelCard, poolings: tuple[str, ...], default: str) -> str:
+    """Return the card's pooling, or `default` where it names none; raise UsageError if the network lacks it."""
+    if card.pooled and card.pooled not in poolings:
+        raise UsageError(
+            f"{card.name}: pooled = {card.pooled!r} is not offered by this network."
+            f"{did_you_mean(card.pooled, poolings)} It offers: {', '.join(poolings)}"
+        )
+    return card.pooled or default

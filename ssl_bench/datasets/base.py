@@ -1,0 +1,69 @@
+"""What every dataset is: named splits, always in the same order, with stable ids and a content digest.
+
+A reader is a module with two functions, both given the card's `[data]` options and the data folder:
+
+- `locate(options, root) -> list[Path]`: the files that hold the data, found without heavy imports;
+  raises MissingError that says what is missing, how large it is and how to get it.
+- `load(options, root) -> dict[str, Split]`: the source's own splits by name. Raises DataError or UsageError.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.images import Raw
+
+
+class ImageSource(Protocol):
+    """Images by position. It travels to decoding workers, so it pickles small and opens files when first read."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Raw:
+        """Return encoded bytes where the source has them, else uint8 pixels (height, width) or (height, width, 3)."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """An ordered set of labelled images."""
+
+    source: ImageSource
+    rows: NDArray[np.int64]
+    """Position in `source` of each sample."""
+    ids: tuple[str, ...]
+    """A stable name for each sample: a file's path inside the source, or its row number."""
+    labels: NDArray[np.int64]  # (samples,)
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.rows) == len(self.ids) == len(self.labels):
+            raise ValueError(f"{len(self.rows)} rows, {len(self.ids)} ids and {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, index: int) -> Raw:
+        """Return the image of sample `index` as the source keeps it."""
+        return self.source.read(int(self.rows[index]))
+
+    def take(self, positions: Sequence[int] | NDArray[np.int64] | slice) -> Split:
+        """Return the samples at `positions`, in that order."""
+        chosen = np.arange(len(self))[positions]
+        return Split(
+            self.source, self.rows[chosen], tuple(self.ids[i] for i in chosen), self.labels[chosen], self.class_names
+        )
+
+
+def digest_image(raw: Raw) -> bytes:
+    """Return the sha256 of an image as its source keeps it; arrays include shape, so that no two sizes collide."""
+    if isinstance(raw, bytes):
+        return hashlib.sha256(raw).digest()
+    array = np.ascontiguousarray(raw)
+    return hashlib.sha256(f"uint8{array.shape}".encode() + array.tobytes()).digest()

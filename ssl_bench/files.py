@@ -1,0 +1,96 @@
+"""Files that are whole or absent, digests that do not depend on luck, and locks that a killed process cannot hold."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from ssl_bench.errors import MissingError
+
+
+def canonical_json(value: Any) -> str:
+    """Return `value` as JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest_json(value: Any) -> str:
+    """Return the sha256 (hex) of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the sha256 (hex) of a file's bytes, read once in bounded memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stat_key(path: Path) -> tuple[str, int, int]:
+    """Return (name, bytes, modification time in ns): what stands for a file's content between two readings of it."""
+    stat = path.stat()
+    return path.name, stat.st_size, stat.st_mtime_ns
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path` that takes its place, synced to disk, when the block ends without error.
+
+    Raises MissingError where the folder cannot be made or written, or the disk is full; `path` is then as it was.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+        temporary = ""
+    except OSError as error:
+        raise MissingError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    with atomic_write(path, "w") as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def lock(path: Path, on_wait: Any = None) -> Iterator[None]:
+    """Hold an advisory lock on `path`; call `on_wait()` once if another process holds it, then wait for it.
+
+    The kernel frees the lock when its holder ends, however it ends. Where the file system knows no locks the block runs
+    without one: what it guards is only work done twice, never a lost result.
+    """
+    try:
+        import fcntl
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except ImportError:
+        yield
+        return
+    except OSError as error:
+        raise MissingError(f"cannot write {path}: {error.strerror or error}") from error
+    with file:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if on_wait is not None:
+                    on_wait()
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,131 @@
+"""Encoded bytes or raw arrays → the pixels that a network sees, by the rule that belongs to the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+Raw = bytes | NDArray[np.uint8]
+"""An image as its source keeps it: encoded bytes, or pixels (height, width) or (height, width, 3)."""
+
+Resize = Literal["short", "squash", "none"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+Channels = Literal["rgb", "bgr", "grey"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+    """What a backbone is fed. It belongs to the model, is recorded, and is part of the feature cache's key."""
+
+    size: tuple[int, int]
+    """Height and width in pixels that the network sees."""
+    resize: Resize = "short"
+    """`short`: scale the short side to `resize_to`, crop the centre; `squash`: scale to `size`; `none`: must fit."""
+    resize_to: int = 0
+    """Length of the short side before the centre crop; 0 means the shorter of `size`."""
+    interpolation: Interpolation = "bicubic"
+    """Filter of the resize, antialiased (Pillow's resize)."""
+    channels: Channels = "rgb"
+    """Channel order that the network expects; `grey` is one channel, ITU-R 601 luma."""
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    """Per channel, in the order of `channels`, for pixels scaled to 0..1."""
+    std: tuple[float, ...] = IMAGENET_STD
+    """As `mean`."""
+
+    def __post_init__(self) -> None:
+        wanted = 1 if self.channels == "grey" else 3
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != wanted:
+                raise UsageError(
+                    f"input.{name} has {len(values)} values, but {self.channels} images have {wanted} channels"
+                )
+        if min(self.size) < 1:
+            raise UsageError(f"input.size must be positive, not {self.size}")
+        if min(self.std) <= 0:
+            raise UsageError(f"input.std must be positive, not {self.std}")
+
+
+def decoder_name() -> str:
+    """Return the library and version that decodes and resizes, for the record."""
+    import PIL
+
+    return f"pillow {PIL.__version__}"
+
+
+def decode(raw: Raw, where: str) -> Image.Image:
+    """Return the image; raise DataError naming `where` if its bytes are no whole image.
+
+    EXIF orientation is not applied, as in torchvision and the published evaluation codes.
+    """
+    from PIL import Image
+
+    if isinstance(raw, np.ndarray):
+        return Image.fromarray(raw)
+    try:
+        image = Image.open(io.BytesIO(raw))
+        image.load()
+        return image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot decode the image {where}: {error}. Replace or remove the file.") from error
+
+
+def pixels(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
+    """Return what the network sees before normalisation: uint8 (channels, height, width), RGB or grey."""
+    from PIL import Image
+
+    image = image.convert("L" if spec.channels == "grey" else "RGB")
+    height, width = spec.size
+    resample = getattr(Image.Resampling, spec.interpolation.upper())
+    if spec.resize == "squash":
+        if image.size != (width, height):
+            image = image.resize((width, height), resample)
+    elif spec.resize == "short":
+        image = _centre_crop(_resize_short(image, spec.resize_to or min(spec.size), resample), height, width)
+    elif image.size != (width, height):
+        raise DataError(
+            f"an image of {image.size[0]}x{image.size[1]} pixels came to a model that takes {width}x{height} "
+            "unresized; set input.resize to 'squash' or 'short'"
+        )
+    array = np.asarray(image, dtype=np.uint8)
+    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _resize_short(image: Image.Image, length: int, resample: Any) -> Image.Image:
+    """Scale the short side to `length`; the long side is truncated to whole pixels, as torchvision does."""
+    width, height = image.size
+    short, long = sorted((width, height))
+    if short == length:
+        return image
+    other = int(length * long / short)
+    return image.resize((length, other) if width <= height else (other, length), resample)
+
+
+def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Crop the centre, rounding half to even as torchvision does; smaller images are padded with black."""
+    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
+    return image.crop((left, top, left + width, top + height))
+
+
+def normalise(batch: Tensor, spec: InputSpec) -> Tensor:
+    """Return uint8 (images, channels, height, width) as normalised floats, channels in the order that `spec` names."""
+    import torch
+
+    batch = batch.float().div_(255.0)
+    if spec.channels == "bgr":
+        batch = batch.flip(1)
+    mean = torch.tensor(spec.mean, device=batch.device).view(1, -1, 1, 1)
+    std = torch.tensor(spec.std, device=batch.device).view(1, -1, 1, 1)
+    return batch.sub_(mean).div_(std)

@@ -1,0 +1,211 @@
+"""Model cards: `model_zoo/<name>.toml`, or written in the command line as `adapter:name,key=value`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ssl_bench import cards
+from ssl_bench.cards import Shelves
+from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.files import digest_json
+from ssl_bench.images import Channels, InputSpec, Interpolation, Resize
+
+ROOM = "model_zoo"
+ADAPTERS = ("checkpoint", "majority", "module", "open_clip", "pixels", "random", "timm", "torchvision")
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Which numbers fill the network, and where they are."""
+
+    name: str = ""
+    """The adapter's own name for network and weights, such as timm's "vit_base_patch14_dinov2.lvd142m"."""
+    hub: str = ""
+    """Hugging Face repository that holds the weights."""
+    file: str = ""
+    """File inside `hub`; or a local file: absolute, or relative to the card or to the weights folder."""
+    url: str = ""
+    """Where `file` can be downloaded."""
+    sha256: str = ""
+    """Digest of the file, so that a moved tag cannot move a number."""
+    bytes: int = 0
+    """Size of the file, for the plan."""
+    family: str = ""
+    """For the adapter `checkpoint`: the rule file in `ssl_bench/checkpoints/` that reads the file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InputCard:
+    """What the card overrides of the input that the adapter resolves; see `images.InputSpec`."""
+
+    size: int | tuple[int, ...] | None = None
+    resize: Resize | None = None
+    resize_to: int | None = None
+    interpolation: Interpolation | None = None
+    channels: Channels | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def applied_to(self, spec: InputSpec) -> InputSpec:
+        """Return `spec` with this card's values in place of its own."""
+        changes = {key: value for key, value in vars(self).items() if value is not None}
+        if self.size is not None:
+            changes["size"] = (self.size, self.size) if isinstance(self.size, int) else self.size
+        return dataclasses.replace(spec, **changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """For readers; changes no number and enters no digest."""
+
+    paper: str = ""
+    code: str = ""
+    data: str = ""
+    """What it was pretrained on, and with which labels."""
+    labels_used: bool | None = None
+    licence: str = ""
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A number to be re-obtained."""
+
+    value: float
+    """As a fraction, in the metric of the task."""
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelCard:
+    """One backbone: an adapter, weights and an input."""
+
+    name: str
+    adapter: str
+    """A module of `ssl_bench/backbones/`, or "your_package.module:Class"."""
+    title: str = ""
+    pooled: str = ""
+    """The documented global feature; empty means the adapter's own default."""
+    weights: Weights = Weights()
+    arch: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments that the adapter gives to the network's constructor, as they are."""
+    input: InputCard = InputCard()
+    about: About = About()
+    published: Mapping[str, Published] = dataclasses.field(default_factory=dict)
+    """"task/protocol" to a published number."""
+    folder: str = ""
+    """Folder of the card's file, which relative weight files start from; empty for a card from the command line."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 over what can change a number: all but name, texts and place."""
+        parts = ("adapter", "pooled", "weights", "arch", "input")
+        return digest_json({part: cards.plain(getattr(self, part)) for part in parts})
+
+
+def get(text: str, shelves: Shelves | None = None) -> ModelCard:
+    """Return the card for a name, a path to a card, or "adapter:name,key=value,…".
+
+    Raises UsageError that names the nearest known models.
+    """
+    head, options = cards.parse_reference(text)
+    adapter, colon, name = head.partition(":")
+    if colon and (adapter in ADAPTERS or adapter == "ckpt"):
+        return _written_out(text, "checkpoint" if adapter == "ckpt" else adapter, name, options)
+    if options:
+        raise UsageError(f"{text!r}: options can follow adapter:name only, as in timm:vit_small_patch16_224,size=96")
+    if colon:
+        raise UsageError(
+            f"no adapter is called {adapter!r}.{did_you_mean(adapter, ADAPTERS)} Known: {', '.join(ADAPTERS)}"
+        )
+    path = (shelves or Shelves()).find(ROOM, "model", text)
+    card = cards.from_table(ModelCard, cards.read_toml(path), str(path), name=path.stem, folder=str(path.parent))
+    if ":" not in card.adapter and card.adapter not in ADAPTERS:
+        raise UsageError(f"{path}: no adapter is called {card.adapter!r}.{did_you_mean(card.adapter, ADAPTERS)}")
+    return card
+
+
+def _written_out(text: str, adapter: str, name: str, options: Mapping[str, str]) -> ModelCard:
+    """Build a card from "adapter:name,key=value"; a key that is none of weights, input or the card goes to `arch`."""
+    tables: dict[str, dict[str, Any]] = {
+        "weights": {"file" if adapter == "checkpoint" else "name": name},
+        "input": {},
+        "arch": {},
+    }
+    top: dict[str, Any] = {}
+    for key, word in options.items():
+        if key in ("pooled", "title"):
+            top[key] = word
+        elif key in Weights.__dataclass_fields__:
+            tables["weights"][key] = word
+        elif key in InputCard.__dataclass_fields__:
+            tables["input"][key] = cards.parse_word(Any, word, text)
+        else:
+            tables["arch"][key] = cards.parse_word(Any, word, text)
+    return cards.from_table(ModelCard, {"adapter": adapter, **top, **tables}, repr(text), name=text)
+
+
+def names(shelves: Shelves | None = None) -> dict[str, Path]:
+    """Return every model card's name and file."""
+    return (shelves or Shelves()).names(ROOM)
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsState:
+    """Whether a card's weights are on this machine, found without importing any network library."""
+
+    path: Path | None
+    """The local file, if there is one."""
+    needed: bool
+    """False for models that need no file (controls, untrained networks, networks given in Python)."""
+    source: str = ""
+    """Where the file can be had."""
+    bytes: int = 0
+
+    @property
+    def missing(self) -> bool:
+        return self.needed and self.path is None
+
+
+def weights_state(card: ModelCard, weights_folder: Path | None = None) -> WeightsState:
+    """Find a card's weights: its local file, the weights folder, or the Hugging Face cache.
+
+    In the weights folder a file may lie by its own name, as `<card>.safetensors` or `.pth`, or as `<hub>/<file>`.
+    """
+    weights = card.weights
+    if card.adapter in ("majority", "pixels", "random", "module"):
+        return WeightsState(None, needed=False)
+    if not (weights.file or weights.hub or weights.url):
+        return WeightsState(None, needed=False)
+    source = weights.url or (f"https://huggingface.co/{weights.hub}" if weights.hub else weights.file)
+    return WeightsState(_local_weights(card, weights_folder), needed=True, source=source, bytes=weights.bytes)
+
+
+def _local_weights(card: ModelCard, weights_folder: Path | None) -> Path | None:
+    weights = card.weights
+    file_name = weights.file or (Path(weights.url).name if weights.url else "model.safetensors")
+    candidates = [Path(card.folder) / file_name] if not weights.hub else []
+    if weights_folder is not None:
+        places = [
+            file_name,
+            f"{card.name}.safetensors",
+            f"{card.name}.pth",
+            *([f"{weights.hub}/{file_name}"] if weights.hub else []),
+        ]
+        candidates += [weights_folder / place for place in places]
+    if weights.hub:
+        snapshots = hub_cache() / f"models--{weights.hub.replace('/', '--')}" / "snapshots"
+        candidates += sorted(snapshots.glob(f"*/{file_name}"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def hub_cache() -> Path:
+    """Return the folder where the Hugging Face client keeps what it downloads, by its own environment variables."""
+    home = Path(
+        os.environ.get("HF_HOME", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "huggingface")
+    )
+    return Path(os.environ.get("HF_HUB_CACHE", home / "hub"))

@@ -1,0 +1,104 @@
+"""Task and suite cards: `tasks/<name>.toml` and `tasks/suites/<name>.toml`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from ssl_bench import cards
+from ssl_bench.cards import Shelves
+from ssl_bench.errors import UsageError
+
+ROOM = "tasks"
+SUITE_ROOM = "tasks/suites"
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """Which part of the source plays which role. `train[:800]` slices, `train+val` joins, empty means there is none."""
+
+    train: str = "train"
+    val: str = ""
+    """Empty: a protocol that selects hyper-parameters holds out a part of train itself."""
+    test: str = "test"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where the images come from, for readers and for the plan."""
+
+    url: str = ""
+    licence: str = ""
+    citation: str = ""
+    bytes: int = 0
+    """Size of the download."""
+    manual: str = ""
+    """What a person must do by hand, where a licence asks for it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskCard:
+    """One question to a backbone: a dataset, its splits, its labels and the metric."""
+
+    name: str
+    title: str
+    reader: str
+    """A module of `ssl_bench/datasets/`, or "your_package.module"."""
+    classes: int
+    """Number of classes; labels are 0 … classes - 1."""
+    kind: Literal["classification"] = "classification"
+    metric: str = "top1"
+    """The headline metric, a name in `ssl_bench/metrics/`."""
+    version: int = 1
+    """Rises when a number would."""
+    data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of the reader; paths are relative to the data folder."""
+    splits: Splits = Splits()
+    source: Source = Source()
+    note: str = ""
+    """The catch of this dataset, if it has one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SuiteCard:
+    """Groups of tasks, how they are asked, and how their values become one."""
+
+    name: str
+    title: str
+    groups: Mapping[str, tuple[str, ...]]
+    """Group name to task names."""
+    protocols: tuple[str, ...] = ("knn", "logistic_regression")
+    aggregate: Literal["mean_of_tasks", "mean_of_groups"] = "mean_of_tasks"
+    version: int = 1
+    note: str = ""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Every task once, in the card's order."""
+        return tuple(dict.fromkeys(task for group in self.groups.values() for task in group))
+
+
+def get(name: str, shelves: Shelves | None = None) -> TaskCard:
+    """Return the task card for a name or a path; raises UsageError that names the nearest known tasks."""
+    return cards.read_card((shelves or Shelves()).find(ROOM, "task", name), TaskCard)
+
+
+def get_suite(name: str, shelves: Shelves | None = None) -> SuiteCard:
+    """Return the suite card for a name or a path; raises UsageError for an unknown suite or an empty one."""
+    path = (shelves or Shelves()).find(SUITE_ROOM, "suite", name)
+    suite = cards.read_card(path, SuiteCard)
+    if not suite.tasks:
+        raise UsageError(f"{path}: the suite names no task")
+    return suite
+
+
+def names(shelves: Shelves | None = None) -> dict[str, Path]:
+    """Return every task card's name and file."""
+    return (shelves or Shelves()).names(ROOM)
+
+
+def suite_names(shelves: Shelves | None = None) -> dict[str, Path]:
+    """Return every suite card's name and file."""
+    return (shelves or Shelves()).names(SUITE_ROOM)
