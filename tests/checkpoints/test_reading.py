@@ -108,6 +108,7 @@ def test_torchscript_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.skipif("SSL_BENCH_DATA" not in os.environ, reason="SSL_BENCH_DATA names no folder")
 def test_real_unsafe_checkpoint() -> None:
     """A real training checkpoint that holds a pickled optimizer is refused, and the optimizer is named."""
     path = Path(os.environ["SSL_BENCH_DATA"]) / "checkpoints/unsafe_pickle/resnet20_cifar10_checkpoint.pth.tar"
