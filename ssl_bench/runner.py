@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,18 @@ from ssl_bench.environment import code_version, describe, peak_memory_mb
 from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError
 from ssl_bench.features import Cost, FeatureStore, Spec, Work
 from ssl_bench.images import decoder_name
-from ssl_bench.plan import Job, ModelFacts, file_sha256, job_record_id, limited, remember_facts, remember_speed
-from ssl_bench.progress import Progress
+from ssl_bench.plan import (
+    Job,
+    ModelFacts,
+    Request,
+    expand,
+    file_sha256,
+    job_record_id,
+    limited,
+    remember_facts,
+    remember_speed,
+)
+from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Answer, Predictions, Trial
 from ssl_bench.results.record import (
     FeaturesBlock,
@@ -35,7 +46,7 @@ from ssl_bench.results.record import (
     Task,
 )
 from ssl_bench.results.store import Results
-from ssl_bench.settings import Settings
+from ssl_bench.settings import Settings, resolve
 from ssl_bench.statistics import wilson
 
 if TYPE_CHECKING:
@@ -106,9 +117,11 @@ class Runner:
         outcome = Outcome()
         for job in jobs:
             try:
-                record, new = self.run_one(job)
+                with _clear_errors():
+                    record, new = self.run_one(job)
             except SslBenchError as error:
                 outcome.failures.append(Failure(job, error))
+                self.progress.say(f"failed: {job.label}: {error}")
                 if fail_fast:
                     break
                 continue
@@ -268,6 +281,46 @@ class Runner:
         return self.results.put_samples(
             ids=test.ids, targets=test.labels, ranked=predictions.ranked, confidence=predictions.confidence
         )
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn what the machine lacks (disk, permission, memory) into one line; what is a mistake of ours passes through."""
+    try:
+        yield
+    except OSError as error:
+        raise MissingError(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise MissingError("out of memory; a smaller --batch-size or --limit needs less") from error
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        raise MissingError(
+            f"out of device memory; use a smaller --batch-size ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def run(
+    models: str | Sequence[str],
+    *,
+    suite: str = "",
+    tasks: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    pooled: str = "default",
+    **flags: Any,
+) -> Outcome:
+    """Measure models on a suite or on tasks, as `ssl-bench run` does, and return the records.
+
+    `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers, offline, progress.
+    Raises UsageError for a wrong word. A job that fails is in `Outcome.failures`.
+    """
+    settings = resolve(flags).settings
+    names = (models,) if isinstance(models, str) else tuple(models)
+    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled)
+    jobs = expand(request, settings)
+    preflight(settings)
+    return Runner(settings, choose(settings.progress)).run(jobs)
 
 
 def choose_device(device: str) -> str:

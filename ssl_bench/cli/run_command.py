@@ -9,8 +9,9 @@ import click
 
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary, missing_lines
-from ssl_bench.cli.tables import duration, echo_json, echo_table, percent
+from ssl_bench.cli.tables import duration, echo_table, percent
 from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError
+from ssl_bench.files import canonical_json
 from ssl_bench.plan import Job, Planned, Planner, Request, expand
 from ssl_bench.settings import Resolved, Settings
 
@@ -51,7 +52,7 @@ def command(request: Request, resolved: Resolved, dry_run: bool, fail_fast: bool
     outcome = execute(planned, settings, fail_fast=fail_fast, quiet=as_json)
     if as_json:
         for record in [*outcome.present, *outcome.written]:
-            echo_json(record.to_json())
+            click.echo(canonical_json(record.to_json()))
     for failure in outcome.failures:
         click.echo(f"failed: {failure.job.label}: {failure.error}", err=True)
     return _exit_code(outcome, len(planned))
