@@ -285,7 +285,7 @@ class Runner:
 
 @contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
-    """Turn what the machine lacks (disk, permission, memory) into one line; what is a mistake of ours passes through."""
+    """Turn what the machine lacks (disk, permission, memory) into one line; our own mistakes pass through."""
     try:
         yield
     except OSError as error:
