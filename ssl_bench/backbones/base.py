@@ -44,7 +44,7 @@ class Backbone(abc.ABC):
     input: InputSpec
     """The resolved input: what the adapter's library says, with the card's values in place."""
     poolings: tuple[str, ...]
-    """Names that `forward` takes: cls, patch_mean, cls+patch_mean, gap, proj, pre_proj, map, pixels …"""
+    """Names that `forward` takes: cls, patch_mean, cls+patch_mean, gap, proj, map, pixels …"""
     default_pooling: str
     """The documented global feature of this model."""
     network: nn.Module | None = None
@@ -56,7 +56,7 @@ class Backbone(abc.ABC):
 
     @abc.abstractmethod
     def forward(self, images: Tensor, pooling: str) -> Features:
-        """Return features of normalised images (images, channels, height, width), in eval mode and without gradients."""
+        """Return features of normalised images (images, channels, height, width), without gradients."""
 
     def resolve_pooling(self, requested: str) -> str:
         """Return the pooling for a requested name; "default" is the model's documented feature.
