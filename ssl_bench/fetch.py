@@ -72,7 +72,8 @@ def fetch_data(card: TaskCard, settings: Settings) -> list[Path]:
     except MissingError:
         if settings.offline:
             raise
-    return datasets.fetch(card, settings.data)
+    datasets.fetch(card, settings.data)
+    return datasets.locate(card, settings.data)
 
 
 def fetch_all(

@@ -192,7 +192,7 @@ def known_facts(card: ModelCard, settings: Settings) -> ModelFacts | None:
         if path is not None and path.is_file():
             return cards.from_table(ModelFacts, json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError, SslBenchError):
-        path.unlink(missing_ok=True)
+        return None  # the model is loaded and the file written anew
     return None
 
 
@@ -265,7 +265,8 @@ class Planner:
         if not images:
             return Planned(job, "probe", images=0, record_id=identity)
         key = (spec.key, table.task_digest)
-        images, _ = (0 if key in counted else images), counted.add(key)
+        images = 0 if key in counted else images
+        counted.add(key)
         return Planned(job, "extract", images=images, seconds=self._estimate(spec, images), record_id=identity)
 
     def _unknown_images(self, job: Job, table: Index | None, counted: set[tuple[str, str]]) -> int | None:

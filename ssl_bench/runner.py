@@ -181,7 +181,7 @@ class Runner:
         if self._data is None or self._data[0] != key:
             self._data, self._features = None, {}
             splits = datasets.load(card, self.settings.data)
-            table = index.build(card, self.settings.data, self.settings.cache, splits, self.progress)
+            table = self._index(card, splits)
             keep = {role: limited(len(split), limit) for role, split in splits.items()}
             self._data = (
                 key,
@@ -192,6 +192,14 @@ class Runner:
                 ),
             )
         return self._data[1]
+
+    def _index(self, card: TaskCard, splits: Mapping[str, Split]) -> Index:
+        known = index.lookup(card, self.settings.data, self.settings.cache)
+        if known is not None:
+            return known
+        total = sum(len(split) for split in splits.values())
+        with self.progress.track(f"{card.name}: reading all images once", total) as advance:
+            return index.build(card, self.settings.data, self.settings.cache, splits, advance)
 
     def _trial(self, job: Job, loaded: _Loaded, data: _Data, spec: Spec, cost: Cost) -> Trial:
         work = Work(self.device, self.settings.batch_size, self.settings.workers)

@@ -66,7 +66,7 @@ def as_row(item: Planned) -> dict[str, Any]:
 
 def echo_summary(planned: Sequence[Planned]) -> None:
     """Print the counts, the time that is known, and each missing thing once, on stderr."""
-    counts = Counter(item.state for item in planned)
+    counts = Counter[str](item.state for item in planned)
     parts = [f"{counts[state]} {words}" for state, words in STATES.items() if counts[state]]
     click.echo(f"{len(planned)} jobs: {', '.join(parts)}", err=True)
     images = sum(item.images or 0 for item in planned)

@@ -27,8 +27,8 @@ VERSION = 1
 CHUNK = 512
 """Images per unit of work."""
 
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of all."""
+Advance = Callable[[int], None]
+"""Called with the number of images just read."""
 Samples = tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.uint8]]
 """A role's ids, labels (samples,) and image digests (samples, 32)."""
 
@@ -52,7 +52,7 @@ class Index:
         return {role: digests for role, (_, _, digests) in self.roles.items()}
 
 
-def content(split: Split, progress: Progress | None = None) -> NDArray[np.uint8]:
+def content(split: Split, advance: Advance | None = None) -> NDArray[np.uint8]:
     """Return every image's sha256: uint8 (samples, 32), in the split's order; threads read contiguous parts."""
     digests = np.zeros((len(split), 32), dtype=np.uint8)
     if len(split):
@@ -64,12 +64,10 @@ def content(split: Split, progress: Progress | None = None) -> NDArray[np.uint8]
             digests[i] = np.frombuffer(digest_image(split.read(i)), dtype=np.uint8)
         return stop - start
 
-    done = 0
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for count in pool.map(work, range(0, len(split), CHUNK)):
-            done += count
-            if progress is not None:
-                progress(done, len(split))
+            if advance is not None:
+                advance(count)
     return digests
 
 
@@ -103,30 +101,23 @@ def build(
     root: Path,
     cache: Path,
     splits: Mapping[str, Split] | None = None,
-    progress: Progress | None = None,
+    advance: Advance | None = None,
 ) -> Index:
     """Return the index, from the cache or by reading every image once; `splits` are the task's, if loaded already.
 
-    `progress` counts through all roles. Raises what `datasets.load` raises.
+    Raises what `datasets.load` raises.
     """
     memo = _memo(card, root, cache)
     roles = _read(memo)
     if roles is None:
         loaded = datasets.load(card, root) if splits is None else splits
-        total, roles, before = sum(map(len, loaded.values())), {}, 0
-        for role, split in loaded.items():
-            roles[role] = (split.ids, split.labels, content(split, _counted(progress, before, total)))
-            before += len(split)
+        roles = {role: (split.ids, split.labels, content(split, advance)) for role, split in loaded.items()}
         _write(memo, roles)
     return _index(card, roles)
 
 
 def _index(card: TaskCard, roles: dict[str, Samples]) -> Index:
     return Index(roles, task_digest(card, roles))
-
-
-def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:
-    return None if progress is None else lambda done, _: progress(before + done, total)
 
 
 def _memo(card: TaskCard, root: Path, cache: Path) -> Path:
