@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+RESULTS = Path(__file__).parent.parent / "results"
 COMMANDS = (
     ("--help",),
     ("list", "models"),
@@ -20,7 +21,7 @@ COMMANDS = (
     ("show", "dinov2_vitb14"),
     ("plan", "-m", "digits_vit", "-s", "quick"),
     ("results", "ls"),
-    ("board", "--html", "board.html"),
+    ("board", "--results", str(RESULTS), "--html", "board.html"),
 )
 
 

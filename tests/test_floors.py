@@ -24,6 +24,7 @@ FLOORS = [
 ]
 PUBLISHING = {"results", "leaderboard"}
 MEASURING = {"backbones", "datasets", "checkpoints", "features", "protocols", "solvers", "runner", "plan", "fetch"}
+EXAMPLE = PACKAGE.parent / "results"
 HEAVY = ("torch", "torchvision", "timm", "open_clip", "sklearn", "pandas", "pyarrow", "faiss", "scipy", "rich")
 
 
@@ -76,7 +77,7 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
         ["show", "digits"],
         ["plan", "-m", "pixels", "-s", "quick"],
         ["results", "ls"],
-        ["board", "--html", "{tmp}/board.html"],
+        ["board", "--results", str(EXAMPLE), "--html", "{tmp}/board.html"],
     ],
     ids=lambda words: " ".join(words[:2]),
 )
