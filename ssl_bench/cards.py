@@ -22,6 +22,7 @@ from ssl_bench.errors import UsageError, did_you_mean
 
 T = TypeVar("T")
 PLUGIN_GROUP = "ssl_bench"
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def builtin_folder(room: str) -> Path:
@@ -109,7 +110,7 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str, **given: Any
 
     Raises UsageError naming `where` for an unknown key (with a suggestion), a missing key or a wrong type.
     """
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # mypy takes a dataclass type for unhashable
     fields = {field.name: field for field in dataclasses.fields(kind) if field.name not in given}  # type: ignore[arg-type]
     for key in table:
         if key not in fields:
@@ -120,14 +121,29 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str, **given: Any
         if required and name not in table:
             raise UsageError(f"{where}: the key {name!r} is missing")
     values = {key: convert(hints[key], value, f"{where}: {key}") for key, value in table.items()}
-    return kind(**given, **values)
+    try:
+        return kind(**given, **values)
+    except UsageError as error:  # the dataclass's own checks know the field but not the place
+        raise UsageError(f"{where}: {error}") from error
+
+
+@functools.cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return a type's origin and arguments: (tuple, (int, ...)) for tuple[int, ...]."""
+    return typing.get_origin(hint), typing.get_args(hint)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of a dataclass's fields; evaluating them anew for each of thousands of records is slow."""
+    return typing.get_type_hints(kind)
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:
     """Return `value` as the type `hint`: a scalar, a tuple, a mapping, an optional or a nested dataclass."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
+    if hint is Any or type(value) is hint:
         return value
+    origin, arguments = _parts(hint)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, where)
     if dataclasses.is_dataclass(hint):
@@ -141,6 +157,8 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise UsageError(f"{where} must be a table, not {value!r}")
+        if arguments[1] is Any:
+            return {str(key): item for key, item in value.items()}
         return {str(key): convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if origin is typing.Literal:
         if value not in arguments:
@@ -196,6 +214,8 @@ def parse_reference(text: str) -> tuple[str, dict[str, str]]:
 
 def plain(value: Any) -> Any:
     """Return a dataclass, tuple or mapping as plain JSON values: dicts, lists and scalars."""
+    if type(value) in _SCALARS:
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):

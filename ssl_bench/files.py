@@ -50,9 +50,7 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).chmod(_usual_mode())
         Path(temporary).replace(path)
         temporary = ""
     except OSError as error:
@@ -62,10 +60,49 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             Path(temporary).unlink(missing_ok=True)
 
 
+def _usual_mode() -> int:
+    """Return the permissions of a file made the usual way; temporary files are made unreadable to others."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
     with atomic_write(path, "w") as file:
         file.write(text)
+
+
+def create_file(path: Path, content: bytes) -> bool:
+    """Write `content` to `path`, whole or not at all, unless a file is there; return whether this call made the file.
+
+    Of several processes that create one path at once, exactly one gets True: a hard link appears with its content and
+    never replaces a file. Where the file system knows no hard links, the file is looked for and then renamed to.
+    Raises MissingError where the folder cannot be made or written, or the disk is full.
+    """
+    if path.exists():
+        return False
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+            stack.callback(Path(temporary).unlink, missing_ok=True)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(_usual_mode())
+            try:
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                return False
+            except OSError:
+                if path.exists():
+                    return False
+                Path(temporary).replace(path)
+        except OSError as error:
+            raise MissingError(f"cannot write {path}: {error.strerror or error}") from error
+    return True
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,10 +174,10 @@ class WeightsState:
         return self.needed and self.path is None
 
 
-def weights_state(card: ModelCard, weights_folder: Path | None = None) -> WeightsState:
-    """Find a card's weights: its local file, the weights folder, or the Hugging Face cache.
+def weights_state(card: ModelCard, folders: Sequence[Path] = ()) -> WeightsState:
+    """Find a card's weights: its local file, the given folders, or the Hugging Face cache.
 
-    In the weights folder a file may lie by its own name, as `<card>.safetensors` or `.pth`, or as `<hub>/<file>`.
+    In a folder a file may lie by its own name, as `<card>.safetensors` or `.pth`, or as `<hub>/<file>`.
     """
     weights = card.weights
     if card.adapter in ("majority", "pixels", "random", "module"):
@@ -185,21 +185,19 @@ def weights_state(card: ModelCard, weights_folder: Path | None = None) -> Weight
     if not (weights.file or weights.hub or weights.url):
         return WeightsState(None, needed=False)
     source = weights.url or (f"https://huggingface.co/{weights.hub}" if weights.hub else weights.file)
-    return WeightsState(_local_weights(card, weights_folder), needed=True, source=source, bytes=weights.bytes)
+    return WeightsState(_local_weights(card, folders), needed=True, source=source, bytes=weights.bytes)
 
 
-def _local_weights(card: ModelCard, weights_folder: Path | None) -> Path | None:
+def _local_weights(card: ModelCard, folders: Sequence[Path]) -> Path | None:
     weights = card.weights
     file_name = weights.file or (Path(weights.url).name if weights.url else "model.safetensors")
-    candidates = [Path(card.folder) / file_name] if not weights.hub else []
-    if weights_folder is not None:
-        places = [
-            file_name,
-            f"{card.name}.safetensors",
-            f"{card.name}.pth",
-            *([f"{weights.hub}/{file_name}"] if weights.hub else []),
-        ]
-        candidates += [weights_folder / place for place in places]
+    places = [
+        f"{weights.hub}/{file_name}" if weights.hub else file_name,
+        f"{card.name}.safetensors",
+        f"{card.name}.pth",
+    ]
+    candidates = [] if weights.hub else [Path(card.folder) / file_name]
+    candidates += [folder / place for folder in folders for place in places]
     if weights.hub:
         snapshots = hub_cache() / f"models--{weights.hub.replace('/', '--')}" / "snapshots"
         candidates += sorted(snapshots.glob(f"*/{file_name}"))

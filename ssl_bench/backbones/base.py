@@ -51,7 +51,7 @@ class Backbone(abc.ABC):
     input: InputSpec
     """The resolved input: what the adapter's library says, with the card's values in place."""
     poolings: tuple[str, ...]
-    """Names that `forward` takes: cls, patch_mean, cls+patch_mean, gap, proj, pre_proj, map, pixels …"""
+    """Names that `forward` takes: cls, patch_mean, cls+patch_mean, gap, proj, map, pixels …"""
     default_pooling: str
     """The documented global feature of this model."""
     network: nn.Module | None = None

@@ -1,20 +1,101 @@
-"""The record of one job: complete enough to be read alone, immutable, and named by what caused its numbers."""
+"""The record of one job: complete enough to be read alone, immutable, and named by what caused its numbers.
+
+Every block settles its values when it is made: a float field holds a float (so that `1` and `1.0` cannot differ in a
+digest), an int field an int, and a mapping plain JSON values whose types are kept. A record that contradicts itself
+cannot be made or read.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
+import math
+import operator
+import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ssl_bench import cards
-from ssl_bench.errors import UsageError
+from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import canonical_json, digest_json
 
 SCHEMA = "ssl-bench.record/1"
+STATED = ("record_id", "question", "content_digest")
+"""Digests that are written into a record's JSON and checked when it is read."""
+
+
+@functools.cache
+def _field_types(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Return (field name, type) of a block's fields."""
+    hints = typing.get_type_hints(kind)
+    return tuple((field.name, hints[field.name]) for field in dataclasses.fields(kind))
+
+
+class _Block:
+    """A frozen part of a record whose values have the types that its fields declare."""
+
+    def __post_init__(self) -> None:
+        for name, hint in _field_types(type(self)):  # type: ignore[arg-type]  # mypy takes the type for unhashable
+            object.__setattr__(self, name, _settled(hint, getattr(self, name), name))
+
+
+def _settled(hint: Any, value: Any, place: str) -> Any:
+    """Return `value` as a field of type `hint` keeps it; raise UsageError naming the field."""
+    if hint is str or hint is bool:
+        return value
+    if hint in (float, float | None):
+        return None if value is None and hint is not float else _number(value, place)
+    if hint is int:
+        return _whole(value, place)
+    if hint == Mapping[str, Any]:
+        return _plain(value, place)
+    if hint == Mapping[str, float]:
+        return {str(key): _number(item, f"{place}.{key}") for key, item in value.items()}
+    if hint == Mapping[str, int]:
+        return {str(key): _whole(item, f"{place}.{key}") for key, item in value.items()}
+    if hint == tuple[Mapping[str, Any], ...]:
+        return tuple(_plain(item, f"{place}[{i}]") for i, item in enumerate(value))
+    return value
+
+
+def _number(value: Any, place: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{place} must be a number, not {value!r}") from None
+    if not math.isfinite(number):
+        raise UsageError(f"{place} is {number}, which is not finite")
+    return number
+
+
+def _whole(value: Any, place: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise UsageError(f"{place} must be a whole number, not {value!r}") from None
+
+
+def _plain(value: Any, place: str) -> Any:
+    """Return `value` as plain JSON values, NumPy's scalars and arrays included; 1 stays 1 and 1.0 stays 1.0."""
+    if value is None or type(value) in (str, bool, int):
+        return value
+    if isinstance(value, float):
+        return _number(value, place)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{place}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{place}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, str | Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist(), place)
+    raise UsageError(f"{place} holds a {type(value).__name__}, which JSON cannot keep")
 
 
 @dataclasses.dataclass(frozen=True)
-class Model:
+class Model(_Block):
     """What was measured."""
 
     name: str
@@ -34,7 +115,7 @@ class Model:
 
 
 @dataclasses.dataclass(frozen=True)
-class FeaturesBlock:
+class FeaturesBlock(_Block):
     """Which features were asked for and which were used."""
 
     requested: Mapping[str, Any]
@@ -44,7 +125,7 @@ class FeaturesBlock:
 
 
 @dataclasses.dataclass(frozen=True)
-class MetricDefinition:
+class MetricDefinition(_Block):
     """How a metric's number is to be read."""
 
     unit: str
@@ -56,7 +137,7 @@ class MetricDefinition:
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class Task(_Block):
     """What was asked of the data."""
 
     name: str
@@ -67,7 +148,7 @@ class Task:
     digest: str
     """sha256 over the content, ids, labels and order of every split, and the metric."""
     samples: Mapping[str, int]
-    """Samples per split."""
+    """Samples per split, as they were used; "test" is always among them."""
     metric: str
     """The headline metric."""
     metrics: Mapping[str, MetricDefinition]
@@ -77,7 +158,7 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
-class ProtocolBlock:
+class ProtocolBlock(_Block):
     """How it was asked, and what the protocol chose on validation data."""
 
     name: str
@@ -91,7 +172,7 @@ class ProtocolBlock:
 
 
 @dataclasses.dataclass(frozen=True)
-class Interval:
+class Interval(_Block):
     """An interval for a metric's value."""
 
     low: float
@@ -101,7 +182,7 @@ class Interval:
 
 
 @dataclasses.dataclass(frozen=True)
-class MetricValue:
+class MetricValue(_Block):
     """One measured number."""
 
     value: float
@@ -111,7 +192,7 @@ class MetricValue:
 
 
 @dataclasses.dataclass(frozen=True)
-class Samples:
+class Samples(_Block):
     """Where the per-sample predictions lie: `samples/<aa>/<sha256>.parquet` under the results root."""
 
     sha256: str
@@ -120,7 +201,7 @@ class Samples:
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class Record(_Block):
     """What was measured in one job."""
 
     model: Model
@@ -141,7 +222,11 @@ class Record:
     """UTC, ISO 8601."""
     schema: str = SCHEMA
 
-    @property
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self)
+
+    @functools.cached_property
     def record_id(self) -> str:
         """sha256 over everything that changes the numbers and nothing that does not."""
         return record_id(
@@ -154,7 +239,7 @@ class Record:
             truncated=self.task.truncated,
         )
 
-    @property
+    @functools.cached_property
     def question(self) -> str:
         """sha256 over what was asked: task, protocol, recipe and requested features. One column, one question."""
         return digest_json(
@@ -170,25 +255,124 @@ class Record:
             }
         )
 
+    @property
+    def headline(self) -> MetricValue:
+        """The task's headline metric, read of the protocol's headline predictions."""
+        return self.metrics[self.task.metric]
+
+    @property
+    def numbers(self) -> dict[str, tuple[float, int]]:
+        """Metric name to (value, n): what two runs of one job must agree on."""
+        return {name: (metric.value, metric.n) for name, metric in self.metrics.items()}
+
+    def definition(self, metric: str) -> MetricDefinition:
+        """Return how to read a metric of this record, given as "top1" or "k=200/top1"."""
+        return self.task.metrics[metric.rpartition("/")[2]]
+
+    @functools.cached_property
+    def content_digest(self) -> str:
+        """sha256 over everything in the record, its identity included."""
+        body = cards.plain(self)
+        return digest_json(body | {"record_id": self.record_id, "question": self.question})
+
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values, with `record_id`, `question` and `content_digest` written out."""
-        body: dict[str, Any] = cards.plain(self) | {"record_id": self.record_id, "question": self.question}
-        return body | {"content_digest": digest_json(body)}
+        body: dict[str, Any] = cards.plain(self)
+        return body | {key: getattr(self, key) for key in STATED}
+
+    def to_text(self) -> str:
+        """Return the record as one line of canonical JSON, without a line break: the same record, the same bytes."""
+        return canonical_json(self.to_json())
 
     @staticmethod
     def from_json(body: Mapping[str, Any], where: str) -> Record:
-        """Return the record; raise UsageError naming `where` for another schema, wrong keys or a digest that is off."""
-        schema = body.get("schema")
-        if schema != SCHEMA:
-            raise UsageError(f"{where}: schema {schema!r} is not {SCHEMA!r}; another version of ssl-bench wrote it")
-        stated = {key: body.get(key) for key in ("record_id", "question", "content_digest")}
-        rest = {key: value for key, value in body.items() if key not in stated}
+        """Return the record; raise UsageError naming `where` and the field for another schema, wrong keys or types,
+        values that contradict each other, or a digest that is off."""
+        _check_schema(body.get("schema"), where)
+        rest = {key: value for key, value in body.items() if key not in STATED}
         record = cards.from_table(Record, rest, where)
-        written = record.to_json()
-        for key, value in stated.items():
-            if written[key] != value:
-                raise UsageError(f"{where}: {key} does not match the content; the record was edited or damaged")
+        try:
+            wrong = [key for key in STATED if getattr(record, key) != body.get(key)]
+        except UnicodeEncodeError:
+            raise UsageError(f"{where}: holds half a character (a lone surrogate), which UTF-8 cannot keep") from None
+        if wrong:
+            raise UsageError(f"{where}: {wrong[0]} does not match the content; the record was edited or damaged")
         return record
+
+    @staticmethod
+    def from_text(text: str | bytes, where: str) -> Record:
+        """Return the record written as one JSON object; raise UsageError naming `where` for anything else."""
+        return Record.from_json(parse(text, where), where)
+
+    @staticmethod
+    def read(path: Path) -> Record:
+        """Return the record in a file; raise UsageError naming file and field, or MissingError if it cannot be read."""
+        try:
+            return Record.from_text(path.read_bytes(), str(path))
+        except OSError as error:
+            raise MissingError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def parse(text: str | bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object in `text`; raise UsageError naming `where` for broken JSON, NaN, or another JSON value."""
+
+    def refuse(word: str) -> float:
+        raise UsageError(f"{where}: holds {word}, which is not JSON")
+
+    try:
+        body = json.loads(text, parse_constant=refuse)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where}: is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{where}: is not whole JSON: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{where}: is nested too deeply to be a record") from None
+    if not isinstance(body, dict):
+        raise UsageError(f"{where}: is not a record but JSON of another kind")
+    return body
+
+
+def _check_schema(schema: Any, where: str) -> None:
+    """Raise UsageError unless `schema` is the one that this version reads."""
+    if schema == SCHEMA:
+        return
+    family, _, number = schema.rpartition("/") if isinstance(schema, str) else ("", "", "")
+    ours, _, newest = SCHEMA.rpartition("/")
+    if family == ours and number.isdecimal() and int(number) > int(newest):
+        raise UsageError(f"{where}: schema {schema!r} is newer than {SCHEMA!r}; update ssl-bench to read it")
+    raise UsageError(f"{where}: schema is {schema!r}, not {SCHEMA!r}; this is not a record of ssl-bench")
+
+
+def _check(record: Record) -> None:
+    """Raise UsageError, naming the field, where a record contradicts itself."""
+    task, metrics = record.task, record.metrics
+    if task.metric not in metrics:
+        raise UsageError(f"metrics: the headline metric {task.metric!r} is missing; there is {', '.join(metrics)}")
+    if task.metric not in task.metrics:
+        raise UsageError(f"task.metrics: the headline metric {task.metric!r} is not defined")
+    if "test" not in task.samples:
+        raise UsageError("task.samples: the number of samples of 'test' is missing")
+    for name, metric in metrics.items():
+        _check_metric(record, name, metric)
+    if not task.truncated and record.samples.n != task.samples["test"]:
+        raise UsageError(f"samples.n is {record.samples.n}, but the test split has {task.samples['test']} samples")
+
+
+def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
+    """Raise UsageError where a metric leaves its range or interval, or belies another metric or the task."""
+    task, (variant, slash, short) = record.task, name.rpartition("/")
+    if short not in task.metrics:
+        raise UsageError(f"metrics.{name}: task.metrics does not define {short!r}")
+    definition, interval = task.metrics[short], metric.interval
+    if not definition.low <= metric.value <= definition.high:
+        raise UsageError(f"metrics.{name}: {metric.value} is outside {definition.low}..{definition.high}")
+    if interval and not interval.low <= metric.value <= interval.high:
+        raise UsageError(f"metrics.{name}: {metric.value} is outside its interval {interval.low}..{interval.high}")
+    if not task.truncated and metric.n != task.samples["test"]:
+        raise UsageError(f"metrics.{name}: n is {metric.n}, but the test split has {task.samples['test']} samples")
+    first = record.metrics.get(f"{variant}{slash}top1") if short == "top5" else None
+    if first and metric.value < first.value:
+        raise UsageError(f"metrics.{name}: {metric.value} is below the {first.value} of top1, which it contains")
 
 
 def record_id(
@@ -216,4 +400,18 @@ def record_id(
     )
 
 
-__all__ = ["SCHEMA", "Record", "canonical_json", "record_id"]
+__all__ = [
+    "SCHEMA",
+    "FeaturesBlock",
+    "Interval",
+    "MetricDefinition",
+    "MetricValue",
+    "Model",
+    "ProtocolBlock",
+    "Record",
+    "Samples",
+    "Task",
+    "canonical_json",
+    "parse",
+    "record_id",
+]
