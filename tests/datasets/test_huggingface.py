@@ -58,6 +58,30 @@ def test_hub_folder(tmp_path: Path, pngs: list[bytes]) -> None:
 
 
 @needs_datasets
+def test_fetch(tmp_path: Path, pngs: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetching asks the hub for the pinned revision and leaves a folder that can be read, or nothing."""
+    import datasets
+
+    save(tmp_path / "hub", pngs)
+    asked: list[Any] = []
+
+    def answer(name: str, config: str | None, revision: str) -> Any:
+        asked.append((name, config, revision))
+        if name == "me/gone":
+            raise ConnectionError("no such dataset")
+        return datasets.load_from_disk(str(tmp_path / "hub"))
+
+    monkeypatch.setattr(datasets, "load_dataset", answer)
+    root = tmp_path / "data"
+    huggingface.fetch({"name": "me/animals", "revision": REVISION}, root)
+    assert asked == [("me/animals", None, REVISION)]
+    assert len(huggingface.load({"name": "me/animals", "revision": REVISION}, root)["test"]) == 5
+    with pytest.raises(MissingError, match="cannot download me/gone at 0123456789abcdef"):
+        huggingface.fetch({"name": "me/gone", "revision": REVISION}, root)
+    assert [path.name for path in (root / "huggingface").iterdir()] == ["me--animals@0123456789ab"]
+
+
+@needs_datasets
 def test_not_saved_by_datasets(tmp_path: Path) -> None:
     """A folder of another kind is an error that names it."""
     (tmp_path / "mine").mkdir()

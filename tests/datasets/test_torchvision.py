@@ -195,6 +195,27 @@ def test_missing(tmp_path: Path) -> None:
         torchvision.locate({"name": "cifar_100"}, tmp_path)
 
 
+def test_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetching downloads every split by torchvision; what goes wrong there is an error of one line."""
+    import torchvision as library
+
+    asked: list[tuple[Path, dict[str, object]]] = []
+
+    def download(root: Path, **arguments: object) -> None:
+        asked.append((root, arguments))
+
+    monkeypatch.setattr(library.datasets, "DTD", download)
+    torchvision.fetch({"name": "dtd", "path": "tv"}, tmp_path)
+    assert asked == [(tmp_path / "tv", {"download": True, "split": split}) for split in ("train", "val", "test")]
+
+    def fail(root: Path, **arguments: object) -> None:
+        raise ModuleNotFoundError("no gdown", name="gdown")
+
+    monkeypatch.setattr(library.datasets, "PCAM", fail)
+    with pytest.raises(MissingError, match=r"needs the package gdown.*'ssl-bench\[pcam\]'"):
+        torchvision.fetch({"name": "pcam"}, tmp_path)
+
+
 def test_every_class_exists() -> None:
     """Every dataset that is named here is one of torchvision's."""
     import torchvision as library
