@@ -61,9 +61,14 @@ def kind_of(path: Path) -> Kind:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files on disk that hold the content of `path`: itself, or all files in a folder, sorted, less junk."""
-    if kind_of(path) != "folder":
+    """Return the files on disk that `path` stands for: itself, or all files in a folder, sorted, less junk.
+
+    Raises MissingError where it is not there.
+    """
+    if path.is_file():
         return [path]
+    if not path.is_dir():
+        raise MissingError(f"there is no file or folder {path}")
     return [path / name for name, is_folder in sorted(_walk(path)) if not is_folder]
 
 

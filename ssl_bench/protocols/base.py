@@ -84,7 +84,7 @@ class Trial:
 class Protocol(abc.ABC):
     """One published way of asking. Its fields are its recipe; `version` rises when a number would.
 
-    A protocol's module holds exactly one subclass, named `Protocol` there by alias.
+    A protocol's module holds exactly one subclass, called `Protocol` too.
     """
 
     version: ClassVar[int]

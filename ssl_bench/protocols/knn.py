@@ -28,7 +28,7 @@ ROWS = 4096
 
 
 @dataclasses.dataclass(frozen=True)
-class NearestNeighbours(base.Protocol):
+class Protocol(base.Protocol):
     """A vote among the nearest training images; nothing is trained."""
 
     version: ClassVar[int] = 1
@@ -95,6 +95,3 @@ class NearestNeighbours(base.Protocol):
         ranked = np.argsort(-order, axis=1, kind="stable")[:, :5].astype(np.int64)
         first = np.take_along_axis(votes, ranked[:, :1], axis=1)[:, 0]
         return base.Predictions(ranked, (first / weights.sum(axis=1)).astype(np.float32))
-
-
-Protocol = NearestNeighbours

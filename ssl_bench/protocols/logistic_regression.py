@@ -25,7 +25,7 @@ from ssl_bench.solvers import logistic
 
 
 @dataclasses.dataclass(frozen=True)
-class LogisticRegression(base.Protocol):
+class Protocol(base.Protocol):
     """One linear map and a softmax, with an L2 penalty."""
 
     version: ClassVar[int] = 1
@@ -154,6 +154,3 @@ def _predictions(scores: NDArray[np.float64]) -> base.Predictions:
     ranked = base.top_classes(scores).ranked
     total = np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1)
     return base.Predictions(ranked, (1 / total).astype(np.float32))
-
-
-Protocol = LogisticRegression

@@ -267,7 +267,8 @@ def _direction(problem: _Problem, point: _Point, gradient: Tensor, c: float, eno
         left.sub_(curved, alpha=energy / bend)
         if _bound(left.double() * scale) <= enough:
             break
-    return direction.double().mul_(scale)
+    found = direction.double().mul_(scale)
+    return found.sub_(found.mean(0))  # what all classes share moves no probability, and the penalty wants it 0
 
 
 def _search(problem: _Problem, point: _Point, direction: Tensor, c: float, slope: float) -> _Point | None:
