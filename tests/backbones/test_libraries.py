@@ -56,6 +56,16 @@ def test_open_clip_is_encode_image() -> None:
     assert backbone.poolings == ("proj", "pre_proj")
 
 
+def test_open_clip_local_file(tmp_path: Path) -> None:
+    """A local file of the whole model, image and text, fills the tower strictly."""
+    torch.manual_seed(7)
+    model = open_clip.create_model("ViT-S-32-alt", pretrained=None)
+    torch.save({"state_dict": {f"module.{key}": value for key, value in model.state_dict().items()}}, tmp_path / "w.pt")
+    backbone = backbones.load(model_zoo.get("open_clip:ViT-S-32-alt"), LoadContext(tmp_path / "w.pt"))
+    assert backbone.network is not None
+    assert torch.equal(backbone.network.state_dict()["proj"], model.visual.proj)
+
+
 def test_open_clip_residual_network_offers_the_embedding_alone() -> None:
     """CLIP's residual networks project inside their attention pooling, so there is nothing before it."""
     assert untrained("open_clip:RN50").poolings == ("proj",)
