@@ -6,6 +6,9 @@ Poolings, with the final norm where timm has it:
   `cls+patch_mean`, `map` (attention pooling);
 - all others (ResNet, ConvNeXt, Swin, Hiera …): `gap`.
 
+- `proj`, where the card keeps the last linear layer ([arch] num_classes = its outputs): what that layer makes of the
+  default, such as CLIP's projection.
+
 The default is what `timm.create_model(name, num_classes=0)(images)` returns. Where that is none of the above, as for
 distilled DeiT (mean of cls and distillation token), it is called `head`.
 """
@@ -59,7 +62,7 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
 
 
 class TimmBackbone(Backbone):
-    """A network of timm without its classifier."""
+    """A network of timm, without its classifier unless the card keeps it."""
 
     library = f"timm {timm.__version__}"
 
@@ -122,15 +125,15 @@ def input_of(card: ModelCard, settings: Any) -> InputSpec:
 
 
 def build(card: ModelCard, arch: Mapping[str, Any], spec: InputSpec, settings: Any) -> nn.Module:
-    """Return the untrained network without classifier, built for the size of `spec`."""
-    given = dict(arch)
+    """Return the untrained network, without classifier unless `arch` says otherwise, built for the size of `spec`."""
+    given = {"num_classes": 0, **arch}
     if settings.fixed_input_size and spec.size != tuple(settings.input_size[1:]):
         given.setdefault("img_size", spec.size)
     try:
-        network: nn.Module = timm.create_model(card.weights.name, pretrained=False, num_classes=0, **given)
+        network: nn.Module = timm.create_model(card.weights.name, pretrained=False, **given)
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise UsageError(
-            f"{card.name}: timm cannot build {card.weights.name} with {given or 'its defaults'}: {error}"
+            f"{card.name}: timm cannot build {card.weights.name} with {dict(arch) or 'its defaults'}: {error}"
         ) from error
     return network
 
@@ -142,8 +145,9 @@ def is_token_network(network: nn.Module) -> bool:
 
 def poolings_of(network: Any) -> tuple[tuple[str, ...], str]:
     """Return the poolings that the network offers, and the one that timm itself uses."""
+    kept = ("proj",) if network.num_classes > 0 else ()
     if not is_token_network(network):
-        return ("gap",), "gap"
+        return ("gap", *kept), "gap"
     has_cls = getattr(network, "cls_token", None) is not None
     offered = ["cls", "patch_mean", "cls+patch_mean"] if has_cls else ["patch_mean"]
     default = TOKEN_POOLINGS.get(str(network.global_pool), "head")
@@ -151,7 +155,7 @@ def poolings_of(network: Any) -> tuple[tuple[str, ...], str]:
         default = "head"
     if default not in offered:
         offered.append(default)
-    return tuple(offered), default
+    return (*offered, *kept), default
 
 
 def pool(network: Any, found: Tensor, pooling: str) -> Tensor:
@@ -159,8 +163,8 @@ def pool(network: Any, found: Tensor, pooling: str) -> Tensor:
 
     Where timm keeps the final norm behind the pooling (`fc_norm`), it follows each mean and the cls token here too.
     """
-    if pooling in ("gap", "map", "head"):
-        pooled: Tensor = network.forward_head(found, pre_logits=True)
+    if pooling in ("gap", "map", "head", "proj"):
+        pooled: Tensor = network.forward_head(found, pre_logits=pooling != "proj")
         return pooled
     parts = {"cls": found[:, 0], "patch_mean": found[:, network.num_prefix_tokens :].mean(1)}
     return torch.cat([network.fc_norm(parts[name]) for name in pooling.split("+")], dim=1)
@@ -216,17 +220,17 @@ def _state(card: ModelCard, path: Path) -> dict[str, Tensor]:
 def _moves_norm(card: ModelCard, arch: Mapping[str, Any]) -> bool:
     """True where the network that the card describes has `fc_norm` in the place of `norm`."""
     with torch.device("meta"):
-        network = timm.create_model(card.weights.name, pretrained=False, num_classes=0, **arch)
+        network = timm.create_model(card.weights.name, pretrained=False, **{"num_classes": 0, **arch})
     names = {name for name, _ in network.named_parameters()}
     return "global_pool" not in arch and "fc_norm.weight" in names and "norm.weight" not in names
 
 
 def _fill(network: Any, state: Mapping[str, Tensor], where: str) -> None:
-    """Rename the tensors as timm itself does for this network, drop its classifier, and load strictly."""
+    """Rename the tensors as timm itself does for this network, drop the classifier that it lacks, and load strictly."""
     module = sys.modules[type(network).__module__]
     rename = getattr(module, "checkpoint_filter_fn", getattr(module, "_filter_fn", None))
     if rename is not None:
         state = rename(dict(state), network)
-    classifiers = network.pretrained_cfg.get("classifier") or ()
+    classifiers = () if network.num_classes > 0 else network.pretrained_cfg.get("classifier") or ()
     names = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
     keys.load_strict(network, keys.drop(state, [f"{name}." for name in names]), where)

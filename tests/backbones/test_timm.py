@@ -120,6 +120,21 @@ def test_local_file_with_classifier(tmp_path: Path, container: str) -> None:
     assert torch.equal(backbone.forward(images, "gap").pooled, expected)
 
 
+def test_last_layer_can_be_kept(tmp_path: Path) -> None:
+    """A card that names the last layer's outputs keeps it, as the pooling `proj`; the default stays before it."""
+    torch.manual_seed(5)
+    whole = timm.create_model("vit_tiny_patch16_224", num_classes=7, img_size=32, depth=2).eval()
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    card = model_zoo.get("timm:vit_tiny_patch16_224,num_classes=7,size=32,depth=2")
+    backbone = backbones.load(card, LoadContext(tmp_path / "w.safetensors"))
+    images = images_for(backbone)
+    with torch.inference_mode():
+        assert torch.equal(backbone.forward(images, "proj").pooled, whole(images))
+        expected = whole.forward_head(whole.forward_features(images), pre_logits=True)
+    assert backbone.default_pooling == "cls"
+    assert torch.equal(backbone.forward(images, "cls").pooled, expected)
+
+
 def test_final_norm_of_a_pretrained_file_is_kept(tmp_path: Path) -> None:
     """A file whose final norm stands before the pooling is not loaded into a network that puts a new norm behind it."""
     arguments = {"depth": 2, "img_size": 64}
