@@ -72,7 +72,7 @@ def nearest(
     search = _Search(bank, k, distance, device, block_bytes)
     similarities, indices = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
     for rows in _slices(len(queries), QUERIES):
-        block = _Queries(torch.as_tensor(np.asarray(queries[rows], dtype=np.float32), device=device), search)
+        block = _Queries(torch.as_tensor(np.require(queries[rows], np.float32, "W"), device=device), search)
         keys = search.whole(block) if search.small else search.scan(block)
         similarities[rows] = ((keys >> INDEX_BITS) * block.grain).cpu().numpy()
         indices[rows] = ((1 << INDEX_BITS) - 1 - (keys & ((1 << INDEX_BITS) - 1))).cpu().numpy()
@@ -130,7 +130,7 @@ class _Search:
         self.k, self.distance, self.block_bytes = k, distance, block_bytes
         self.candidates = min(len(bank), k + max(16, k // 4))
         self.small = len(bank) <= SMALL_BANK * self.candidates
-        self.bank = torch.as_tensor(np.asarray(bank, dtype=np.float32), device=device)
+        self.bank = torch.as_tensor(np.require(bank, np.float32, "W"), device=device)
         lengths = _lengths(self.bank).T  # (1, samples)
         self.longest = float(lengths.max())
         self.factor = _inverse(lengths) if distance == "cosine" else torch.ones_like(lengths)
