@@ -145,7 +145,7 @@
       big,
       make("h3", "Measure it again"), make("pre", record.command),
       ...list("Metrics", metrics(record)),
-      ...list("Selected on validation data", [...Object.entries(record.protocol.selected), ["converged", record.protocol.converged], ["at edge of grid", record.protocol.at_grid_edge]]),
+      ...list("Chosen by the protocol", [...Object.entries(record.protocol.selected), ["converged", record.protocol.converged], ["at edge of grid", record.protocol.at_grid_edge]]),
       ...curve(record.protocol.curve, record.protocol.selected),
       ...list("Recipe", [["protocol", `${record.protocol.name} v${record.protocol.version}`], ["deterministic", record.protocol.deterministic], ...Object.entries(record.protocol.recipe)]),
       ...list("Model", [["name", record.model.name], ["adapter", record.model.adapter], ["library", record.model.library], ["source", record.model.source], ["parameters", record.model.parameters], ["dimension", record.model.embed_dim], ["architecture", record.model.arch], ...Object.entries(record.model.about)]),

@@ -16,14 +16,27 @@ def describe(record: Record) -> str:
 
 
 def command(record: Record) -> str:
-    """Return the command that asks the record's question of the same model again."""
+    """Return the command that asks the record's question of the same model again, its whole recipe written out."""
     words = ["ssl-bench", "run", "--model", record.model.name, "--task", record.task.name]
-    words += ["--protocol", record.protocol.name]
+    words += ["--protocol", _protocol_words(record)]
     if record.seed:
         words += ["--seeds", str(record.seed)]
     if record.task.truncated:
         words += ["--limit", str(record.task.truncated)]
     return shlex.join(word if word.isprintable() else repr(word) for word in words)
+
+
+def _protocol_words(record: Record) -> str:
+    """Return "knn,k=20,temperature=0.07": what `protocols.get` reads."""
+    recipe = ((key, value) for key, value in record.protocol.recipe.items() if value is not None)
+    return ",".join([record.protocol.name, *(f"{key}={_word(value)}" for key, value in sorted(recipe))])
+
+
+def _word(value: Any) -> str:
+    """Return a recipe's value as a word of the command line; lists are written "10+20"."""
+    if isinstance(value, list):
+        return "+".join(map(_word, value))
+    return value if isinstance(value, str) else canonical_json(value)
 
 
 def number(value: float, definition: MetricDefinition) -> str:

@@ -214,6 +214,16 @@ def test_describe():
     assert "\x1b" not in describe(make_record(make_model("\x1b[31mred")))
 
 
+def test_command():
+    """The command writes the recipe out, so that a later default cannot change the question."""
+    assert command(make_record("a b")) == (
+        "ssl-bench run --model 'a b' --task cifar10 --protocol knn,k=20,temperature=0.07"
+    )
+    assert "logistic_regression,C=0.01+0.1+1.0+10.0+100.0,max_iter=1000" in command(
+        make_record(protocol="logistic_regression")
+    )
+
+
 def test_light_imports():
     """Reading, ranking and describing load no torch, pandas, pyarrow or jinja2."""
     code = (
