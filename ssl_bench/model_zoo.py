@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ class Weights:
     """Size of the file, for the plan."""
     family: str = ""
     """For the adapter `checkpoint`: the rule file in `ssl_bench/checkpoints/` that reads the file."""
+    container: str = ""
+    """The branch of the file that is taken, such as "model_ema"; empty where there is but one."""
+    prefix: str = ""
+    """Only keys that begin with it are taken, without it, such as "encoder_q."; for the adapter `timm`."""
+    drop: tuple[str, ...] = ()
+    """Beginnings of key names that are not the backbone, such as "decoder"; for the adapter `timm`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,46 +113,43 @@ class ModelCard:
         return digest_json({part: cards.plain(getattr(self, part)) for part in parts})
 
 
+ROOMS: Mapping[str, Any] = {"weights": Weights, "input": InputCard}
+
+
 def get(text: str, shelves: Shelves | None = None) -> ModelCard:
-    """Return the card for a name, a path to a card, or "adapter:name,key=value,…".
+    """Return the card for a name or a path to a card, or for "adapter:name"; ",key=value,…" overrides what it says.
 
     Raises UsageError that names the nearest known models.
     """
     head, options = cards.parse_reference(text)
     adapter, colon, name = head.partition(":")
     if colon and (adapter in ADAPTERS or adapter == "ckpt"):
-        return _written_out(text, "checkpoint" if adapter == "ckpt" else adapter, name, options)
-    if options:
-        raise UsageError(f"{text!r}: options can follow adapter:name only, as in timm:vit_small_patch16_224,size=96")
+        adapter = "checkpoint" if adapter == "ckpt" else adapter
+        table = {"adapter": adapter, "weights": {"file" if adapter == "checkpoint" else "name": name}}
+        return cards.from_table(ModelCard, _with_options(table, options, text), repr(text), name=text)
     if colon:
         raise UsageError(
             f"no adapter is called {adapter!r}.{did_you_mean(adapter, ADAPTERS)} Known: {', '.join(ADAPTERS)}"
         )
-    path = (shelves or Shelves()).find(ROOM, "model", text)
-    card = cards.from_table(ModelCard, cards.read_toml(path), str(path), name=path.stem, folder=str(path.parent))
+    path = (shelves or Shelves()).find(ROOM, "model", head)
+    table, where = _with_options(cards.read_toml(path), options, text), repr(text) if options else str(path)
+    name = f"{path.stem}{text.removeprefix(head)}"
+    card = cards.from_table(ModelCard, table, where, name=name, folder=str(path.parent))
     if ":" not in card.adapter and card.adapter not in ADAPTERS:
         raise UsageError(f"{path}: no adapter is called {card.adapter!r}.{did_you_mean(card.adapter, ADAPTERS)}")
     return card
 
 
-def _written_out(text: str, adapter: str, name: str, options: Mapping[str, str]) -> ModelCard:
-    """Build a card from "adapter:name,key=value"; a key that is none of weights, input or the card goes to `arch`."""
-    tables: dict[str, dict[str, Any]] = {
-        "weights": {"file" if adapter == "checkpoint" else "name": name},
-        "input": {},
-        "arch": {},
-    }
-    top: dict[str, Any] = {}
+def _with_options(table: dict[str, Any], options: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Write "key=value" options into a card's table; a key of neither the card, weights nor input goes to `arch`."""
     for key, word in options.items():
         if key in ("pooled", "title"):
-            top[key] = word
-        elif key in Weights.__dataclass_fields__:
-            tables["weights"][key] = word
-        elif key in InputCard.__dataclass_fields__:
-            tables["input"][key] = cards.parse_word(Any, word, text)
-        else:
-            tables["arch"][key] = cards.parse_word(Any, word, text)
-    return cards.from_table(ModelCard, {"adapter": adapter, **top, **tables}, repr(text), name=text)
+            table[key] = word
+            continue
+        room = next((room for room, kind in ROOMS.items() if key in kind.__dataclass_fields__), "arch")
+        text_only = room == "weights" and Weights.__dataclass_fields__[key].type == "str"
+        table.setdefault(room, {})[key] = cards.parse_word(str if text_only else Any, word, where)
+    return table
 
 
 def names(shelves: Shelves | None = None) -> dict[str, Path]:
@@ -171,10 +174,10 @@ class WeightsState:
         return self.needed and self.path is None
 
 
-def weights_state(card: ModelCard, weights_folder: Path | None = None) -> WeightsState:
-    """Find a card's weights: its local file, the weights folder, or the Hugging Face cache.
+def weights_state(card: ModelCard, folders: Sequence[Path] = ()) -> WeightsState:
+    """Find a card's weights: its local file, the given folders, or the Hugging Face cache.
 
-    In the weights folder a file may lie by its own name, as `<card>.safetensors` or `.pth`, or as `<hub>/<file>`.
+    In a folder a file may lie by its own name, as `<card>.safetensors` or `.pth`, or as `<hub>/<file>`.
     """
     weights = card.weights
     if card.adapter in ("majority", "pixels", "random", "module"):
@@ -182,21 +185,19 @@ def weights_state(card: ModelCard, weights_folder: Path | None = None) -> Weight
     if not (weights.file or weights.hub or weights.url):
         return WeightsState(None, needed=False)
     source = weights.url or (f"https://huggingface.co/{weights.hub}" if weights.hub else weights.file)
-    return WeightsState(_local_weights(card, weights_folder), needed=True, source=source, bytes=weights.bytes)
+    return WeightsState(_local_weights(card, folders), needed=True, source=source, bytes=weights.bytes)
 
 
-def _local_weights(card: ModelCard, weights_folder: Path | None) -> Path | None:
+def _local_weights(card: ModelCard, folders: Sequence[Path]) -> Path | None:
     weights = card.weights
     file_name = weights.file or (Path(weights.url).name if weights.url else "model.safetensors")
-    candidates = [Path(card.folder) / file_name] if not weights.hub else []
-    if weights_folder is not None:
-        places = [
-            file_name,
-            f"{card.name}.safetensors",
-            f"{card.name}.pth",
-            *([f"{weights.hub}/{file_name}"] if weights.hub else []),
-        ]
-        candidates += [weights_folder / place for place in places]
+    places = [
+        f"{weights.hub}/{file_name}" if weights.hub else file_name,
+        f"{card.name}.safetensors",
+        f"{card.name}.pth",
+    ]
+    candidates = [] if weights.hub else [Path(card.folder) / file_name]
+    candidates += [folder / place for folder in folders for place in places]
     if weights.hub:
         snapshots = hub_cache() / f"models--{weights.hub.replace('/', '--')}" / "snapshots"
         candidates += sorted(snapshots.glob(f"*/{file_name}"))

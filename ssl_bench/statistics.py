@@ -9,8 +9,11 @@ from statistics import NormalDist
 def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval for a proportion `successes / n` (Wilson 1927, JASA 22:209).
 
-    It stays inside 0..1 and keeps its coverage near the ends, where the normal interval does not.
+    It stays inside 0..1 and keeps its coverage near the ends, where the normal interval does not. No sample at all
+    (n = 0) leaves the whole of 0..1.
     """
+    if n == 0:
+        return 0.0, 1.0
     z = NormalDist().inv_cdf((1 + level) / 2)
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)

@@ -23,6 +23,10 @@ class Splits:
     val: str = ""
     """Empty: a protocol that selects hyper-parameters holds out a part of train itself."""
     test: str = "test"
+    order: Literal["source", "tfds"] = "source"
+    """Order in which slices count: the source's own, or that of TensorFlow Datasets, which VTAB's slices rest on."""
+    key: str = "{id}"
+    """For the order "tfds": how its keys are made of a sample's `{id}`, or of the id's last `{folder}` and `{file}`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import abc
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench import model_zoo
+from ssl_bench.errors import MissingError, UsageError, did_you_mean
+from ssl_bench.files import digest_file
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
 
@@ -34,8 +37,12 @@ class LoadContext:
     """True: never open a network connection; raise MissingError instead."""
     seed: int = 0
     """Seed of untrained networks."""
-    load_card: Any = None
-    """`load_card(name) -> Backbone`, for a control that is built from another card."""
+    untrained: bool = False
+    """True: leave the network as its constructor and `seed` make it, for a control."""
+    load_card: Callable[[ModelCard], Backbone] | None = None
+    """Makes another card's network, untrained, with the same seed; `backbones.load` sets it."""
+    get_card: Callable[[str], ModelCard] = model_zoo.get
+    """Finds the card that a control names; set it where cards come from other shelves than the built-in ones."""
 
 
 class Backbone(abc.ABC):
@@ -44,7 +51,7 @@ class Backbone(abc.ABC):
     input: InputSpec
     """The resolved input: what the adapter's library says, with the card's values in place."""
     poolings: tuple[str, ...]
-    """Names that `forward` takes: cls, patch_mean, cls+patch_mean, gap, proj, pre_proj, map, pixels …"""
+    """Names that `forward` takes: cls, patch_mean, cls+patch_mean, gap, proj, map, pixels …"""
     default_pooling: str
     """The documented global feature of this model."""
     network: nn.Module | None = None
@@ -56,7 +63,7 @@ class Backbone(abc.ABC):
 
     @abc.abstractmethod
     def forward(self, images: Tensor, pooling: str) -> Features:
-        """Return features of normalised images (images, channels, height, width), in eval mode and without gradients."""
+        """Return features of normalised images (images, channels, height, width), without gradients."""
 
     def resolve_pooling(self, requested: str) -> str:
         """Return the pooling for a requested name; "default" is the model's documented feature.
@@ -105,3 +112,35 @@ def choose_pooling(card: ModelCard, poolings: tuple[str, ...], default: str) -> 
             f"{did_you_mean(card.pooled, poolings)} It offers: {', '.join(poolings)}"
         )
     return card.pooled or default
+
+
+def freeze(network: nn.Module) -> nn.Module:
+    """Return the network in eval mode, its parameters without gradients."""
+    return network.eval().requires_grad_(False)
+
+
+def build_seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Return what `build` makes with torch's generator at `seed`; the caller's generator is left as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def check_digest(card: ModelCard, path: Path) -> None:
+    """Raise UsageError naming both digests unless the weights file is the one that the card pins, if it pins one."""
+    if card.weights.sha256 and (found := digest_file(path)) != card.weights.sha256:
+        raise UsageError(
+            f"{card.name}: {path} is not the file that the card pins: its sha256 is {found}, "
+            f"weights.sha256 is {card.weights.sha256}. Fetch the file again, or give a changed model its own card"
+        )
+
+
+def missing_weights(card: ModelCard, source: str, why: str = "") -> MissingError:
+    """Return the error for weights that are not here, with their source, their size and the command that gets them."""
+    size = f", {card.weights.bytes / 1e6:.0f} MB" if card.weights.bytes else ""
+    return MissingError(
+        f"{card.name}: the weights {card.weights.name or card.weights.file} are not on this machine "
+        f"({source}{size}){f': {why}' if why else ''}. Get them: ssl-bench fetch --model {card.name}"
+    )

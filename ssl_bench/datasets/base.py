@@ -5,6 +5,8 @@ A reader is a module with two functions, both given the card's `[data]` options 
 - `locate(options, root) -> list[Path]`: the files that hold the data, found without heavy imports;
   raises MissingError that says what is missing, how large it is and how to get it.
 - `load(options, root) -> dict[str, Split]`: the source's own splits by name. Raises DataError or UsageError.
+
+and, where the source can be downloaded, a third: `fetch(options, root) -> None`. Nothing else touches the network.
 """
 
 from __future__ import annotations

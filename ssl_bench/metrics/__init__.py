@@ -36,7 +36,7 @@ def top1(ranked: Ints, targets: Ints, classes: int) -> float:
 
 
 def top5(ranked: Ints, targets: Ints, classes: int) -> float:
-    """Return the fraction of samples whose target is among the first min(5, classes) classes."""
+    """Return the fraction of samples whose target is among the first five classes, or as many as are ranked."""
     return float((ranked[:, :5] == targets[:, None]).any(axis=1).mean())
 
 

@@ -84,7 +84,7 @@ class Trial:
 class Protocol(abc.ABC):
     """One published way of asking. Its fields are its recipe; `version` rises when a number would.
 
-    A protocol's module holds exactly one subclass, named `Protocol` there by alias.
+    A protocol's module holds exactly one subclass, called `Protocol` too.
     """
 
     version: ClassVar[int]
@@ -110,7 +110,7 @@ def prior(trial: Trial) -> Answer:
     return Answer(Predictions(np.tile(ranked, (samples, 1)).astype(np.int64), confidence))
 
 
-def top_classes(scores: FloatArray, most: int = 5) -> Predictions:
+def top_classes(scores: NDArray[np.floating[Any]], most: int = 5) -> Predictions:
     """Return the predictions for class scores (samples, classes); ties go to the lower class."""
     ranked = np.argsort(-scores, axis=1, kind="stable")[:, :most].astype(np.int64)
     confidence = np.take_along_axis(scores, ranked[:, :1], axis=1)[:, 0].astype(np.float32)

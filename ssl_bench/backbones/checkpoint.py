@@ -1,0 +1,80 @@
+"""A checkpoint file of a declared family: `weights.file` and `weights.family`, a module of `ssl_bench/checkpoints/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssl_bench.backbones.base import (
+    Backbone,
+    Features,
+    LoadContext,
+    build_seeded,
+    choose_pooling,
+    freeze,
+    missing_weights,
+)
+from ssl_bench.checkpoints import families, keys, reading
+from ssl_bench.checkpoints.families import Family
+from ssl_bench.errors import UsageError
+from ssl_bench.images import InputSpec
+from ssl_bench.model_zoo import ModelCard
+
+
+def load(card: ModelCard, context: LoadContext) -> Backbone:
+    """Return the family's network with the file's tensors, strictly; what [arch] leaves open is read off them."""
+    family = families.get(card.weights.family, card.name)
+    if context.untrained:
+        arch = dict(card.arch)
+        return CheckpointBackbone(card, family, _build(card, family, arch, context.seed), arch)
+    if context.weights_path is None:
+        raise missing_weights(card, card.weights.url or "a local file; put it into the weights folder")
+    where = f"{card.name}: {context.weights_path}"
+    branch = keys.choose_branch(reading.read(context.weights_path), where, card.weights.container)
+    state = families.tensors_of(family, branch)
+    hint = families.nearest(branch, besides=card.weights.family)
+    arch = {**_shown_by(family, state, f"{where} does not fit the family {card.weights.family}.{hint}"), **card.arch}
+    network = _build(card, family, arch, context.seed)
+    keys.load_strict(network, state, where, hint)
+    return CheckpointBackbone(card, family, network, arch)
+
+
+class CheckpointBackbone(Backbone):
+    """A network of one family of checkpoint files."""
+
+    library = f"torch {torch.__version__}"
+
+    def __init__(self, card: ModelCard, family: Family, network: nn.Module, arch: Mapping[str, Any]) -> None:
+        self.network, self._family = freeze(network), family
+        self.input = card.input.applied_to(InputSpec(**family.INPUT))
+        self.poolings = family.POOLINGS
+        self.default_pooling = choose_pooling(card, family.POOLINGS, family.POOLINGS[0])
+        self._arch = {"family": card.weights.family, **arch}
+
+    @torch.inference_mode()
+    def forward(self, images: Tensor, pooling: str) -> Features:
+        """Return the pooling that the family defines, and its map where it has one."""
+        assert self.network is not None
+        found = self._family.features(self.network, images)
+        return Features(found[pooling], found.get("dense"))
+
+    def arch(self) -> dict[str, Any]:
+        """Return the family and the arguments of its `build`."""
+        return {"class": type(self.network).__qualname__, **self._arch}
+
+
+def _shown_by(family: Family, state: Mapping[str, Tensor], problem: str) -> dict[str, Any]:
+    try:
+        return family.shown_by(state)
+    except KeyError as error:
+        raise UsageError(f"{problem} It lacks the key {error.args[0]}") from error
+
+
+def _build(card: ModelCard, family: Family, arch: Mapping[str, Any], seed: int) -> nn.Module:
+    try:
+        return build_seeded(lambda: family.build(**arch), seed)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{card.name}: the family {card.weights.family} cannot be built: {error}") from error

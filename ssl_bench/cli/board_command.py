@@ -1,0 +1,101 @@
+"""`ssl-bench board`: the records as one HTML page, Markdown and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from ssl_bench import model_zoo, tasks
+from ssl_bench.cli.options import PLACES, with_settings
+from ssl_bench.errors import SslBenchError, UsageError
+from ssl_bench.files import write_text
+from ssl_bench.model_zoo import ModelCard
+from ssl_bench.results.store import Results
+from ssl_bench.settings import Resolved, Settings
+
+
+@click.command(name="board")
+@click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean.")
+@click.option("--protocol", "-p", "protocols", multiple=True, help="Only this protocol, or protocol,field=value.")
+@click.option("--question", "questions", multiple=True, help="Only records that answer this question (first digits).")
+@click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
+@click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
+@with_settings(PLACES)
+def command(
+    suite: str,
+    protocols: tuple[str, ...],
+    questions: tuple[str, ...],
+    html: Path | None,
+    markdown: Path | None,
+    csv: Path | None,
+    resolved: Resolved,
+) -> None:
+    """Render the records as one self-contained HTML page, and as tables.
+
+    The page needs no network and opens from the disk; equal records give equal bytes. Records that answer different
+    questions never share a column (exit code 5 says which differ).
+
+    \b
+    Examples:
+      ssl-bench board --html board.html
+      ssl-bench board --suite small7 --protocol knn --markdown board.md
+    """
+    if html is None and markdown is None and csv is None:
+        html = Path("board.html")
+    write_boards(
+        resolved.settings,
+        suite=suite,
+        protocols=protocols,
+        questions=questions,
+        html=html,
+        markdown=markdown,
+        csv=csv,
+    )
+    for path in (html, markdown, csv):
+        if path is not None:
+            click.echo(path)
+
+
+def write_boards(
+    settings: Settings,
+    *,
+    suite: str = "",
+    protocols: tuple[str, ...] = (),
+    questions: tuple[str, ...] = (),
+    html: Path | None = None,
+    markdown: Path | None = None,
+    csv: Path | None = None,
+) -> None:
+    """Write the records of the results folder as each form that a path is given for."""
+    from ssl_bench.leaderboard import site, text
+    from ssl_bench.leaderboard.ranking import make_board
+
+    results = Results(settings.results)
+    records = results.records()
+    if not records and not results.skipped:
+        raise UsageError(f"no record is under {settings.results}; `ssl-bench run` writes them")
+    board = make_board(
+        records,
+        tasks.get_suite(suite, settings.shelves) if suite else None,
+        _cards_of({record.model.name for record in records}, settings),
+        protocols=protocols,
+        questions=questions,
+        skipped=[(skipped.where, skipped.reason) for skipped in results.skipped],
+    )
+    for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
+        if path is not None:
+            write_text(path, render(board))
+
+
+def _cards_of(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:
+    """Return the cards of the measured models that still have one: published numbers stand beside ours."""
+    found = {}
+    for name in sorted(names):
+        try:
+            found[name] = model_zoo.get(name, settings.shelves)
+        except SslBenchError:
+            continue  # a record outlives its card
+    return found

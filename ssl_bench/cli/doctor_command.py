@@ -1,0 +1,94 @@
+"""`ssl-bench doctor`: what works here and what does not."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ssl_bench import __version__, model_zoo, protocols, tasks
+from ssl_bench.cli.options import PLACES, with_settings
+from ssl_bench.cli.tables import echo_json, echo_table
+from ssl_bench.environment import code_version, cpu_name, package_versions
+from ssl_bench.errors import EXIT_MISSING, EXIT_OK, SslBenchError
+from ssl_bench.plan import megabytes
+from ssl_bench.settings import Resolved, Settings
+
+Finding = tuple[str, bool, str]
+"""What was looked at, whether it is well, and what was found."""
+
+
+@click.command(name="doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@with_settings(PLACES)
+def command(resolved: Resolved, as_json: bool) -> int:
+    """Check packages, devices, folders, cards and records. Exits with 6 where something is wrong."""
+    findings = [*_software(), *_folders(resolved.settings), *_cards(resolved.settings)]
+    if as_json:
+        echo_json([{"check": check, "ok": ok, "found": found} for check, ok, found in findings])
+    else:
+        echo_table(("check", "", "found"), [(check, "ok" if ok else "WRONG", found) for check, ok, found in findings])
+    return EXIT_OK if all(ok for _, ok, _ in findings) else EXIT_MISSING
+
+
+def _software() -> Iterator[Finding]:
+    commit = code_version().get("commit", "")
+    yield "ssl-bench", True, f"{__version__} {commit[:12]}".strip()
+    yield "python", True, f"{platform.python_version()} on {platform.platform(terse=True)}, {cpu_name()}"
+    for name, version in package_versions().items():
+        yield name, bool(version), version or f"not installed: pip install {name}"
+    yield from _devices()
+
+
+def _devices() -> Iterator[Finding]:
+    try:
+        import torch
+        import torchvision
+    except (ImportError, RuntimeError) as error:
+        yield "device", False, f"torch and torchvision do not work together: {error}"
+        return
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    yield "device", True, ", ".join(names) or f"cpu only, {torch.get_num_threads()} threads"
+    assert torchvision
+
+
+def _folders(settings: Settings) -> Iterator[Finding]:
+    for name in ("results", "cache"):
+        path: Path = getattr(settings, name)
+        yield name, *_writable(path)
+    for name in ("data", "weights"):
+        path = getattr(settings, name)
+        yield name, True, f"{path}{'' if path.is_dir() else ' (does not exist yet)'}"
+
+
+def _writable(path: Path) -> tuple[bool, str]:
+    from ssl_bench.runner import preflight
+
+    existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    try:
+        preflight(Settings(results=path, cache=path))
+    except SslBenchError as error:
+        return False, str(error)
+    return True, f"{path}: writable, {megabytes(shutil.disk_usage(existing).free)} free"
+
+
+def _cards(settings: Settings) -> Iterator[Finding]:
+    rooms: dict[str, Any] = {"models": model_zoo, "tasks": tasks}
+    for noun, room in rooms.items():
+        yield noun, *_readable(room.names, room.get, settings)
+    yield "suites", *_readable(tasks.suite_names, tasks.get_suite, settings)
+    yield "protocols", True, ", ".join(protocols.names())
+
+
+def _readable(names: Any, get: Any, settings: Settings) -> tuple[bool, str]:
+    try:
+        found = names(settings.shelves)
+        for name in found:
+            get(name, settings.shelves)
+    except SslBenchError as error:
+        return False, str(error)
+    return True, f"{len(found)} cards"

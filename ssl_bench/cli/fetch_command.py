@@ -1,0 +1,40 @@
+"""`ssl-bench fetch`: get weights and data."""
+
+from __future__ import annotations
+
+import click
+
+from ssl_bench import model_zoo, tasks
+from ssl_bench.cli.options import PLACES, with_settings
+from ssl_bench.errors import EXIT_MISSING, EXIT_OK, SslBenchError, UsageError
+from ssl_bench.settings import Resolved
+
+
+@click.command(name="fetch")
+@click.option("--model", "-m", "models", multiple=True, help="Model whose weights to get.")
+@click.option("--suite", "-s", default="", help="Suite whose data to get.")
+@click.option("--task", "-t", "names", multiple=True, help="Task whose data to get.")
+@click.option("--offline", is_flag=True, default=None, help="Only say what is not here.")
+@with_settings(PLACES)
+def command(models: tuple[str, ...], suite: str, names: tuple[str, ...], resolved: Resolved) -> int:
+    """Get weights and data, on a machine with a network; `run --offline` then needs none.
+
+    Weights go to the weights folder, data to the data folder (`ssl-bench run --print-config` shows both).
+    Mirrors: HF_ENDPOINT names another Hugging Face hub. Exits with 6 where something could not be had.
+
+    \b
+    Example:
+      ssl-bench fetch --model dinov2_vitb14 --suite vtab
+    """
+    from ssl_bench.fetch import fetch_all
+
+    settings = resolved.settings
+    if not (models or suite or names):
+        raise UsageError("nothing to fetch is named; give --model, --suite or --task")
+    wanted = [*(tasks.get_suite(suite, settings.shelves).tasks if suite else ()), *names]
+    cards = [tasks.get(name, settings.shelves) for name in dict.fromkeys(wanted)]
+    failed = False
+    for what, found in fetch_all([model_zoo.get(name, settings.shelves) for name in models], cards, settings):
+        failed |= isinstance(found, SslBenchError)
+        click.echo(f"{what}: {'MISSING: ' if isinstance(found, SslBenchError) else ''}{found or 'none needed'}")
+    return EXIT_MISSING if failed else EXIT_OK

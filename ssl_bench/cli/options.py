@@ -1,0 +1,110 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ssl_bench import settings
+from ssl_bench.errors import UsageError
+from ssl_bench.plan import Request
+from ssl_bench.settings import Resolved
+
+Command = Callable[..., Any]
+
+PLACES = (
+    click.option("--data", type=click.Path(path_type=Path), help="Folder that the paths of task cards start from."),
+    click.option("--weights", type=click.Path(path_type=Path), help="Folder with weight files."),
+    click.option("--cache", type=click.Path(path_type=Path), help="Folder of features and indexes."),
+    click.option("--results", type=click.Path(path_type=Path), help="Folder of records."),
+    click.option("--shelf", type=click.Path(path_type=Path), multiple=True, help="Folder with further cards."),
+)
+WORK = (
+    click.option("--device", help="auto, cpu, cuda or cuda:N."),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Images per forward pass."),
+    click.option("--workers", type=click.IntRange(min=-1), help="Decoding processes; -1 chooses."),
+    click.option("--offline", is_flag=True, default=None, help="Never open a network connection."),
+    click.option("--progress", type=click.Choice(["auto", "rich", "plain", "none"]), help="How progress is shown."),
+)
+SELECT = (
+    click.option("--model", "-m", "models", multiple=True, help="Name, glob, card file, or adapter:name,key=value."),
+    click.option("--suite", "-s", default="", help="Suite of tasks; it brings its own protocols."),
+    click.option("--task", "-t", "tasks", multiple=True, help="Task; may be given several times."),
+    click.option("--exclude", multiple=True, help="Task of the suite to leave out."),
+    click.option(
+        "--protocol", "-p", "protocols", multiple=True, help="Protocol, or protocol,field=value for a recipe."
+    ),
+    click.option("--seeds", default="0", show_default=True, help="Seeds: 0:5 or 0,1,2; one where nothing is random."),
+    click.option("--pooled", default="default", show_default=True, help="Pooling: cls, patch_mean, gap, proj …"),
+    click.option("--limit", type=click.IntRange(min=0), default=0, help="Keep N samples per split; never on a board."),
+)
+SETTING_NAMES = (
+    "data",
+    "weights",
+    "cache",
+    "results",
+    "shelf",
+    "device",
+    "batch_size",
+    "workers",
+    "offline",
+    "progress",
+)
+REQUEST_NAMES = ("models", "suite", "tasks", "exclude", "protocols", "seeds", "pooled", "limit")
+
+
+def _stack(options: tuple[Any, ...], function: Command) -> Command:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def with_settings(*groups: tuple[Any, ...]) -> Callable[[Command], Command]:
+    """Give a command the options of `groups`; it receives them as one argument, `resolved`."""
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def wrapped(**given: Any) -> Any:
+            flags = {name: given.pop(name) for name in SETTING_NAMES if name in given}
+            return function(resolved=settings.resolve(flags), **given)
+
+        return _stack(tuple(option for group in groups for option in group), wrapped)
+
+    return decorate
+
+
+def with_request(function: Command) -> Command:
+    """Give a command the selecting options; it receives them as one argument, `request`."""
+
+    @functools.wraps(function)
+    def wrapped(**given: Any) -> Any:
+        words = {name: given.pop(name) for name in REQUEST_NAMES}
+        return function(request=Request(**words | {"seeds": parse_seeds(words["seeds"])}), **given)
+
+    return _stack(SELECT, wrapped)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds of "0:5" (0 to 4) or "0,3,7"; raise UsageError for anything else."""
+    try:
+        low, colon, high = text.partition(":")
+        seeds = tuple(range(int(low), int(high))) if colon else tuple(int(part) for part in text.split(","))
+    except ValueError:
+        seeds = ()
+    if not seeds or min(seeds) < 0:
+        raise UsageError(f"--seeds {text!r} is neither a range such as 0:5 nor a list such as 0,1,2")
+    return tuple(dict.fromkeys(seeds))
+
+
+def print_config(resolved: Resolved) -> None:
+    """Print every setting, its value and where it came from."""
+    for name, origin in resolved.origins.items():
+        click.echo(f"{name:<11} {_show(getattr(resolved.settings, name)):<50} {origin}")
+
+
+def _show(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,83 @@
+"""`ssl-bench plan`: what a run would do, without doing it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
+from ssl_bench.cli.tables import duration, echo_json, echo_table
+from ssl_bench.errors import EXIT_MISSING, EXIT_OK
+from ssl_bench.plan import Planned, Planner, Request, expand
+from ssl_bench.settings import Resolved
+
+STATES = {"done": "have records", "probe": "need only probes", "extract": "must extract", "missing": "lack something"}
+
+
+@click.command(name="plan")
+@with_request
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("--print-config", "config", is_flag=True, help="Print every setting and its origin, and stop.")
+@with_settings(PLACES, WORK)
+def command(request: Request, resolved: Resolved, as_json: bool, config: bool) -> int:
+    """Say what a run would do: jobs, what is cached, what is missing and how to get it, and how long it takes.
+
+    Exits with 6 where something is missing.
+
+    \b
+    Example:
+      ssl-bench plan --model dinov2_vitb14 --suite vtab
+    """
+    if config:
+        print_config(resolved)
+        return EXIT_OK
+    planned = Planner(resolved.settings).plan(expand(request, resolved.settings))
+    if as_json:
+        echo_json([as_row(item) for item in planned])
+    else:
+        echo_table(
+            ("model", "task", "protocol", "seed", "state", "images"),
+            [
+                tuple(as_row(item)[key] for key in ("model", "task", "protocol", "seed", "state", "images"))
+                for item in planned
+            ],
+            numeric=(3, 5),
+        )
+        echo_summary(planned)
+    return EXIT_MISSING if any(item.lacks for item in planned) else EXIT_OK
+
+
+def as_row(item: Planned) -> dict[str, Any]:
+    """Return a planned job as plain values."""
+    return {
+        "model": item.job.model.name,
+        "task": item.job.task.name,
+        "protocol": item.job.protocol_name,
+        "seed": item.job.seed,
+        "state": item.state,
+        "images": "?" if item.images is None else item.images,
+        "seconds": item.seconds,
+        "lacks": list(item.lacks),
+    }
+
+
+def echo_summary(planned: Sequence[Planned]) -> None:
+    """Print the counts, the time that is known, and each missing thing once, on stderr."""
+    counts = Counter[str](item.state for item in planned)
+    parts = [f"{counts[state]} {words}" for state, words in STATES.items() if counts[state]]
+    click.echo(f"{len(planned)} jobs: {', '.join(parts)}", err=True)
+    images = sum(item.images or 0 for item in planned)
+    if images:
+        known = [item.seconds for item in planned if item.images]
+        time = duration(sum(s for s in known if s)) if all(s is not None for s in known) else "not measured yet"
+        click.echo(f"{images} images to extract; time: {time}", err=True)
+    for line in missing_lines(planned):
+        click.echo(f"missing: {line}", err=True)
+
+
+def missing_lines(planned: Sequence[Planned]) -> list[str]:
+    """Return each missing thing once."""
+    return list(dict.fromkeys(line for item in planned for line in item.lacks))

@@ -1,0 +1,142 @@
+"""`ssl-bench run`: from names to records."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
+from ssl_bench.cli.plan_command import echo_summary, missing_lines
+from ssl_bench.cli.tables import duration, echo_table, percent
+from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError
+from ssl_bench.files import canonical_json
+from ssl_bench.plan import Job, Planned, Planner, Request, expand
+from ssl_bench.settings import Resolved, Settings
+
+if TYPE_CHECKING:
+    from ssl_bench.results.record import Record
+    from ssl_bench.runner import Outcome
+
+
+@click.command(name="run")
+@with_request
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop (as `plan`).")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first job that fails.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines on stdout.")
+@click.option("--print-config", "config", is_flag=True, help="Print every setting and its origin, and stop.")
+@with_settings(PLACES, WORK)
+def command(request: Request, resolved: Resolved, dry_run: bool, fail_fast: bool, as_json: bool, config: bool) -> int:
+    """Measure models on tasks by protocols, and write one record per job.
+
+    Running the same command again does only what is missing; a run that was killed goes on where it was.
+    Exits with 2 for a wrong word, 3 where a job failed (the others are done), 6 where data or weights are missing.
+
+    \b
+    Examples:
+      ssl-bench run --model dinov2_vitb14 --suite vtab
+      ssl-bench run -m digits_vit -m pixels --task digits --protocol knn
+      ssl-bench run -m pixels,size=28,channels=grey -t mnist -p knn,k=1,distance=euclidean,weighting=uniform
+    """
+    if config:
+        print_config(resolved)
+        return EXIT_OK
+    settings = resolved.settings
+    planned = Planner(settings).plan(expand(request, settings))
+    if dry_run or any(item.lacks for item in planned):
+        echo_summary(planned)
+        if not dry_run:
+            raise MissingError(_missing_text(planned))
+        return EXIT_OK
+    outcome = execute(planned, settings, fail_fast=fail_fast, quiet=as_json)
+    if as_json:
+        for record in [*outcome.present, *outcome.written]:
+            click.echo(canonical_json(record.to_json()))
+    for failure in outcome.failures:
+        click.echo(f"failed: {failure.job.label}: {failure.error}", err=True)
+    return _exit_code(outcome, len(planned))
+
+
+def _exit_code(outcome: Outcome, jobs: int) -> int:
+    """A run in which every job failed for one and the same reason exits as that reason does."""
+    if not outcome.failures:
+        return EXIT_OK
+    codes = {failure.error.exit_code for failure in outcome.failures}
+    return codes.pop() if len(outcome.failures) == jobs and len(codes) == 1 else EXIT_JOBS_FAILED
+
+
+def _missing_text(planned: list[Planned]) -> str:
+    lines = missing_lines(planned)
+    exclude = sorted({item.job.task.name for item in planned if any(line.startswith("data of") for line in item.lacks)})
+    hint = f"; or leave out: {' '.join(f'--exclude {name}' for name in exclude)}" if exclude else ""
+    return f"{len(lines)} things are missing, listed above; nothing was run{hint}"
+
+
+def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = False, quiet: bool = False) -> Outcome:
+    """Run the jobs that have no record, print all records as a table, and say what was there and what was done."""
+    start = time.monotonic()
+    outcome = _present(planned, settings) or _run(planned, settings, fail_fast)
+    if not quiet:
+        echo_records([*outcome.present, *outcome.written])
+    click.echo(
+        f"{len(planned)} jobs: {len(outcome.present)} records present, {len(outcome.written)} run, "
+        f"{len(outcome.failures)} failed, in {duration(time.monotonic() - start)}. Records: {settings.results}",
+        err=True,
+    )
+    return outcome
+
+
+def _present(planned: list[Planned], settings: Settings) -> Outcome | None:
+    """Return the records of a request that is done already, without loading anything heavy; else None."""
+    from ssl_bench.results.store import Results
+    from ssl_bench.runner import Outcome
+
+    if any(item.state != "done" for item in planned):
+        return None
+    results = Results(settings.results)
+    return Outcome(present=[results.get(item.record_id) for item in planned])
+
+
+def _run(planned: list[Planned], settings: Settings, fail_fast: bool) -> Outcome:
+    from ssl_bench.progress import choose
+    from ssl_bench.runner import Runner, preflight
+
+    preflight(settings)
+    progress = choose(settings.progress)
+    total, count = len(planned), 0
+
+    def news(job: Job, record: Record, new: bool) -> None:
+        nonlocal count
+        count += 1
+        value = record.metrics[record.task.metric].value
+        progress.say(
+            f"[{count}/{total}] {job.label}: {percent(value)} % {record.task.metric}{'' if new else ' (present)'}"
+        )
+
+    return Runner(settings, progress).run([item.job for item in planned], fail_fast=fail_fast, on_record=news)
+
+
+def echo_records(records: list[Record]) -> None:
+    """Print one line per record."""
+    rows: list[tuple[Any, ...]] = []
+    for record in records:
+        metric = record.metrics[record.task.metric]
+        chance = record.task.metrics[record.task.metric].chance
+        interval = metric.interval
+        rows.append(
+            (
+                record.model.name,
+                record.task.name,
+                record.protocol.name,
+                record.seed,
+                record.task.metric,
+                percent(metric.value),
+                f"{percent(interval.low)}-{percent(interval.high)}" if interval else "",
+                percent(chance) if chance is not None else "",
+                record.record_id[:8],
+            )
+        )
+    echo_table(
+        ("model", "task", "protocol", "seed", "metric", "%", "95 % interval", "chance", "record"), rows, (3, 5, 7)
+    )

@@ -1,0 +1,99 @@
+"""`ssl-bench show`: one card, with what is resolved and what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ssl_bench import cards, model_zoo, protocols, tasks
+from ssl_bench.cli.options import PLACES, with_settings
+from ssl_bench.cli.tables import echo_json
+from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.settings import Resolved, Settings
+
+
+@click.command(name="show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@with_settings(PLACES)
+def command(name: str, resolved: Resolved, as_json: bool) -> None:
+    """Show a model, task, suite or protocol by its name, or a card by its path.
+
+    \b
+    Examples:
+      ssl-bench show dinov2_vitb14
+      ssl-bench show knn
+    """
+    facts = [facts for kind in (_model, _task, _suite, _protocol) if (facts := kind(name, resolved.settings))]
+    if not facts:
+        shelves = resolved.settings.shelves
+        known = [*model_zoo.names(shelves), *tasks.names(shelves), *tasks.suite_names(shelves), *protocols.names()]
+        raise UsageError(f"nothing is called {name!r}.{did_you_mean(name, known)} `ssl-bench list` shows all.")
+    if as_json:
+        echo_json(facts[0] if len(facts) == 1 else facts)
+        return
+    for table in facts:
+        _echo_table(table)
+
+
+def _model(name: str, settings: Settings) -> dict[str, Any] | None:
+    if name not in model_zoo.names(settings.shelves) and ":" not in name and "," not in name:
+        return None
+    card = model_zoo.get(name, settings.shelves)
+    state = model_zoo.weights_state(card, settings.weight_folders)
+    where = "none needed" if not state.needed else str(state.path or f"to fetch: ssl-bench fetch --model {name}")
+    return {"model": name} | _compact(card) | {"card digest": card.digest, "weights file": where}
+
+
+def _task(name: str, settings: Settings) -> dict[str, Any] | None:
+    if name not in tasks.names(settings.shelves):
+        return None
+    from ssl_bench.datasets import index
+
+    card = tasks.get(name, settings.shelves)
+    facts = {"task": name} | _compact(card) | {"chance (top1)": round(1 / card.classes, 6)}
+    known = index.lookup(card, settings.data, settings.cache)
+    if known is not None:
+        facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
+    return facts
+
+
+def _suite(name: str, settings: Settings) -> dict[str, Any] | None:
+    if name not in tasks.suite_names(settings.shelves):
+        return None
+    return {"suite": name} | _compact(tasks.get_suite(name, settings.shelves))
+
+
+def _protocol(name: str, settings: Settings) -> dict[str, Any] | None:
+    if name.partition(",")[0] not in protocols.names():
+        return None
+    protocol = protocols.get(name)
+    return {
+        "protocol": name,
+        "what": protocols.summary(name.partition(",")[0]),
+        "version": protocol.version,
+        "deterministic": protocol.deterministic,
+        "recipe": protocols.recipe(protocol),
+    }
+
+
+def _compact(card: Any) -> dict[str, Any]:
+    """Return a card's filled fields."""
+    return {key: value for key, value in _filled(cards.plain(card)).items() if key not in ("name", "folder")}
+
+
+def _filled(table: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: _filled(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in kept.items() if value not in ("", None, {}, [], 0)}
+
+
+def _echo_table(table: dict[str, Any], indent: int = 0) -> None:
+    for key, value in table.items():
+        label = f"{' ' * indent}{click.style(key, bold=indent == 0)}"
+        if isinstance(value, dict):
+            click.echo(label)
+            _echo_table(value, indent + 2)
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            click.echo(f"{label}: {text}")

@@ -1,0 +1,43 @@
+"""Tables and JSON for the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def echo_json(value: Any) -> None:
+    """Print `value` as JSON on stdout; it is the command's contract with scripts."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[int] = ()) -> None:
+    """Print rows in aligned columns; columns in `numeric` are set right. Piped output is tab-separated."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in [list(header), *texts]:
+            click.echo("\t".join(row))
+        return
+    widths = [max(len(row[i]) for row in [list(header), *texts]) for i in range(len(header))]
+    for number, row in enumerate([list(header), *texts]):
+        cells = [
+            cell.rjust(width) if i in numeric else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo(click.style("  ".join(cells).rstrip(), bold=number == 0))
+
+
+def percent(value: float) -> str:
+    """Return a fraction for readers: 0.9691 is "96.91"."""
+    return f"{100 * value:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds for readers."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

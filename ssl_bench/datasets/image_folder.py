@@ -1,0 +1,108 @@
+"""Images in `<split>/<class>/` folders, or the same inside a .tar, .tar.gz or .zip file.
+
+Classes are the union of the class folders of all splits, sorted by name. Files beside the class folders that are no
+images, such as a README, are not part of the data; within a class folder every file must be an image.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_bench import cards
+from ssl_bench.datasets import containers
+from ssl_bench.datasets.base import Split
+from ssl_bench.datasets.containers import Listing
+from ssl_bench.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The card's `[data]`."""
+
+    path: str
+    """The folder or archive, relative to the data folder."""
+    inside: str = ""
+    """Folder within it that holds the splits, such as "eurosat/2750"."""
+    split: str = ""
+    """For a source without split folders, `<class>/<image>`: the name of its only split."""
+
+
+def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
+    """Return the archive, or every file of the folder; raise MissingError where it is not there."""
+    return containers.files_of(root / cards.from_table(Options, options, "data").path)
+
+
+def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
+    """Return the splits by folder name, samples sorted by path; an id is the path below `inside`.
+
+    Raises DataError for a split without classes, a class folder without images and a file in it that is no image.
+    """
+    chosen = cards.from_table(Options, options, "data")
+    listing = containers.listing(root / chosen.path)
+    where = f"{listing.path}/{chosen.inside}".rstrip("/")
+    names = _image_names(listing, chosen, where)
+    _check_folders(listing, chosen, names, where)
+    classes = tuple(sorted({class_name for samples in names.values() for class_name, _ in samples}))
+    labels = {class_name: label for label, class_name in enumerate(classes)}
+    splits = {}
+    for split, samples in sorted(names.items()):
+        paths = sorted(path for _, path in samples)
+        class_of = {path: class_name for class_name, path in samples}
+        splits[split] = Split(
+            listing.source([_prefix(chosen) + path for path in paths]),
+            np.arange(len(paths)),
+            tuple(paths),
+            np.array([labels[class_of[path]] for path in paths], dtype=np.int64),
+            classes,
+        )
+    return splits
+
+
+def _prefix(options: Options) -> str:
+    return options.inside.strip("/") + "/" if options.inside.strip("/") else ""
+
+
+def _parts(path: str, options: Options) -> list[str]:
+    """Return [split, class, rest]; shorter for what lies higher."""
+    return [options.split, *path.split("/", 1)] if options.split else path.split("/", 2)
+
+
+def _image_names(listing: Listing, options: Options, where: str) -> dict[str, list[tuple[str, str]]]:
+    """Return split → [(class, path below `inside`)]."""
+    names: dict[str, list[tuple[str, str]]] = {}
+    prefix = _prefix(options)
+    layout = "<class>/" if options.split else "<split>/<class>/"
+    for name in listing.spans:
+        if not name.startswith(prefix):
+            continue
+        path = name.removeprefix(prefix)
+        parts = _parts(path, options)
+        if len(parts) == 3 and not containers.is_image(path):
+            raise DataError(f"{where}: {path} lies in a class folder but is no image by its name; move it elsewhere")
+        if len(parts) == 3:
+            names.setdefault(parts[0], []).append((parts[1], path))
+        elif containers.is_image(path):
+            raise DataError(f"{where}: the image {path} does not lie in a {layout} folder")
+    if not names:
+        raise DataError(f"{where} holds no images in {layout} folders")
+    return names
+
+
+def _check_folders(listing: Listing, options: Options, names: Mapping[str, list[tuple[str, str]]], where: str) -> None:
+    """Raise DataError for a split or class folder that is there but holds no image."""
+    filled = {(split, class_name) for split, samples in names.items() for class_name, _ in samples}
+    prefix = _prefix(options)
+    for folder in listing.folders:
+        if not folder.startswith(prefix) or folder == prefix.rstrip("/"):
+            continue
+        parts = _parts(folder.removeprefix(prefix), options)
+        if len(parts) == 1 and parts[0] not in names:
+            raise DataError(f"{where}: the split folder {parts[0]} holds no images; fill or remove it")
+        if len(parts) == 2 and (parts[0], parts[1]) not in filled:
+            folder = folder.removeprefix(prefix)
+            raise DataError(f"{where}: the class folder {folder} holds no images; fill or remove it")

@@ -1,0 +1,157 @@
+"""The dataset index: which samples a task has and the digest of every image, read once and kept on disk.
+
+Features are shared between tasks by image digest, so a digest depends on the image alone, not on its label or id.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench import datasets, files
+from ssl_bench.cards import plain
+from ssl_bench.datasets.base import Split, digest_image
+from ssl_bench.tasks import TaskCard
+
+VERSION = 1
+"""Rises when the kept form, or what a reader makes of the same files, changes."""
+CHUNK = 512
+"""Images per unit of work."""
+
+Advance = Callable[[int], None]
+"""Called with the number of images just read."""
+Samples = tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.uint8]]
+"""A role's ids, labels (samples,) and image digests (samples, 32)."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Index:
+    """What a task is made of."""
+
+    roles: Mapping[str, Samples]
+    task_digest: str
+    """What the task asks, wherever its files lie and whatever it is called."""
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """Number of samples per role."""
+        return {role: len(ids) for role, (ids, _, _) in self.roles.items()}
+
+    @property
+    def digests(self) -> dict[str, NDArray[np.uint8]]:
+        """Image digests per role: uint8 (samples, 32)."""
+        return {role: digests for role, (_, _, digests) in self.roles.items()}
+
+
+def content(split: Split, advance: Advance | None = None) -> NDArray[np.uint8]:
+    """Return every image's sha256: uint8 (samples, 32), in the split's order; threads read contiguous parts."""
+    digests = np.zeros((len(split), 32), dtype=np.uint8)
+    if len(split):
+        split.read(0)  # whatever is opened or unpacked at first use, one thread does
+
+    def work(start: int) -> int:
+        stop = min(start + CHUNK, len(split))
+        for i in range(start, stop):
+            digests[i] = np.frombuffer(digest_image(split.read(i)), dtype=np.uint8)
+        return stop - start
+
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for count in pool.map(work, range(0, len(split), CHUNK)):
+            if advance is not None:
+                advance(count)
+    return digests
+
+
+def task_digest(card: TaskCard, roles: Mapping[str, Samples]) -> str:
+    """Return the sha256 (hex) of what a task asks: classes, metric, version and, per role, ids, labels and images.
+
+    The task's name, the place of its files and the way in which they are packed do not enter.
+    """
+    digest = hashlib.sha256()
+    head = {"classes": card.classes, "kind": card.kind, "metric": card.metric, "version": card.version}
+    digest.update(files.digest_json(head).encode())
+    for role in sorted(roles):
+        ids, labels, digests = roles[role]
+        digest.update(files.digest_json([role, list(ids)]).encode())
+        digest.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
+        digest.update(np.ascontiguousarray(digests).tobytes())
+    return digest.hexdigest()
+
+
+def lookup(card: TaskCard, root: Path, cache: Path) -> Index | None:
+    """Return the index that is kept for the files as they are now, without reading images; None: not kept.
+
+    Raises MissingError where the data is not there.
+    """
+    roles = _read(_memo(card, root, cache))
+    return None if roles is None else _index(card, roles)
+
+
+def build(
+    card: TaskCard,
+    root: Path,
+    cache: Path,
+    splits: Mapping[str, Split] | None = None,
+    advance: Advance | None = None,
+) -> Index:
+    """Return the index, from the cache or by reading every image once; `splits` are the task's, if loaded already.
+
+    Raises what `datasets.load` raises.
+    """
+    memo = _memo(card, root, cache)
+    roles = _read(memo)
+    if roles is None:
+        loaded = datasets.load(card, root) if splits is None else splits
+        roles = {role: (split.ids, split.labels, content(split, advance)) for role, split in loaded.items()}
+        _write(memo, roles)
+    return _index(card, roles)
+
+
+def _index(card: TaskCard, roles: dict[str, Samples]) -> Index:
+    return Index(roles, task_digest(card, roles))
+
+
+def _memo(card: TaskCard, root: Path, cache: Path) -> Path:
+    """Return where the index of these files, read with these options, is kept."""
+    located = [(_relative(path, root), *files.stat_key(path)[1:]) for path in datasets.locate(card, root)]
+    asked = [VERSION, card.reader, plain(card.data), plain(card.splits), card.classes, located]
+    return cache / "datasets" / f"{files.digest_json(asked)}.npz"
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _write(path: Path, roles: Mapping[str, Samples]) -> None:
+    arrays: dict[str, Any] = {"roles": np.array(list(roles))}
+    for role, (ids, labels, digests) in roles.items():
+        arrays[f"{role}_ids"] = np.frombuffer("\0".join(ids).encode(), dtype=np.uint8)
+        arrays[f"{role}_labels"] = labels
+        arrays[f"{role}_digests"] = digests
+    with files.atomic_write(path) as file:
+        np.savez(file, **arrays)
+
+
+def _read(path: Path) -> dict[str, Samples] | None:
+    """Return what is kept at `path`, or None where nothing, or nothing readable, is."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            roles: dict[str, Samples] = {}
+            for role in arrays["roles"].tolist():
+                ids = tuple(arrays[f"{role}_ids"].tobytes().decode().split("\0"))
+                labels, digests = arrays[f"{role}_labels"], arrays[f"{role}_digests"]
+                if not len(ids) == len(labels) == len(digests) or digests.shape[1:] != (32,):
+                    return None
+                roles[role] = (ids, labels, digests)
+            return roles or None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

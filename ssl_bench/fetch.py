@@ -1,0 +1,94 @@
+"""Getting weights and data onto this machine; everything else only reads what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ssl_bench import datasets, model_zoo
+from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.files import digest_file
+from ssl_bench.model_zoo import ModelCard
+from ssl_bench.settings import Settings
+from ssl_bench.tasks import TaskCard
+
+
+def fetch_weights(card: ModelCard, settings: Settings) -> Path | None:
+    """Download a card's weights into the weights folder and return the file; None where the card needs none.
+
+    Interrupted downloads go on where they stopped. Raises MissingError without a network or under `offline`, and
+    UsageError where the file's sha256 is not the card's (the file is removed).
+    """
+    state = model_zoo.weights_state(card, settings.weight_folders)
+    if not state.missing:
+        return state.path
+    if settings.offline:
+        raise MissingError(
+            f"the weights of {card.name} are not here and --offline forbids fetching them: {state.source}"
+        )
+    try:
+        path = _from_hub(card, settings) if card.weights.hub else _from_url(card, settings)
+    except SslBenchError:
+        raise
+    except Exception as error:  # every client has its own family of network errors
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise MissingError(f"cannot fetch the weights of {card.name} from {state.source}: {reason}") from error
+    if card.weights.sha256 and digest_file(path) != card.weights.sha256:
+        path.unlink()
+        raise UsageError(
+            f"the file from {state.source} does not have the sha256 that the card {card.name} pins "
+            f"({card.weights.sha256[:12]}…); it was removed"
+        )
+    return path
+
+
+def _from_hub(card: ModelCard, settings: Settings) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    file_name = card.weights.file or "model.safetensors"
+    return Path(hf_hub_download(card.weights.hub, file_name, local_dir=settings.weights / card.weights.hub))
+
+
+def _from_url(card: ModelCard, settings: Settings) -> Path:
+    from torch.hub import download_url_to_file
+
+    if not card.weights.url:
+        raise MissingError(
+            f"the card {card.name} names no place to fetch {card.weights.file} from; put the file there by hand"
+        )
+    path = settings.weights / (card.weights.file or Path(card.weights.url).name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    download_url_to_file(card.weights.url, str(path), progress=False)
+    return path
+
+
+def fetch_data(card: TaskCard, settings: Settings) -> list[Path]:
+    """Download a task's data into the data folder and return its files.
+
+    Raises MissingError that says the manual step, where the source has no download or the network is absent.
+    """
+    try:
+        return datasets.locate(card, settings.data)
+    except MissingError:
+        if settings.offline:
+            raise
+    datasets.fetch(card, settings.data)
+    return datasets.locate(card, settings.data)
+
+
+def fetch_all(
+    models: Iterable[ModelCard], cards: Iterable[TaskCard], settings: Settings
+) -> list[tuple[str, Path | SslBenchError | None]]:
+    """Fetch everything, going on after a failure; return (what, file or error) in order."""
+    done: list[tuple[str, Path | SslBenchError | None]] = []
+    for model in models:
+        try:
+            done.append((f"weights of {model.name}", fetch_weights(model, settings)))
+        except SslBenchError as error:
+            done.append((f"weights of {model.name}", error))
+    for card in cards:
+        try:
+            done.append((f"data of {card.name}", next(iter(fetch_data(card, settings)), None)))
+        except SslBenchError as error:
+            done.append((f"data of {card.name}", error))
+    return done

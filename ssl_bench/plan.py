@@ -1,0 +1,332 @@
+"""Names → jobs, and what is known of each before anything is computed; without torch and without a network.
+
+A record's identity rests on digests of weights and images. Both are remembered, under what stands for their content,
+when they are first computed; a plan reads only what is remembered, and says "unknown" where nothing is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fnmatch
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ssl_bench import __version__, cards, datasets, model_zoo, protocols, tasks
+from ssl_bench.datasets import index
+from ssl_bench.datasets.index import Index
+from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.features import FeatureStore, Spec
+from ssl_bench.files import canonical_json, digest_file, digest_json, stat_key, write_text
+from ssl_bench.images import InputSpec
+from ssl_bench.model_zoo import ModelCard
+from ssl_bench.protocols.base import Protocol
+from ssl_bench.results.record import record_id
+from ssl_bench.results.store import Results
+from ssl_bench.settings import Settings
+from ssl_bench.tasks import SuiteCard, TaskCard
+
+State = Literal["done", "probe", "extract", "missing"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a user asked for, in words."""
+
+    models: tuple[str, ...]
+    """Names, globs over names, paths to cards, or `adapter:name,key=value`."""
+    suite: str = ""
+    tasks: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    """Empty: the suite's own, or every frozen-feature protocol there is for single tasks."""
+    seeds: tuple[int, ...] = (0,)
+    pooled: str = "default"
+    limit: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+    """The unit of work and of record."""
+
+    model: ModelCard
+    task: TaskCard
+    protocol_name: str
+    protocol: Protocol
+    seed: int
+    pooled: str = "default"
+    limit: int = 0
+
+    @property
+    def label(self) -> str:
+        return f"{self.model.name} × {self.task.name} × {self.protocol_name}" + (
+            f" seed {self.seed}" if self.seed else ""
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFacts:
+    """What loading a model taught, remembered so that a plan need not load it."""
+
+    weights_digest: str
+    arch: Mapping[str, Any]
+    input: InputSpec
+    poolings: tuple[str, ...]
+    default_pooling: str
+    parameters: int
+    informative: bool
+    library: str = ""
+    file_sha256: str = ""
+
+    def spec(self, requested: str) -> Spec:
+        """Return what causes the features for a requested pooling."""
+        pooled = self.default_pooling if requested == "default" else requested
+        return Spec(self.weights_digest, self.arch, self.input, pooled)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Planned:
+    """A job and what is known of it."""
+
+    job: Job
+    state: State
+    """`done`: its record is there; `probe`: all features are cached; `extract`: images must pass the network first;
+    `missing`: weights or data are not on this machine."""
+    images: int | None = None
+    """Images still to pass the network; None where that is not known yet."""
+    seconds: float | None = None
+    """Estimate for the extraction from measured throughput; None where nothing was measured."""
+    record_id: str = ""
+    """Identity of the job's record, where it is known."""
+    lacks: tuple[str, ...] = ()
+    """What is missing, a line each: what, how large, and the command or step that gets it."""
+
+
+def expand(request: Request, settings: Settings) -> list[Job]:
+    """Return the jobs of a request, models outermost; raise UsageError that lists every wrong name at once."""
+    problems: list[str] = []
+    models = _gather(
+        problems, _model_names(request.models, settings), lambda name: model_zoo.get(name, settings.shelves)
+    )
+    suite: SuiteCard | None = None
+    with _collected(problems):
+        suite = tasks.get_suite(request.suite, settings.shelves) if request.suite else None
+    names = [*(suite.tasks if suite else ()), *request.tasks]
+    unknown = [name for name in request.exclude if name not in names]
+    if unknown and suite:
+        problems.append(f"--exclude {unknown[0]!r}: the suite has no such task; it has {', '.join(names)}")
+    names = [name for name in dict.fromkeys(names) if name not in request.exclude]
+    task_cards = _gather(problems, names, lambda name: tasks.get(name, settings.shelves))
+    texts = request.protocols or (suite.protocols if suite else tuple(protocols.names()))
+    recipes = _gather(problems, texts, lambda text: (text.partition(",")[0], protocols.get(text)))
+    if not models and not problems:
+        problems.append("no model is named; give --model NAME")
+    if not names and not problems:
+        problems.append("no task is named; give --suite NAME or --task NAME")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return [
+        Job(model, task, name, protocol, seed, request.pooled, request.limit)
+        for model in models
+        for task in task_cards
+        for name, protocol in recipes
+        for seed in (request.seeds[:1] if protocol.deterministic else request.seeds)
+    ]
+
+
+def _model_names(texts: Sequence[str], settings: Settings) -> list[str]:
+    names: list[str] = []
+    for text in texts:
+        globbed = any(sign in text for sign in "*?[") and ":" not in text
+        found = fnmatch.filter(model_zoo.names(settings.shelves), text) if globbed else [text]
+        names += found or [text]
+    return list(dict.fromkeys(names))
+
+
+@contextlib.contextmanager
+def _collected(problems: list[str]) -> Any:
+    try:
+        yield
+    except UsageError as error:
+        problems.append(str(error))
+
+
+def _gather(problems: list[str], words: Sequence[str], get: Any) -> list[Any]:
+    found = []
+    for word in words:
+        with _collected(problems):
+            found.append(get(word))
+    return found
+
+
+def facts_path(card: ModelCard, settings: Settings) -> Path | None:
+    """Return where the facts of a model are remembered; None for one given in Python, which may change unseen."""
+    if card.adapter == "module" or ":" in card.adapter:
+        return None
+    parts: list[Any] = [__version__, card.digest, _library_version(card.adapter)]
+    if card.adapter == "random" and card.weights.name:
+        parts.append(model_zoo.get(card.weights.name, settings.shelves).digest)
+    path = model_zoo.weights_state(card, settings.weight_folders).path
+    if path is not None:
+        parts.append(stat_key(path))
+    return settings.cache / "models" / f"{digest_json(parts)}.json"
+
+
+def _library_version(adapter: str) -> str:
+    package = {"open_clip": "open_clip_torch", "random": "timm"}.get(adapter, adapter)
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def known_facts(card: ModelCard, settings: Settings) -> ModelFacts | None:
+    """Return what is remembered of a model; None where nothing is, or it cannot be read."""
+    path = facts_path(card, settings)
+    try:
+        if path is not None and path.is_file():
+            return cards.from_table(ModelFacts, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError, SslBenchError):
+        return None  # the model is loaded and the file written anew
+    return None
+
+
+def remember_facts(card: ModelCard, settings: Settings, facts: ModelFacts) -> None:
+    """Write down what loading a model taught."""
+    path = facts_path(card, settings)
+    if path is not None:
+        write_text(path, canonical_json(cards.plain(facts)))
+
+
+def file_sha256(path: Path | None) -> str:
+    """Return the sha256 of a weights file, or "" where there is none."""
+    return digest_file(path) if path is not None else ""
+
+
+def job_record_id(job: Job, facts: ModelFacts, task_digest: str) -> str:
+    """Return the identity of the record that a job writes."""
+    return record_id(
+        weights_digest=facts.weights_digest,
+        arch=facts.arch,
+        features={"requested": {"pooled": job.pooled}, "resolved": facts.spec(job.pooled).resolved},
+        task_digest=task_digest,
+        protocol=cards.plain(
+            {"name": job.protocol_name, "version": job.protocol.version, "recipe": protocols.recipe(job.protocol)}
+        ),
+        seed=job.seed,
+        truncated=job.limit,
+    )
+
+
+def limited(size: int, limit: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the positions that `--limit` keeps of a split: a seeded draw, in the split's order; 0 keeps all."""
+    if not limit or limit >= size:
+        return np.arange(size)
+    return np.sort(np.random.default_rng(0).permutation(size)[:limit])
+
+
+class Planner:
+    """Looks up what is known of jobs, each file once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.results = Results(settings.results)
+        self.store = FeatureStore(settings.cache)
+        self._facts: dict[str, ModelFacts | None] = {}
+        self._indexes: dict[str, Index | None] = {}
+        self._lacks: dict[str, tuple[str, ...]] = {}
+
+    def plan(self, jobs: Sequence[Job]) -> list[Planned]:
+        """Return the jobs with what is known of each; images shared by several jobs count in the first."""
+        counted: set[tuple[str, str]] = set()
+        return [self._one(job, counted) for job in jobs]
+
+    def _one(self, job: Job, counted: set[tuple[str, str]]) -> Planned:
+        lacks = self._lacking_weights(job.model) + self._lacking_data(job.task)
+        if lacks:
+            return Planned(job, "missing", lacks=lacks)
+        facts, table = self._facts_of(job.model), self._index_of(job.task)
+        if facts is None or table is None:
+            return Planned(job, "extract", images=self._unknown_images(job, table, counted))
+        identity = job_record_id(job, facts, table.task_digest)
+        if self.results.has(identity):
+            return Planned(job, "done", images=0, record_id=identity)
+        if not facts.informative:
+            return Planned(job, "probe", images=0, record_id=identity)
+        spec = facts.spec(job.pooled)
+        images = self.store.missing(
+            spec, np.concatenate([d[limited(len(d), job.limit)] for d in table.digests.values()])
+        )
+        if not images:
+            return Planned(job, "probe", images=0, record_id=identity)
+        key = (spec.key, table.task_digest)
+        images = 0 if key in counted else images
+        counted.add(key)
+        return Planned(job, "extract", images=images, seconds=self._estimate(spec, images), record_id=identity)
+
+    def _unknown_images(self, job: Job, table: Index | None, counted: set[tuple[str, str]]) -> int | None:
+        """Without the model's digest every image counts, once per model and task; without an index none is known."""
+        if table is None:
+            return None
+        key = (job.model.name, table.task_digest)
+        images = 0 if key in counted else sum(table.samples.values())
+        counted.add(key)
+        return images
+
+    def _estimate(self, spec: Spec, images: int) -> float | None:
+        rate = known_speed(self.settings, spec)
+        return images / rate if rate else None
+
+    def _facts_of(self, card: ModelCard) -> ModelFacts | None:
+        if card.name not in self._facts:
+            self._facts[card.name] = known_facts(card, self.settings)
+        return self._facts[card.name]
+
+    def _index_of(self, card: TaskCard) -> Index | None:
+        if card.name not in self._indexes:
+            self._indexes[card.name] = index.lookup(card, self.settings.data, self.settings.cache)
+        return self._indexes[card.name]
+
+    def _lacking_weights(self, card: ModelCard) -> tuple[str, ...]:
+        state = model_zoo.weights_state(card, self.settings.weight_folders)
+        if not state.missing:
+            return ()
+        size = f", {megabytes(state.bytes)}" if state.bytes else ""
+        return (f"weights of {card.name} ({state.source}{size}): ssl-bench fetch --model {card.name}",)
+
+    def _lacking_data(self, card: TaskCard) -> tuple[str, ...]:
+        if card.name not in self._lacks:
+            try:
+                datasets.locate(card, self.settings.data)
+                self._lacks[card.name] = ()
+            except MissingError as error:
+                self._lacks[card.name] = (f"data of {card.name}: {error}",)
+        return self._lacks[card.name]
+
+
+def megabytes(count: float) -> str:
+    """Return a number of bytes for a reader."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _speed_path(settings: Settings, spec: Spec) -> Path:
+    return settings.cache / "speed" / f"{spec.key}-{settings.device.replace(':', '_')}.json"
+
+
+def known_speed(settings: Settings, spec: Spec) -> float | None:
+    """Return the images/s measured when this model last extracted on this device, or None."""
+    try:
+        return float(json.loads(_speed_path(settings, spec).read_text(encoding="utf-8"))["images_per_second"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remember_speed(settings: Settings, spec: Spec, images: int, seconds: float) -> None:
+    """Write down a measured throughput, for the next plan's estimate."""
+    if images >= settings.batch_size and seconds > 0:
+        write_text(_speed_path(settings, spec), canonical_json({"images_per_second": images / seconds}))

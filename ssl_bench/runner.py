@@ -1,0 +1,388 @@
+"""One job, from names to a record. Here alone predictions meet test labels."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench import backbones, cards, datasets, metrics, model_zoo, protocols
+from ssl_bench.backbones.base import Backbone, LoadContext
+from ssl_bench.datasets import index
+from ssl_bench.datasets.base import Split
+from ssl_bench.datasets.index import Index
+from ssl_bench.environment import code_version, describe, peak_memory_mb
+from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError
+from ssl_bench.features import Cost, FeatureStore, Spec, Work
+from ssl_bench.images import decoder_name
+from ssl_bench.plan import (
+    Job,
+    ModelFacts,
+    Request,
+    expand,
+    file_sha256,
+    job_record_id,
+    limited,
+    remember_facts,
+    remember_speed,
+)
+from ssl_bench.progress import Progress, choose
+from ssl_bench.protocols.base import Answer, Predictions, Trial
+from ssl_bench.results.record import (
+    FeaturesBlock,
+    Interval,
+    MetricDefinition,
+    MetricValue,
+    Model,
+    ProtocolBlock,
+    Record,
+    Samples,
+    Task,
+)
+from ssl_bench.results.store import Results
+from ssl_bench.settings import Settings, resolve
+from ssl_bench.statistics import wilson
+
+if TYPE_CHECKING:
+    from ssl_bench.model_zoo import ModelCard
+    from ssl_bench.tasks import TaskCard
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Failure:
+    """A job that gave no record, and why."""
+
+    job: Job
+    error: SslBenchError
+
+
+@dataclasses.dataclass(eq=False)
+class Outcome:
+    """What came of a run."""
+
+    written: list[Record] = dataclasses.field(default_factory=list)
+    present: list[Record] = dataclasses.field(default_factory=list)
+    """Records that were there already."""
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Loaded:
+    """A model in memory."""
+
+    backbone: Backbone
+    facts: ModelFacts
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Data:
+    """A task's data in memory: positions that `--limit` keeps are already applied."""
+
+    splits: Mapping[str, Split]
+    digests: Mapping[str, NDArray[np.uint8]]
+    index: Index
+
+
+class Runner:
+    """Runs jobs one after another; models and data are loaded once for consecutive jobs that share them."""
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.results = Results(settings.results)
+        self.store = FeatureStore(settings.cache)
+        self.device = choose_device(settings.device)
+        self._model: tuple[str, _Loaded] | None = None
+        self._data: tuple[tuple[str, int], _Data] | None = None
+        self._features: dict[tuple[str, str, str], NDArray[np.float32]] = {}
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        *,
+        fail_fast: bool = False,
+        on_record: Callable[[Job, Record, bool], None] | None = None,
+    ) -> Outcome:
+        """Run every job without a record; `on_record(job, record, is_new)` hears of each.
+
+        A job that fails leaves the others running, unless `fail_fast`.
+        """
+        outcome = Outcome()
+        for job in jobs:
+            try:
+                with _clear_errors():
+                    record, new = self.run_one(job)
+            except SslBenchError as error:
+                outcome.failures.append(Failure(job, error))
+                self.progress.say(f"failed: {job.label}: {error}")
+                if fail_fast:
+                    break
+                continue
+            (outcome.written if new else outcome.present).append(record)
+            if on_record is not None:
+                on_record(job, record, new)
+        return outcome
+
+    def run_one(self, job: Job) -> tuple[Record, bool]:
+        """Return the job's record and whether it is new."""
+        loaded, data = self._load_model(job.model), self._load_data(job.task, job.limit)
+        identity = job_record_id(job, loaded.facts, data.index.task_digest)
+        if self.results.has(identity):
+            return self.results.get(identity), False
+        loaded.backbone.resolve_pooling(job.pooled)
+        spec = loaded.facts.spec(job.pooled)
+        cost = Cost()
+        trial = self._trial(job, loaded, data, spec, cost)
+        start = time.monotonic()
+        answer = job.protocol.answer(trial)
+        seconds = time.monotonic() - start - cost.seconds
+        if cost.extracted:
+            remember_speed(self.settings, spec, cost.extracted, cost.seconds)
+        record = self._record(job, loaded, data, spec, answer, cost, seconds)
+        self.results.put(record)
+        return record, True
+
+    def _load_model(self, card: ModelCard) -> _Loaded:
+        if self._model is None or self._model[0] != card.name:
+            self._model, self._features = None, {}
+            self._model = card.name, self._open_model(card)
+        return self._model[1]
+
+    def _open_model(self, card: ModelCard) -> _Loaded:
+        state = model_zoo.weights_state(card, self.settings.weight_folders)
+        context = LoadContext(weights_path=state.path, offline=self.settings.offline, get_card=self._card)
+        backbone = backbones.load(card, context)
+        facts = ModelFacts(
+            weights_digest=backbone.weights_digest(),
+            arch=backbone.arch(),
+            input=backbone.input,
+            poolings=backbone.poolings,
+            default_pooling=backbone.default_pooling,
+            parameters=backbone.parameter_count(),
+            informative=backbone.informative,
+            library=backbone.library,
+            file_sha256=file_sha256(state.path),
+        )
+        remember_facts(card, self.settings, facts)
+        return _Loaded(backbone, facts, state.source)
+
+    def _card(self, name: str) -> ModelCard:
+        return model_zoo.get(name, self.settings.shelves)
+
+    def _load_data(self, card: TaskCard, limit: int) -> _Data:
+        key = (card.name, limit)
+        if self._data is None or self._data[0] != key:
+            self._data, self._features = None, {}
+            splits = datasets.load(card, self.settings.data)
+            table = self._index(card, splits)
+            keep = {role: limited(len(split), limit) for role, split in splits.items()}
+            self._data = (
+                key,
+                _Data(
+                    {role: split.take(keep[role]) for role, split in splits.items()},
+                    {role: table.digests[role][keep[role]] for role in splits},
+                    table,
+                ),
+            )
+        return self._data[1]
+
+    def _index(self, card: TaskCard, splits: Mapping[str, Split]) -> Index:
+        known = index.lookup(card, self.settings.data, self.settings.cache)
+        if known is not None:
+            return known
+        total = sum(len(split) for split in splits.values())
+        with self.progress.track(f"{card.name}: reading all images once", total) as advance:
+            return index.build(card, self.settings.data, self.settings.cache, splits, advance)
+
+    def _trial(self, job: Job, loaded: _Loaded, data: _Data, spec: Spec, cost: Cost) -> Trial:
+        work = Work(self.device, self.settings.batch_size, self.settings.workers)
+
+        def load_features(role: str) -> NDArray[np.float32]:
+            key = (spec.key, job.task.name, role)
+            if key not in self._features:
+                label = f"{job.model.name} × {job.task.name} {role}"
+                self._features[key], part = self.store.features(
+                    loaded.backbone, spec, data.splits[role], data.digests[role], work, self.progress, label
+                )
+                cost.extracted += part.extracted
+                cost.cached += part.cached
+                cost.seconds += part.seconds
+            return self._features[key]
+
+        return Trial(
+            classes=job.task.classes,
+            seed=job.seed,
+            sizes={role: len(split) for role, split in data.splits.items()},
+            labels={role: split.labels for role, split in data.splits.items() if role != "test"},
+            load_features=load_features,
+            informative=loaded.facts.informative,
+            device=self.device,
+        )
+
+    def _record(
+        self, job: Job, loaded: _Loaded, data: _Data, spec: Spec, answer: Answer, cost: Cost, seconds: float
+    ) -> Record:
+        facts, test = loaded.facts, data.splits["test"]
+        features = next(iter(self._features.values()), None)
+        return Record(
+            model=Model(
+                name=job.model.name,
+                title=job.model.title or job.model.name,
+                adapter=job.model.adapter,
+                weights_digest=facts.weights_digest,
+                arch=facts.arch,
+                parameters=facts.parameters,
+                embed_dim=features.shape[1] if features is not None else 0,
+                source=loaded.source,
+                file_sha256=facts.file_sha256,
+                library=facts.library,
+                about=cards.plain(job.model.about),
+            ),
+            features=FeaturesBlock(requested={"pooled": job.pooled}, resolved=spec.resolved),
+            task=Task(
+                name=job.task.name,
+                title=job.task.title,
+                version=job.task.version,
+                kind=job.task.kind,
+                classes=job.task.classes,
+                digest=data.index.task_digest,
+                samples={role: len(split) for role, split in data.splits.items()},
+                metric=job.task.metric,
+                metrics=definitions(job.task),
+                source=cards.plain(job.task.source),
+                truncated=job.limit,
+            ),
+            protocol=ProtocolBlock(
+                name=job.protocol_name,
+                version=job.protocol.version,
+                recipe=protocols.recipe(job.protocol),
+                deterministic=job.protocol.deterministic,
+                selected=answer.selected,
+                curve=answer.curve,
+                converged=answer.converged,
+                at_grid_edge=answer.at_grid_edge,
+            ),
+            seed=job.seed,
+            metrics=score(answer, test.labels, job.task),
+            samples=self._put_samples(answer.predictions, test),
+            environment=describe(self.device) | {"decoder": decoder_name()},
+            code=code_version(),
+            timing={
+                "extract_seconds": round(cost.seconds, 3),
+                "protocol_seconds": round(max(seconds, 0.0), 3),
+                "images_extracted": cost.extracted,
+                "images_cached": cost.cached,
+                "images_per_second": round(cost.extracted / cost.seconds, 1) if cost.seconds else 0.0,
+                "peak_memory_mb": peak_memory_mb(),
+            },
+            created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+
+    def _put_samples(self, predictions: Predictions, test: Split) -> Samples:
+        return self.results.put_samples(
+            ids=test.ids, targets=test.labels, ranked=predictions.ranked, confidence=predictions.confidence
+        )
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn what the machine lacks (disk, permission, memory) into one line; our own mistakes pass through."""
+    try:
+        yield
+    except OSError as error:
+        raise MissingError(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise MissingError("out of memory; a smaller --batch-size or --limit needs less") from error
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        raise MissingError(
+            f"out of device memory; use a smaller --batch-size ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def run(
+    models: str | Sequence[str],
+    *,
+    suite: str = "",
+    tasks: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    pooled: str = "default",
+    **flags: Any,
+) -> Outcome:
+    """Measure models on a suite or on tasks, as `ssl-bench run` does, and return the records.
+
+    `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers, offline, progress.
+    Raises UsageError for a wrong word. A job that fails is in `Outcome.failures`.
+    """
+    settings = resolve(flags).settings
+    names = (models,) if isinstance(models, str) else tuple(models)
+    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled)
+    jobs = expand(request, settings)
+    preflight(settings)
+    return Runner(settings, choose(settings.progress)).run(jobs)
+
+
+def choose_device(device: str) -> str:
+    """Return the torch device for a setting; raise UsageError where it does not exist."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {device}: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def definitions(card: TaskCard) -> dict[str, MetricDefinition]:
+    """Return how each metric that is computed for a task is to be read."""
+    names = dict.fromkeys((card.metric, *metrics.METRICS))
+    return {
+        name: MetricDefinition(
+            metric.unit, metric.higher_is_better, metric.low, metric.high, metric.chance(card.classes)
+        )
+        for name in names
+        for metric in [metrics.get(name)]
+    }
+
+
+def score(answer: Answer, targets: NDArray[np.int64], card: TaskCard) -> dict[str, MetricValue]:
+    """Return every metric of the headline, and the task's own metric of every variant, named "variant/metric".
+
+    Raises DataError where a protocol did not answer for every test sample.
+    """
+    scores = {name: _value(name, answer.predictions, targets, card) for name in definitions(card)}
+    for variant, predictions in answer.variants.items():
+        scores[f"{variant}/{card.metric}"] = _value(card.metric, predictions, targets, card)
+    return scores
+
+
+def _value(name: str, predictions: Predictions, targets: NDArray[np.int64], card: TaskCard) -> MetricValue:
+    if len(predictions.ranked) != len(targets):
+        raise DataError(f"{len(predictions.ranked)} predictions came back for {len(targets)} test samples")
+    metric, n = metrics.get(name), len(targets)
+    value = metric.score(predictions.ranked, targets, card.classes)
+    interval = Interval(*wilson(value * n, n), level=0.95, method="wilson") if metric.proportion else None
+    return MetricValue(value, n, interval)
+
+
+def preflight(settings: Settings) -> None:
+    """Raise MissingError, before anything is computed, where results or cache cannot be written."""
+    for folder in (settings.results, settings.cache):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / ".write-test"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise MissingError(f"cannot write in {folder}: {error.strerror or error}") from error

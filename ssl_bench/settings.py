@@ -1,0 +1,115 @@
+"""Settings: flag > environment `SSL_BENCH_*` > `./ssl-bench.toml` > the user's file > default."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from ssl_bench import cards
+from ssl_bench.errors import UsageError, did_you_mean
+
+PROJECT_FILE = "ssl-bench.toml"
+
+
+def _home(variable: str, fallback: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / fallback) / "ssl-bench"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Where things lie and how work is done. None of these changes a number."""
+
+    data: Path = dataclasses.field(default_factory=lambda: _home("XDG_CACHE_HOME", ".cache") / "data")
+    """Folder that the paths of task cards start from."""
+    weights: Path = dataclasses.field(default_factory=lambda: _home("XDG_CACHE_HOME", ".cache") / "weights")
+    """Folder where weight files are looked for and fetched to; the data folder is looked through as well."""
+    cache: Path = dataclasses.field(default_factory=lambda: _home("XDG_CACHE_HOME", ".cache"))
+    """Folder of features and indexes; may be deleted at any time."""
+    results: Path = Path("results")
+    """Folder that records are written to."""
+    shelf: tuple[Path, ...] = ()
+    """Folders with further cards."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    batch_size: int = 64
+    """Images per forward pass."""
+    workers: int = -1
+    """Processes that decode images; -1 chooses by the work and the cores, 0 decodes in the main process."""
+    offline: bool = False
+    """Never open a network connection."""
+    progress: Literal["auto", "rich", "plain", "none"] = "auto"
+    """Progress bars on a terminal, plain lines elsewhere, or nothing."""
+
+    @property
+    def shelves(self) -> cards.Shelves:
+        return cards.Shelves(self.shelf)
+
+    @property
+    def weight_folders(self) -> tuple[Path, ...]:
+        return self.weights, self.data
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+    """Settings, and where each value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def user_file() -> Path:
+    """Return the user's own settings file."""
+    return _home("XDG_CONFIG_HOME", ".config") / PROJECT_FILE
+
+
+def resolve(flags: Mapping[str, Any] | None = None) -> Resolved:
+    """Return the settings with the origin of each; `flags` that are None or empty were not given.
+
+    Raises UsageError for an unknown key or a wrong value, naming the file or variable.
+    """
+    hints = typing.get_type_hints(Settings)
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(hints, "default")
+    for path in (user_file(), Path(PROJECT_FILE)):
+        if path.is_file():
+            for key, value in _known(cards.read_toml(path), hints, str(path)).items():
+                values[key], origins[key] = _convert(hints[key], value, f"{path}: {key}", path.parent), str(path)
+    for key, hint in hints.items():
+        text = os.environ.get(f"SSL_BENCH_{key.upper()}")
+        if text:
+            values[key], origins[key] = _from_text(hint, text, f"SSL_BENCH_{key.upper()}"), f"SSL_BENCH_{key.upper()}"
+    for key, value in _known(flags or {}, hints, "flags").items():
+        if value is not None and value != ():
+            values[key], origins[key] = _convert(hints[key], value, key, Path()), f"--{key.replace('_', '-')}"
+    return Resolved(Settings(**values), origins)
+
+
+def _known(table: Mapping[str, Any], hints: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    for key in table:
+        if key not in hints:
+            raise UsageError(f"{where}: unknown setting {key!r}.{did_you_mean(key, hints)} Known: {', '.join(hints)}")
+    return table
+
+
+def _from_text(hint: Any, text: str, where: str) -> Any:
+    if hint == tuple[Path, ...]:
+        return tuple(Path(part).expanduser() for part in text.split(os.pathsep) if part)
+    if hint is bool:
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        if text.lower() not in words:
+            raise UsageError(f"{where} must be 1 or 0, not {text!r}")
+        return words[text.lower()]
+    return Path(text).expanduser() if hint is Path else cards.parse_word(hint, text, where)
+
+
+def _convert(hint: Any, value: Any, where: str, start: Path) -> Any:
+    """Return `value` as `hint`; relative paths start from `start`, the folder of the file that names them."""
+    if hint is Path and isinstance(value, str | Path):
+        return start / Path(value).expanduser()
+    if hint == tuple[Path, ...] and isinstance(value, list | tuple):
+        return tuple(start / Path(item).expanduser() for item in value)
+    return cards.convert(hint, value, where)

@@ -1,0 +1,53 @@
+"""Families of checkpoint files: what each takes, drops and shows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ssl_bench.checkpoints import families, keys
+from ssl_bench.errors import UsageError
+
+SHAPES = {"burgess_vae": (2, 1, 32, 32), "cifar_resnet": (2, 3, 32, 32), "conv4": (2, 3, 84, 84)}
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_every_family_has_the_same_shape(name: str) -> None:
+    """A family builds a network whose tensors show its own arguments, and whose features bear the promised names."""
+    family = families.get(name, "test")
+    network = family.build().eval()
+    arch = family.shown_by(network.state_dict())
+    keys.load_strict(family.build(**arch), network.state_dict(), name)
+    with torch.inference_mode():
+        found = family.features(network, torch.rand(SHAPES.get(name, (2, 3, 64, 64))))
+    assert set(found) - {"dense"} == set(family.POOLINGS)
+    assert all(found[pooling].shape[0] == 2 and found[pooling].ndim == 2 for pooling in family.POOLINGS)
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_every_family_knows_its_own_files(name: str) -> None:
+    """A file is nearest to its own family."""
+    state = families.get(name, "test").build().state_dict()
+    assert f"family {name} best (100%" in families.nearest(state, besides="")
+
+
+def test_unknown_family() -> None:
+    """A wrong family is answered with the nearest and with all."""
+    with pytest.raises(UsageError, match=r"Did you mean cifar_resnet\?.*burgess_vae"):
+        families.get("cifar_resnets", "card")
+
+
+def test_heads_and_decoders_are_dropped() -> None:
+    """What is not the backbone is dropped by declared names, not by trying."""
+    family = families.get("burgess_vae", "test")
+    state = {f"encoder.{key}": value for key, value in family.build().state_dict().items()}
+    state["decoder.lin1.weight"] = torch.ones(1)
+    assert families.tensors_of(family, state).keys() == family.build().state_dict().keys()
+
+
+def test_depth_of_a_cifar_resnet_is_read_off() -> None:
+    """The depth of a CIFAR ResNet follows from the number of its blocks."""
+    family = families.get("cifar_resnet", "test")
+    assert family.shown_by(family.build(depth=56).state_dict()) == {"depth": 56}
+    with pytest.raises(ValueError, match="6n \\+ 2"):
+        family.build(depth=51)

@@ -1,0 +1,47 @@
+"""Shared fixtures: settings that touch nothing outside a test's folder, and the real data where it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ssl_bench.settings import Settings
+
+# Tests must not depend on the settings of whoever runs them, nor open a connection to a hub.
+DATA = os.environ.get("SSL_BENCH_DATA", "")
+for name in [name for name in os.environ if name.startswith("SSL_BENCH_") and name != "SSL_BENCH_DATA"]:
+    del os.environ[name]
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test a home of its own, so that no user's cache or settings file is read or written."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real datasets and checkpoints; the test is skipped, and says so, where there is none."""
+    if not DATA:
+        pytest.skip("SSL_BENCH_DATA does not name the folder of real data")
+    return Path(DATA)
+
+
+@pytest.fixture
+def own_settings(tmp_path: Path) -> Settings:
+    """Settings with every folder inside the test's own."""
+    return Settings(
+        data=Path(DATA) if DATA else tmp_path / "data",
+        weights=tmp_path / "weights",
+        cache=tmp_path / "cache",
+        results=tmp_path / "results",
+        device="cpu",
+        workers=0,
+        progress="none",
+    )

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_bench import datasets, tasks
+from ssl_bench.datasets import containers, splits
+from ssl_bench.datasets.base import Split
+from ssl_bench.errors import MissingError
+from ssl_bench.metrics import METRICS
+
+TASKS = sorted(tasks.names())
+SUITES = sorted(tasks.suite_names())
+GROUPS = {"natural", "specialized", "structured"}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_task_card(name: str, tmp_path: Path) -> None:
+    """Every task card parses, tells its source and licence, and its reader understands its options."""
+    card = tasks.get(name)
+    assert card.title
+    assert card.source.url
+    assert card.source.licence
+    assert card.source.citation
+    for expression in filter(None, (card.splits.train, card.splits.val, card.splits.test)):
+        assert splits.parse(expression)
+    try:
+        datasets.locate(card, tmp_path)
+    except MissingError as error:
+        assert f"task {name!r}: " in str(error)  # noqa: PT017 - digits is always there, the others never
+        assert card.source.bytes > 0
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_metric_exists(name: str) -> None:
+    """Every task card's metric is one that exists."""
+    assert tasks.get(name).metric in METRICS
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suite_card(name: str) -> None:
+    """Every suite card names tasks that exist, each once, in VTAB's groups."""
+    suite = tasks.get_suite(name)
+    named = [task for group in suite.groups.values() for task in group]
+    assert set(named) <= set(TASKS)
+    assert len(named) == len(set(named))
+    assert set(suite.groups) <= GROUPS
+
+
+VTAB = [name for name in TASKS if name.startswith("vtab1k_")]
+SPLIT_SIZES = {
+    "cifar100": (50000, 0, 10000),
+    "clevr": (70000, 15000, 0),
+    "dsprites": (737280, 0, 0),
+    "dtd": (1880, 1880, 1880),
+    "eurosat": (27000, 0, 0),
+    "flowers102": (1020, 1020, 6149),
+    "patch_camelyon": (262144, 32768, 32768),
+    "pets": (3680, 0, 3669),
+    "resisc45": (31500, 0, 0),
+    "smallnorb": (24300, 0, 24300),
+    "svhn": (73257, 0, 26032),
+}
+"""Images of the source's train, val and test; 0: there is no such split."""
+TEST_SIZES = {"clevr": 15000, "dsprites": 73728, "eurosat": 5400, "resisc45": 6300, "smallnorb": 12150}
+"""Images of VTAB's test set, where they are not those of the source's."""
+
+
+@pytest.mark.parametrize("name", VTAB)
+def test_vtab_sizes(name: str) -> None:
+    """Every VTAB-1k task has 800 train and 200 val samples, no sample twice, and as many test samples as published."""
+    [key] = [key for key in SPLIT_SIZES if name.removeprefix("vtab1k_").startswith(key)]
+    sizes = dict(zip(splits.ROLES, SPLIT_SIZES[key], strict=True))
+    source = {role: numbered(size) for role, size in sizes.items() if size}
+    card = tasks.get(name)
+    assert card.splits.order == "tfds"
+    roles = splits.assign(card.splits, source)
+    assert len(roles["train"]) == 800
+    assert len(roles["val"]) == 200
+    assert len(roles["test"]) == TEST_SIZES.get(key, sizes["test"])
+
+
+def numbered(size: int) -> Split:
+    """A split of `size` samples without images, their ids the row numbers."""
+    rows = np.arange(size)
+    return Split(containers.Files(Path(), ()), rows, tuple(map(str, rows.tolist())), np.zeros(size, np.int64))

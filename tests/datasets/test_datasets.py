@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ssl_bench import datasets
+from ssl_bench.datasets import digits
+from ssl_bench.datasets.base import ImageSource, Split
+from ssl_bench.errors import DataError, MissingError, UsageError
+from ssl_bench.tasks import Source, Splits, TaskCard
+
+DIGITS = TaskCard("digits", "Digits", "digits", classes=10, splits=Splits("train", "val", "test"))
+
+
+def digest_in_worker(source: ImageSource) -> bytes:
+    return datasets.base.digest_image(source.read(3))
+
+
+def test_readers() -> None:
+    """Every module of the folder that is not listed as something else is a reader with `locate` and `load`."""
+    assert {"digits", "image_folder", "npz", "parquet", "table"} <= set(datasets.readers())
+    for name in datasets.readers():
+        assert callable(datasets.reader(name).load)
+    for name in datasets.NOT_READERS:
+        assert not hasattr(__import__(f"ssl_bench.datasets.{name}", fromlist=["load"]), "locate")
+
+
+def test_unknown_reader() -> None:
+    """An unknown reader gets a suggestion; a module that is not there or is no reader is named."""
+    with pytest.raises(UsageError, match=r"no reader is called 'digit'\. Did you mean digits"):
+        datasets.reader("digit")
+    with pytest.raises(UsageError, match="there is no module 'nowhere'"):
+        datasets.reader("nowhere.images")
+    with pytest.raises(UsageError, match=r"'json\.decoder' has no function locate"):
+        datasets.reader("json.decoder")
+
+
+def test_reader_by_path() -> None:
+    """A reader of another package is named by its dotted path."""
+    assert datasets.reader("ssl_bench.datasets.digits") is digits
+
+
+def test_roles() -> None:
+    """A card's splits become its roles."""
+    roles = datasets.load(DIGITS, Path())
+    assert {role: len(split) for role, split in roles.items()} == {"train": 1257, "val": 180, "test": 360}
+    few = dataclasses.replace(DIGITS, splits=Splits("train[:100]+val", test="test"))
+    assert {role: len(split) for role, split in datasets.load(few, Path()).items()} == {"train": 280, "test": 360}
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"), [(9, r"label 9 \('\d+'\), outside 0 to 8"), (11, "has 10 classes, but the card says 11")]
+)
+def test_label_range(classes: int, message: str) -> None:
+    """Labels and class names that do not fit the card's classes are an error that names task, role and sample."""
+    with pytest.raises(DataError, match=f"task 'digits': train has.*{message}|task 'digits': train {message}"):
+        datasets.load(dataclasses.replace(DIGITS, classes=classes), Path())
+
+
+def test_missing_data(tmp_path: Path) -> None:
+    """Missing data is named with the task, its size and how to get it, by locate and by load alike."""
+    source = Source(bytes=11_490_519, manual="ask the authors")
+    data = {"path": "mnist/mnist.npz", "splits": {"train": {"images": "x", "labels": "y"}}}
+    card = TaskCard("mnist", "MNIST", "npz", classes=10, data=data, source=source)
+    for function in (datasets.locate, datasets.load, datasets.fetch):
+        with pytest.raises(MissingError, match=r"task 'mnist': .*Get it \(11 MB\): ask the authors"):
+            function(card, tmp_path)
+
+
+def test_bad_option() -> None:
+    """An unknown option is named with the task and a suggestion."""
+    card = dataclasses.replace(DIGITS, data={"path": "x"})
+    with pytest.raises(UsageError, match="task 'digits': data: unknown key 'path'"):
+        datasets.load(card, Path())
+
+
+def test_another_process(folder: Path) -> None:
+    """Sources read the same bytes in a process that was started afresh."""
+    card = TaskCard("animals", "Animals", "image_folder", classes=3, data={"path": "animals"})
+    splits: list[Split] = [datasets.load(card, folder.parent)["train"], datasets.load(DIGITS, Path())["test"]]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(digest_in_worker, [s.source for s in splits]) == [digest_in_worker(s.source) for s in splits]
+
+
+def test_imports_are_light() -> None:
+    """Importing the package and its readers loads no torch, pandas, pyarrow, scikit-learn or torchvision."""
+    code = (
+        "import sys; from ssl_bench import datasets; from ssl_bench.datasets import index;"
+        "[datasets.reader(name) for name in datasets.readers()];"
+        "heavy = {'torch', 'torchvision', 'pandas', 'pyarrow', 'sklearn', 'datasets', 'h5py', 'scipy'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

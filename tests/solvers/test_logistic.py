@@ -1,0 +1,132 @@
+"""The solver of logistic regression: it reaches the optimum, on every strength, and says when it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from sklearn.datasets import load_digits
+
+from ssl_bench.errors import DataError
+from ssl_bench.solvers import logistic
+
+GRID = 10 ** np.linspace(-6, 5, 45)
+
+
+def objective(weights: Any, intercepts: Any, x: Any, y: Any, c: float) -> float:
+    """f_C as the module's docstring writes it, in float64 NumPy."""
+    logits = x @ weights + intercepts
+    losses = logsumexp(logits, axis=1) - logits[np.arange(len(y)), y]
+    return float(0.5 * (weights**2).sum() + c * losses.sum())
+
+
+def digits(samples: int, wide: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return digits, pixels of 0 … 1; `wide` appends all products of neighbouring pixels, so that dim > samples."""
+    x, y = load_digits(return_X_y=True)
+    x = x[:samples] / 16
+    if wide:
+        x = np.hstack([x, *(x * np.roll(x, shift, axis=1) for shift in range(1, 9))])
+    return x, y[:samples]
+
+
+@pytest.mark.parametrize(("samples", "wide"), [(1500, False), (300, False), (200, True)])
+def test_the_optimum_of_scikit_learn(samples: int, wide: bool) -> None:
+    """At every C the objective is within 1e-6 of scikit-learn's lbfgs at tol 1e-13, and never above it."""
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = digits(samples, wide)
+    for fit in logistic.path(x, y, GRID[::11]):
+        peer = LogisticRegression(C=fit.c, tol=1e-13, max_iter=50_000).fit(x, y)
+        theirs = objective(peer.coef_.T, peer.intercept_, x, y, fit.c)
+        ours = objective(fit.weights, fit.intercepts, x, y, fit.c)
+        assert ours == pytest.approx(fit.objective, rel=1e-9)
+        assert ours == pytest.approx(theirs, rel=1e-6)
+        assert ours <= theirs * (1 + 1e-8)
+        assert fit.converged
+
+
+def test_two_classes() -> None:
+    """With two classes the weights are ± half of those of scikit-learn's sigmoid at twice the C."""
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = digits(700)
+    x, y = x[y < 2], y[y < 2]
+    for fit in logistic.path(x, y, [0.01, 1.0, 100.0]):
+        peer = LogisticRegression(C=2 * fit.c, tol=1e-10, max_iter=50_000).fit(x, y)
+        np.testing.assert_allclose(fit.weights[:, 1], peer.coef_[0] / 2, atol=1e-4)
+        np.testing.assert_allclose(fit.weights[:, 0], -fit.weights[:, 1], atol=1e-13)
+
+
+def test_the_gap_is_a_bound() -> None:
+    """The objective of a loose solution exceeds the optimum by no more than its gap."""
+    x, y = digits(300)
+    for strict, loose in zip(logistic.path(x, y, GRID[::5]), _loosely(x, y, GRID[::5]), strict=True):
+        assert (loose.objective - strict.objective) / strict.objective >= -1e-9
+        assert loose.objective - strict.objective <= loose.gap + 1e-9 * strict.objective
+
+
+def _loosely(x: np.ndarray, y: np.ndarray, grid: np.ndarray) -> list[logistic.Solution]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logistic, "TOLERANCE", 1e-3)
+        return list(logistic.path(x, y, grid))
+
+
+def test_an_honest_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short, a solution says that it did not converge."""
+    monkeypatch.setattr(logistic, "NEWTON_STEPS", 1)
+    fit = next(logistic.path(*digits(300), [1e5]))
+    assert (fit.converged, fit.iterations) == (False, 1)
+    assert fit.gap > logistic.TOLERANCE * fit.objective
+
+
+def test_any_strength_from_nothing() -> None:
+    """A strength solved alone, from no weights, has the optimum that the path gives it."""
+    x, y = digits(300)
+    for fit in logistic.path(x, y, GRID[::11]):
+        alone = next(logistic.path(x, y, [fit.c]))
+        assert alone.converged
+        assert alone.objective == pytest.approx(fit.objective, rel=1e-7)
+
+
+def test_location_and_basis_do_not_matter() -> None:
+    """Shifting the features, or turning them, leaves every objective and logit as it was."""
+    x, y = digits(300)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(64, 64)))[0]
+    for one, other in zip(logistic.path(x, y, [0.1, 10]), logistic.path(x @ turn + 100, y, [0.1, 10]), strict=True):
+        assert one.objective == pytest.approx(other.objective, rel=1e-8)
+        np.testing.assert_allclose(one.scores(x), other.scores(x @ turn + 100), atol=1e-2)
+
+
+def test_copies_of_columns_and_rows() -> None:
+    """Data of deficient rank, and copies of samples, are no obstacle: m copies at C are one at m·C."""
+    x, y = digits(200)
+    thrice = next(logistic.path(np.tile(x, (3, 1)), np.tile(y, 3), [0.5]))
+    once = next(logistic.path(x, y, [1.5]))
+    assert thrice.objective == pytest.approx(once.objective, rel=1e-7)
+    doubled = next(logistic.path(np.hstack([x, x]), y, [0.75]))
+    scaled = next(logistic.path(x * 2**0.5, y, [0.75]))
+    assert doubled.objective == pytest.approx(scaled.objective, rel=1e-7)
+
+
+def test_features_that_say_nothing() -> None:
+    """Constant features leave the frequencies of the classes: f = C · samples · entropy."""
+    y = np.array([0, 0, 0, 1])
+    fit = next(logistic.path(np.ones((4, 3)), y, [2.0]))
+    assert fit.objective == pytest.approx(-2 * (3 * np.log(0.75) + np.log(0.25)), rel=1e-8)
+    assert np.abs(fit.weights).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "says"),
+    [
+        ([[0.0], [1.0]], [0, 0], "only one class"),
+        ([[0.0], [1.0]], [0, 2], "class 1 has no sample"),
+        ([[0.0], [np.nan]], [0, 1], "NaN or infinite"),
+    ],
+)
+def test_bad_data(x: Any, y: Any, says: str) -> None:
+    """One class, a class without samples and a feature that is no number are refused."""
+    with pytest.raises(DataError, match=says):
+        next(logistic.path(np.array(x), np.array(y), [1.0]))

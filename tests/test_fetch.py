@@ -1,0 +1,116 @@
+"""Fetching weights: from a hub or an address, resumed, verified, refused offline; a local server stands for the hub."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ssl_bench import fetch, model_zoo
+from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.model_zoo import ModelCard, Weights
+from ssl_bench.settings import Settings
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(http.server.SimpleHTTPRequestHandler):
+    """Answers /<org>/<name>/resolve/<revision>/<file> as the Hugging Face hub does, and plain files as they are."""
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        org, name, *rest = self.path.split("?")[0].strip("/").split("/")
+        parts = [org, name, *(rest[2:] if rest[:1] == ["resolve"] else rest)]
+        path = Path(self.directory).joinpath(*parts)
+        if not path.is_file():
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        content = path.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, *words: object) -> None:
+        """Keep the test's output quiet."""
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[str]:
+    """A local server with one weights file, timm/tiny/model.safetensors."""
+    folder = tmp_path / "hub" / "timm" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    handler = functools.partial(Hub, directory=str(tmp_path / "hub"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def card(**weights: str) -> ModelCard:
+    return ModelCard("tiny", "timm", weights=Weights(name="resnet18", **weights))
+
+
+def test_weights_come_from_the_hub_and_are_found_afterwards(
+    hub: str, own_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights of a hub repository are fetched into the weights folder, where the next plan finds them."""
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub + "/{repo_id}/resolve/{revision}/{filename}")
+    tiny = card(hub="timm/tiny")
+    assert model_zoo.weights_state(tiny, own_settings.weight_folders).missing
+    path = fetch.fetch_weights(tiny, own_settings)
+    assert path is not None
+    assert path.read_bytes() == b"weights"
+    assert model_zoo.weights_state(tiny, own_settings.weight_folders).path == path
+
+
+def test_weights_come_from_an_address_and_are_verified(hub: str, own_settings: Settings) -> None:
+    """A file fetched from a URL is kept only if it has the sha256 that the card pins."""
+    url = f"{hub}/timm/tiny/model.safetensors"
+    right = card(url=url, file="a.safetensors", sha256=hashlib.sha256(b"weights").hexdigest())
+    assert fetch.fetch_weights(right, own_settings) == own_settings.weights / "a.safetensors"
+    wrong = card(url=url, file="b.safetensors", sha256="0" * 64)
+    with pytest.raises(UsageError, match="does not have the sha256"):
+        fetch.fetch_weights(wrong, own_settings)
+    assert not (own_settings.weights / "b.safetensors").exists()
+
+
+def test_offline_never_connects(hub: str, own_settings: Settings) -> None:
+    """Under `offline` nothing is fetched, and the error names the model and the place."""
+    url = f"{hub}/timm/tiny/model.safetensors"
+    with pytest.raises(MissingError, match="--offline forbids") as error:
+        fetch.fetch_weights(card(url=url), dataclasses.replace(own_settings, offline=True))
+    assert url in str(error.value)
+
+
+def test_an_absent_file_or_server_is_one_line(hub: str, own_settings: Settings) -> None:
+    """A 404 and a refused connection are one line that names the address, with exit code 6."""
+    for url in (f"{hub}/timm/tiny/absent.safetensors", "http://127.0.0.1:9/x.safetensors"):
+        with pytest.raises(MissingError) as error:
+            fetch.fetch_weights(card(url=url), own_settings)
+        assert url in str(error.value)
+        assert "\n" not in str(error.value)
+        assert error.value.exit_code == 6
