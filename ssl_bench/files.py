@@ -13,7 +13,6 @@ from typing import IO, Any
 
 from ssl_bench.errors import MissingError
 
-
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -157,7 +157,7 @@ class Runner:
 
     def _open_model(self, card: ModelCard) -> _Loaded:
         state = model_zoo.weights_state(card, self.settings.weight_folders)
-        context = LoadContext(weights_path=state.path, offline=self.settings.offline, get_card=self._card)
+        context = LoadContext(weights_path=state.path, offline=self.settings.offline, load_card=self._card)
         backbone = backbones.load(card, context)
         facts = ModelFacts(
             weights_digest=backbone.weights_digest(),
