@@ -121,7 +121,6 @@ class Runner:
                     record, new = self.run_one(job)
             except SslBenchError as error:
                 outcome.failures.append(Failure(job, error))
-                self.progress.say(f"failed: {job.label}: {error}")
                 if fail_fast:
                     break
                 continue
