@@ -305,7 +305,7 @@ class Planner:
                 datasets.locate(card, self.settings.data)
                 self._lacks[card.name] = ()
             except MissingError as error:
-                self._lacks[card.name] = (f"data of {card.name}: {error}",)
+                self._lacks[card.name] = (f"data of {error}",)
         return self._lacks[card.name]
 
 

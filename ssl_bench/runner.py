@@ -121,7 +121,6 @@ class Runner:
                     record, new = self.run_one(job)
             except SslBenchError as error:
                 outcome.failures.append(Failure(job, error))
-                self.progress.say(f"failed: {job.label}: {error}")
                 if fail_fast:
                     break
                 continue
@@ -157,7 +156,7 @@ class Runner:
 
     def _open_model(self, card: ModelCard) -> _Loaded:
         state = model_zoo.weights_state(card, self.settings.weight_folders)
-        context = LoadContext(weights_path=state.path, offline=self.settings.offline, load_card=self._load_named)
+        context = LoadContext(weights_path=state.path, offline=self.settings.offline, load_card=self._card)
         backbone = backbones.load(card, context)
         facts = ModelFacts(
             weights_digest=backbone.weights_digest(),
@@ -173,7 +172,7 @@ class Runner:
         remember_facts(card, self.settings, facts)
         return _Loaded(backbone, facts, state.source)
 
-    def _load_named(self, name: str) -> ModelCard:
+    def _card(self, name: str) -> ModelCard:
         return model_zoo.get(name, self.settings.shelves)
 
     def _load_data(self, card: TaskCard, limit: int) -> _Data:

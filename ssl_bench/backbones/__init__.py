@@ -30,15 +30,9 @@ def load(card: ModelCard, context: LoadContext | None = None) -> Backbone:
     context = context or LoadContext()
     if context.weights_path is not None and not context.untrained:
         check_digest(card, context.weights_path)
-    return find_adapter(card)(card, with_load_card(context))
-
-
-def with_load_card(context: LoadContext) -> LoadContext:
-    """Return the context with a `load_card` that gives other cards' networks untrained."""
-    if context.load_card is not None:
-        return context
     untrained = dataclasses.replace(context, untrained=True, weights_path=None)
-    return dataclasses.replace(context, load_card=lambda card: load(card, untrained))
+    context = dataclasses.replace(context, load_untrained=lambda other: load(other, untrained))
+    return find_adapter(card)(card, context)
 
 
 def find_adapter(card: ModelCard) -> Loader:

@@ -39,10 +39,10 @@ class LoadContext:
     """Seed of untrained networks."""
     untrained: bool = False
     """True: leave the network as its constructor and `seed` make it, for a control."""
-    load_card: Callable[[ModelCard], Backbone] | None = None
-    """Makes another card's network, untrained, with the same seed; `backbones.load` sets it."""
-    get_card: Callable[[str], ModelCard] = model_zoo.get
-    """Finds the card that a control names; set it where cards come from other shelves than the built-in ones."""
+    load_card: Callable[[str], ModelCard] = model_zoo.get
+    """The card that a control names; given where there are other shelves than the built-in ones."""
+    load_untrained: Callable[[ModelCard], Backbone] | None = None
+    """Makes another card's network without its weights, with the same seed; `backbones.load` sets it."""
 
 
 class Backbone(abc.ABC):

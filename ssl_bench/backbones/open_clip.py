@@ -89,9 +89,10 @@ def _name_and_tag(card: ModelCard) -> tuple[str, str]:
     if open_clip.get_model_config(name) is None:
         near = did_you_mean(name, open_clip.list_models())
         raise UsageError(f"{card.name}: open_clip {open_clip.__version__} knows no architecture {name!r}.{near}")
-    if tag and tag not in _tags(name):
+    known = _tags(name) + _tags(name.removesuffix("-quickgelu"))
+    if tag and tag not in known:
         raise UsageError(
-            f"{card.name}: open_clip knows no weights {tag!r} for {name}.{did_you_mean(tag, _tags(name))} "
+            f"{card.name}: open_clip knows no weights {tag!r} for {name}.{did_you_mean(tag, known)} "
             f"Known: {', '.join(_tags(name)) or 'none'}"
         )
     return name, tag
@@ -106,10 +107,11 @@ def _wants_quick_gelu(card: ModelCard, name: str, tag: str) -> bool:
 
     Raises UsageError for an architecture with QuickGELU and weights without it.
     """
-    trained = bool(open_clip.get_pretrained_cfg(name, tag).get("quick_gelu", False))
+    plain = name.removesuffix("-quickgelu")
+    settings = open_clip.get_pretrained_cfg(name, tag) or open_clip.get_pretrained_cfg(plain, tag)
+    trained = bool(settings.get("quick_gelu", False))
     built = bool((open_clip.get_model_config(name) or {}).get("quick_gelu", False))
     if built and not trained:
-        plain = name.removesuffix("-quickgelu")
         raise UsageError(
             f"{card.name}: the weights {tag} were trained with GELU, but {name} has QuickGELU; use {plain}/{tag}"
         )

@@ -17,15 +17,15 @@ from ssl_bench.model_zoo import InputCard, ModelCard
 
 def load(card: ModelCard, context: LoadContext) -> Backbone:
     """Return the named card's network as its constructor and the seed make it."""
-    if not card.weights.name or context.load_card is None:
+    if not card.weights.name or context.load_untrained is None:
         raise UsageError(f"{card.name}: name the card whose network is taken untrained, as in random:dinov2_vits14")
-    of = context.get_card(card.weights.name)
+    of = context.load_card(card.weights.name)
     if of.adapter in ("majority", "pixels", "random"):
         raise UsageError(f"{card.name}: {of.name} is a control itself and has no weights to leave out")
     given = {key: value for key, value in vars(card.input).items() if value is not None}
     merged: InputCard = dataclasses.replace(of.input, **given)
     of = dataclasses.replace(of, arch={**of.arch, **card.arch}, input=merged, pooled=card.pooled or of.pooled)
-    return RandomBackbone(context.load_card(of), context.seed)
+    return RandomBackbone(context.load_untrained(of), context.seed)
 
 
 class RandomBackbone(Backbone):

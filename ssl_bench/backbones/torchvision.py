@@ -39,10 +39,11 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
     if name not in torchvision.models.list_models(torchvision.models):
         near = did_you_mean(name, torchvision.models.list_models(torchvision.models))
         raise UsageError(f"{card.name}: torchvision {torchvision.__version__} knows no classifier {name!r}.{near}")
-    weights = _weights_enum(card, name, tag)
+    filled = bool(card.arch.get("pretrained", True)) and not context.untrained
+    weights = _weights_enum(card, name, tag, filled and not (card.weights.file or card.weights.url))
     arch = {key: value for key, value in card.arch.items() if key != "pretrained"}
     network = build_seeded(lambda: torchvision.models.get_model(name, weights=None, **arch), context.seed)
-    if card.arch.get("pretrained", True) and not context.untrained:
+    if filled:
         path = _file(card, context, weights)
         state = keys.choose_branch(reading.read(path), f"{card.name}: {path}", card.weights.container)
         keys.load_strict(network, keys.strip_prefix(state, ("module.",)), f"{card.name}: {path}")
@@ -81,7 +82,7 @@ class TorchvisionBackbone(Backbone):
         return {"class": type(self.network).__qualname__, **self._arch}
 
 
-def _weights_enum(card: ModelCard, name: str, tag: str) -> Any:
+def _weights_enum(card: ModelCard, name: str, tag: str, needs_tag: bool) -> Any:
     """Return torchvision's entry for the weights: the named one, else the default, which then only gives the input."""
     known = torchvision.models.get_model_weights(name)
     if tag and tag != "DEFAULT" and tag not in known.__members__:
@@ -89,7 +90,6 @@ def _weights_enum(card: ModelCard, name: str, tag: str) -> Any:
             f"{card.name}: torchvision knows no weights {tag!r} for {name}.{did_you_mean(tag, known.__members__)} "
             f"Known: {', '.join(known.__members__)}"
         )
-    needs_tag = card.arch.get("pretrained", True) and not (card.weights.file or card.weights.url)
     if not tag and needs_tag:
         raise UsageError(
             f"{card.name}: name the weights: torchvision:{name}/TAG with TAG one of {', '.join(known.__members__)}; "

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 import tarfile
 from pathlib import Path
 
@@ -20,21 +19,14 @@ from ssl_bench import backbones, images, model_zoo
 from ssl_bench.backbones.base import Backbone, LoadContext
 from ssl_bench.errors import UsageError
 
-pytestmark = [
-    pytest.mark.data,
-    pytest.mark.skipif("SSL_BENCH_DATA" not in os.environ, reason="SSL_BENCH_DATA names no folder"),
-]
+pytestmark = pytest.mark.data
 Raws = list[bytes] | NDArray[np.uint8]
 
 
-def data() -> Path:
-    return Path(os.environ["SSL_BENCH_DATA"])
-
-
-def load(name: str, **changed: object) -> Backbone:
+def load(root: Path, name: str, **changed: object) -> Backbone:
     card = model_zoo.get(name)
     card = dataclasses.replace(card, input=dataclasses.replace(card.input, **changed))
-    return backbones.load(card, LoadContext(model_zoo.weights_state(card, data()).path))
+    return backbones.load(card, LoadContext(model_zoo.weights_state(card, [root]).path))
 
 
 def features(backbone: Backbone, raws: Raws, pooling: str = "default") -> NDArray[np.float32]:
@@ -61,9 +53,9 @@ def knn(
     return right / len(test)
 
 
-def caltech() -> tuple[list[bytes], NDArray[np.int64], list[bytes], NDArray[np.int64]]:
+def caltech(root: Path) -> tuple[list[bytes], NDArray[np.int64], list[bytes], NDArray[np.int64]]:
     found: dict[str, list[tuple[bytes, str]]] = {"train": [], "test": []}
-    with tarfile.open(data() / "caltech101/caltech101.tar") as archive:
+    with tarfile.open(root / "caltech101/caltech101.tar") as archive:
         for member in sorted(archive.getmembers(), key=lambda member: member.name):
             parts = member.name.split("/")
             split = next((part for part in parts if part in found), None)
@@ -75,21 +67,21 @@ def caltech() -> tuple[list[bytes], NDArray[np.int64], list[bytes], NDArray[np.i
     return [r for r, _ in found["train"]], labels["train"], [r for r, _ in found["test"]], labels["test"]
 
 
-def cifar(split: str) -> tuple[list[bytes], NDArray[np.int64]]:
+def cifar(root: Path, split: str) -> tuple[list[bytes], NDArray[np.int64]]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(data() / f"cifar10-jpeg/{split}.parquet")
+    table = pq.read_table(root / f"cifar10-jpeg/{split}.parquet")
     return [row["bytes"] for row in table["image"].to_pylist()], np.array(table["label"].to_pylist())
 
 
 @pytest.mark.parametrize("name", ["cifar_resnet20", "cifar_resnet56"])
-def test_cifar_resnets_know_lossless_images(name: str) -> None:
+def test_cifar_resnets_know_lossless_images(real_data: Path, name: str) -> None:
     """With its authors' own head a CIFAR ResNet names 92.6 / 93.8 % of 242 lossless test images."""
-    backbone = load(name)
-    path = model_zoo.weights_state(model_zoo.get(name), data()).path
+    backbone = load(real_data, name)
+    path = model_zoo.weights_state(model_zoo.get(name), [real_data]).path
     assert path is not None
     head = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    archive = np.load(io.BytesIO((data() / "cifar10-jpeg/lossless242.npz").read_bytes()))
+    archive = np.load(io.BytesIO((real_data / "cifar10-jpeg/lossless242.npz").read_bytes()))
     pooled = torch.from_numpy(features(backbone, archive["images"]))
     logits = pooled @ head["module.linear.weight"].T + head["module.linear.bias"]
     right = float((logits.argmax(1).numpy() == archive["labels"]).mean())
@@ -98,10 +90,10 @@ def test_cifar_resnets_know_lossless_images(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "expected"), [("cifar_resnet20", 0.834), ("cifar_resnet56", 0.853)])
-def test_cifar_resnet_neighbours(name: str, expected: float) -> None:
+def test_cifar_resnet_neighbours(real_data: Path, name: str, expected: float) -> None:
     """On re-encoded CIFAR-10, 200 neighbours of frozen features reach 83.4 / 85.3 %."""
-    (raws, labels), (unseen, truth) = cifar("train"), cifar("test")
-    backbone = load(name)
+    (raws, labels), (unseen, truth) = cifar(real_data, "train"), cifar(real_data, "test")
+    backbone = load(real_data, name)
     assert knn(features(backbone, raws), labels, features(backbone, unseen), truth, 200) == pytest.approx(
         expected, abs=0.002
     )
@@ -117,10 +109,10 @@ def test_cifar_resnet_neighbours(name: str, expected: float) -> None:
         ("betavae_mnist", "latent_mean", 0.882),
     ],
 )
-def test_vae_neighbours(name: str, pooling: str, expected: float) -> None:
+def test_vae_neighbours(real_data: Path, name: str, pooling: str, expected: float) -> None:
     """On MNIST (20,000 training images) 20 neighbours find 97.6 / 95.1 % (VAE) and 89.3 / 88.2 % (beta-VAE)."""
-    mnist = np.load(data() / "mnist/mnist.npz")
-    backbone = load(name)
+    mnist = np.load(real_data / "mnist/mnist.npz")
+    backbone = load(real_data, name)
     train = features(backbone, mnist["x_train"][:20000], pooling)
     test = features(backbone, mnist["x_test"], pooling)
     labels, truth = (mnist[key].astype(np.int64) for key in ("y_train", "y_test"))
@@ -129,41 +121,41 @@ def test_vae_neighbours(name: str, pooling: str, expected: float) -> None:
 
 
 @pytest.mark.slow
-def test_shufflenet_neighbours_show_a_wrong_input() -> None:
+def test_shufflenet_neighbours_show_a_wrong_input(real_data: Path) -> None:
     """On Caltech-101 the authors' input (BGR in 0..1) beats RGB, and ImageNet statistics ruin what still loads."""
-    raws, labels, unseen, truth = caltech()
+    raws, labels, unseen, truth = caltech(real_data)
     scores = {}
     statistics = {"mean": images.IMAGENET_MEAN, "std": images.IMAGENET_STD}
     for name, changed in (("own", {}), ("rgb", {"channels": "rgb"}), ("normalised", {"channels": "rgb", **statistics})):
-        backbone = load("shufflenetv2_05", **changed)
+        backbone = load(real_data, "shufflenetv2_05", **changed)
         scores[name] = knn(features(backbone, raws), labels, features(backbone, unseen), truth, 20)
     assert scores["own"] == pytest.approx(0.394, abs=0.015)
     assert scores["own"] > scores["rgb"] > scores["normalised"] + 0.1
 
 
-def test_trunk_inside_a_detector() -> None:
+def test_trunk_inside_a_detector(real_data: Path) -> None:
     """The trunk is taken out of a detector's file; what does not bear its prefix is left out."""
-    folder = data() / "checkpoints/shufflenetv2_05"
+    folder = real_data / "checkpoints/shufflenetv2_05"
     path = folder / "fastestdet_coco_AP05_0.253207.pth"
     card = model_zoo.get(f"ckpt:{path},family=shufflenetv2")
     backbone = backbones.load(card, LoadContext(model_zoo.weights_state(card).path))
     assert backbone.arch()["width"] == 48
-    assert backbone.weights_digest() != load("shufflenetv2_05").weights_digest()
+    assert backbone.weights_digest() != load(real_data, "shufflenetv2_05").weights_digest()
 
 
-def test_wrong_family_is_told() -> None:
+def test_wrong_family_is_told(real_data: Path) -> None:
     """A file given as another family's is refused, with the family that it fits."""
-    path = data() / "checkpoints/cifar_resnet/resnet20-12fca82f.th"
+    path = real_data / "checkpoints/cifar_resnet/resnet20-12fca82f.th"
     card = model_zoo.get(f"ckpt:{path},family=burgess_vae")
     with pytest.raises(UsageError, match=r"weights\.family = 'cifar_resnet'"):
         backbones.load(card, LoadContext(path))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_conv4_reads_its_shape_off(channels: int) -> None:
+def test_conv4_reads_its_shape_off(real_data: Path, channels: int) -> None:
     """The relation networks' encoders for Omniglot and mini-ImageNet load strictly."""
     name = {1: "omniglot", 3: "miniimagenet"}[channels]
-    path = data() / f"checkpoints/conv4_fewshot/{name}_feature_encoder_5way_1shot.pkl"
+    path = real_data / f"checkpoints/conv4_fewshot/{name}_feature_encoder_5way_1shot.pkl"
     grey = ",channels=grey,mean=[0.92206],std=[0.08426],size=28" if channels == 1 else ""
     backbone = backbones.load(model_zoo.get(f"ckpt:{path},family=conv4{grey}"), LoadContext(path))
     size = 28 if channels == 1 else 84

@@ -108,9 +108,8 @@ def test_torchscript_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif("SSL_BENCH_DATA" not in os.environ, reason="SSL_BENCH_DATA names no folder")
-def test_real_unsafe_checkpoint() -> None:
+def test_real_unsafe_checkpoint(real_data: Path) -> None:
     """A real training checkpoint that holds a pickled optimizer is refused, and the optimizer is named."""
-    path = Path(os.environ["SSL_BENCH_DATA"]) / "checkpoints/unsafe_pickle/resnet20_cifar10_checkpoint.pth.tar"
+    path = real_data / "checkpoints/unsafe_pickle/resnet20_cifar10_checkpoint.pth.tar"
     with pytest.raises(UsageError, match=r"torch\.optim\.sgd\.SGD"):
         reading.read(path)
