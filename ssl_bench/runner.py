@@ -136,7 +136,7 @@ class Runner:
         if self.results.has(identity):
             return self.results.get(identity), False
         loaded.backbone.resolve_pooling(job.pooled)
-        spec = loaded.facts.spec(job.pooled)
+        spec = loaded.facts.spec(job)
         cost = Cost()
         trial = self._trial(job, loaded, data, spec, cost)
         start = time.monotonic()
@@ -244,7 +244,7 @@ class Runner:
                 library=facts.library,
                 about=cards.plain(job.model.about),
             ),
-            features=FeaturesBlock(requested={"pooled": job.pooled}, resolved=spec.resolved),
+            features=FeaturesBlock(requested=job.requested, resolved=spec.resolved),
             task=Task(
                 name=job.task.name,
                 title=job.task.title,
@@ -315,6 +315,7 @@ def run(
     protocols: Sequence[str] = (),
     seeds: Sequence[int] = (0,),
     pooled: str = "default",
+    input: str = "",
     **flags: Any,
 ) -> Outcome:
     """Measure models on a suite or on tasks, as `ssl-bench run` does, and return the records.
@@ -324,7 +325,7 @@ def run(
     """
     settings = resolve(flags).settings
     names = (models,) if isinstance(models, str) else tuple(models)
-    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled)
+    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled, input)
     jobs = expand(request, settings)
     preflight(settings)
     return Runner(settings, choose(settings.progress)).run(jobs)

@@ -19,6 +19,11 @@ def command(record: Record) -> str:
     """Return the command that asks the record's question of the same model again, its whole recipe written out."""
     words = ["ssl-bench", "run", "--model", record.model.name, "--task", record.task.name]
     words += ["--protocol", _protocol_words(record)]
+    asked = record.features.requested
+    if asked.get("pooled", "default") != "default":
+        words += ["--pooled", str(asked["pooled"])]
+    if prescribed := asked.get("input"):
+        words += ["--input", ",".join(f"{key}={_word(value)}" for key, value in sorted(prescribed.items()))]
     if record.seed:
         words += ["--seeds", str(record.seed)]
     if record.task.truncated:

@@ -256,3 +256,23 @@ def test_a_run_killed_at_any_moment_goes_on_where_it_was(command: Command, tmp_p
     assert {row[-1] for row in lines(alone.out)} == {row[-1] for row in lines(said.out)}
     assert not Results(Path("results")).skipped
     assert "0 run" in command(*words).err
+
+
+def test_a_suite_prescribes_the_input_of_every_model(command: Command, tmp_path: Path) -> None:
+    """A suite's input is in the record's question and in the command that repeats it."""
+    suite = tmp_path / "tasks" / "suites" / "square.toml"
+    suite.parent.mkdir(parents=True)
+    suite.write_text(
+        'title = "S"\nprotocols = ["knn"]\n[input]\nsize = 4\nresize = "squash"\n[groups]\nall = ["digits"]\n'
+    )
+    row = lines(command("run", "-m", PIXELS, "-s", "square", "--shelf", ".").out)[0]
+    record = Results(Path("results")).get(row[-1])
+    assert record.features.requested == {"pooled": "default", "input": {"size": 4, "resize": "squash"}}
+    assert record.features.resolved["input"]["size"] == [4, 4]
+    assert record.model.embed_dim == 16
+    again = lines(command("run", "-m", PIXELS, "-t", "digits", "-p", "knn", "--input", "size=4,resize=squash").out)[0]
+    assert again[-1] == row[-1]
+    assert "--input resize=squash,size=4" in command("results", "show", row[-1]).out
+    plain = lines(command("run", "-m", PIXELS, "-t", "digits", "-p", "knn").out)[0]
+    assert Results(Path("results")).get(plain[-1]).question != record.question
+    assert command("run", "-m", PIXELS, "-t", "digits", "--input", "sise=4").code == 2
