@@ -19,8 +19,9 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/ssl-bench demo
 
+# One worker per core and one thread per worker: threads of several workers on one core wait for one another.
 test: lint
-	$(BIN)/python -m pytest -q -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ given float32) by float32.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import time
 
@@ -69,11 +70,12 @@ def main() -> None:
     faiss.omp_set_num_threads(options.threads)
     print(f"# {_processor()}, {options.threads} threads; Python {platform.python_version()}, torch {torch.__version__}")
     print(f"# faiss {faiss.__version__} IndexFlatIP; scikit-learn {sklearn.__version__} brute; x: its time / ours;")
-    print("# same: share of queries with the same neighbours in the same order")
+    print(f"# same: share of queries with the same neighbours in the same order; load average {os.getloadavg()[0]:.1f}")
     head = (
         f"{'bank,queries,dim':>18} {'k':>4} {'ours':>10} {'faiss':>10} {'x':>6} {'same':>7} {'sklearn':>10} {'x':>6} "
     )
     print(head + f"{'same':>7}")
+    compare("5000,500,64", 20)  # libraries start their threads on first use
     with threadpool_limits(options.threads):
         for size in options.size or ["1000,10000,768", "50000,5000,64", "50000,5000,768"]:
             for k in options.k or [20, 200]:

@@ -58,6 +58,34 @@ class InputSpec:
             raise UsageError(f"input.std must be positive, not {self.std}")
 
 
+@dataclasses.dataclass(frozen=True)
+class InputCard:
+    """What a card states of an `InputSpec`: a model's overrides its library's, a suite's overrides every model's."""
+
+    size: int | tuple[int, ...] | None = None
+    resize: Resize | None = None
+    resize_to: int | None = None
+    interpolation: Interpolation | None = None
+    channels: Channels | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def stated(self) -> dict[str, Any]:
+        """Return what is stated, as plain values."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in vars(self).items()
+            if value is not None
+        }
+
+    def applied_to(self, spec: InputSpec) -> InputSpec:
+        """Return `spec` with this card's values in place of its own."""
+        changes = {key: value for key, value in vars(self).items() if value is not None}
+        if self.size is not None:
+            changes["size"] = (self.size, self.size) if isinstance(self.size, int) else self.size
+        return dataclasses.replace(spec, **changes)
+
+
 def decoder_name() -> str:
     """Return the library and version that decodes and resizes, for the record."""
     import PIL

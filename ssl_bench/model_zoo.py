@@ -12,7 +12,7 @@ from ssl_bench import cards
 from ssl_bench.cards import Shelves
 from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.files import digest_json
-from ssl_bench.images import Channels, InputSpec, Interpolation, Resize
+from ssl_bench.images import InputCard
 
 ROOM = "model_zoo"
 ADAPTERS = ("checkpoint", "majority", "module", "open_clip", "pixels", "random", "timm", "torchvision")
@@ -42,26 +42,6 @@ class Weights:
     """Only keys that begin with it are taken, without it, such as "encoder_q."; for the adapter `timm`."""
     drop: tuple[str, ...] = ()
     """Beginnings of key names that are not the backbone, such as "decoder"; for the adapter `timm`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class InputCard:
-    """What the card overrides of the input that the adapter resolves; see `images.InputSpec`."""
-
-    size: int | tuple[int, ...] | None = None
-    resize: Resize | None = None
-    resize_to: int | None = None
-    interpolation: Interpolation | None = None
-    channels: Channels | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-    def applied_to(self, spec: InputSpec) -> InputSpec:
-        """Return `spec` with this card's values in place of its own."""
-        changes = {key: value for key, value in vars(self).items() if value is not None}
-        if self.size is not None:
-            changes["size"] = (self.size, self.size) if isinstance(self.size, int) else self.size
-        return dataclasses.replace(spec, **changes)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ssl_bench.datasets.index import Index
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.features import FeatureStore, Spec
 from ssl_bench.files import canonical_json, digest_file, digest_json, stat_key, write_text
-from ssl_bench.images import InputSpec
+from ssl_bench.images import InputCard, InputSpec
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.protocols.base import Protocol
 from ssl_bench.results.record import record_id
@@ -47,6 +47,8 @@ class Request:
     """Empty: the suite's own, or every frozen-feature protocol there is for single tasks."""
     seeds: tuple[int, ...] = (0,)
     pooled: str = "default"
+    input: str = ""
+    """What is prescribed of every model's input, as "resize=squash,size=224"; empty: what the suite prescribes."""
     limit: int = 0
 
 
@@ -60,7 +62,15 @@ class Job:
     protocol: Protocol
     seed: int
     pooled: str = "default"
+    input: InputCard = InputCard()
+    """What the suite prescribes of the input."""
     limit: int = 0
+
+    @property
+    def requested(self) -> dict[str, Any]:
+        """The record's account of the features that were asked for, of any model alike."""
+        prescribed = self.input.stated()
+        return {"pooled": self.pooled} | ({"input": prescribed} if prescribed else {})
 
     @property
     def label(self) -> str:
@@ -83,10 +93,10 @@ class ModelFacts:
     library: str = ""
     file_sha256: str = ""
 
-    def spec(self, requested: str) -> Spec:
-        """Return what causes the features for a requested pooling."""
-        pooled = self.default_pooling if requested == "default" else requested
-        return Spec(self.weights_digest, self.arch, self.input, pooled)
+    def spec(self, job: Job) -> Spec:
+        """Return what causes the features that a job asks for."""
+        pooled = self.default_pooling if job.pooled == "default" else job.pooled
+        return Spec(self.weights_digest, self.arch, job.input.applied_to(self.input), pooled)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,6 +134,9 @@ def expand(request: Request, settings: Settings) -> list[Job]:
     task_cards = _gather(problems, names, lambda name: tasks.get(name, settings.shelves))
     texts = request.protocols or (suite.protocols if suite else tuple(protocols.names()))
     recipes = _gather(problems, texts, lambda text: (text.partition(",")[0], protocols.get(text)))
+    prescribed = suite.input if suite else InputCard()
+    with _collected(problems):
+        prescribed = _input(request.input) if request.input else prescribed
     if not models and not problems:
         problems.append("no model is named; give --model NAME")
     if not names and not problems:
@@ -131,12 +144,19 @@ def expand(request: Request, settings: Settings) -> list[Job]:
     if problems:
         raise UsageError("\n".join(problems))
     return [
-        Job(model, task, name, protocol, seed, request.pooled, request.limit)
+        Job(model, task, name, protocol, seed, request.pooled, prescribed, request.limit)
         for model in models
         for task in task_cards
         for name, protocol in recipes
         for seed in (request.seeds[:1] if protocol.deterministic else request.seeds)
     ]
+
+
+def _input(text: str) -> InputCard:
+    """Return what "resize=squash,size=224" prescribes."""
+    _, options = cards.parse_reference(f"--input,{text}")
+    table = {key: cards.parse_word(Any, word, f"--input: {key}") for key, word in options.items()}
+    return cards.from_table(InputCard, table, "--input")
 
 
 def _model_names(texts: Sequence[str], settings: Settings) -> list[str]:
@@ -213,7 +233,7 @@ def job_record_id(job: Job, facts: ModelFacts, task_digest: str) -> str:
     return record_id(
         weights_digest=facts.weights_digest,
         arch=facts.arch,
-        features={"requested": {"pooled": job.pooled}, "resolved": facts.spec(job.pooled).resolved},
+        features={"requested": job.requested, "resolved": facts.spec(job).resolved},
         task_digest=task_digest,
         protocol=cards.plain(
             {"name": job.protocol_name, "version": job.protocol.version, "recipe": protocols.recipe(job.protocol)}
@@ -258,7 +278,7 @@ class Planner:
             return Planned(job, "done", images=0, record_id=identity)
         if not facts.informative:
             return Planned(job, "probe", images=0, record_id=identity)
-        spec = facts.spec(job.pooled)
+        spec = facts.spec(job)
         images = self.store.missing(
             spec, np.concatenate([d[limited(len(d), job.limit)] for d in table.digests.values()])
         )
@@ -305,7 +325,7 @@ class Planner:
                 datasets.locate(card, self.settings.data)
                 self._lacks[card.name] = ()
             except MissingError as error:
-                self._lacks[card.name] = (f"data of {card.name}: {error}",)
+                self._lacks[card.name] = (f"data of {error}",)
         return self._lacks[card.name]
 
 

@@ -121,7 +121,6 @@ class Runner:
                     record, new = self.run_one(job)
             except SslBenchError as error:
                 outcome.failures.append(Failure(job, error))
-                self.progress.say(f"failed: {job.label}: {error}")
                 if fail_fast:
                     break
                 continue
@@ -137,7 +136,7 @@ class Runner:
         if self.results.has(identity):
             return self.results.get(identity), False
         loaded.backbone.resolve_pooling(job.pooled)
-        spec = loaded.facts.spec(job.pooled)
+        spec = loaded.facts.spec(job)
         cost = Cost()
         trial = self._trial(job, loaded, data, spec, cost)
         start = time.monotonic()
@@ -157,7 +156,7 @@ class Runner:
 
     def _open_model(self, card: ModelCard) -> _Loaded:
         state = model_zoo.weights_state(card, self.settings.weight_folders)
-        context = LoadContext(weights_path=state.path, offline=self.settings.offline, get_card=self._card)
+        context = LoadContext(weights_path=state.path, offline=self.settings.offline, load_card=self._card)
         backbone = backbones.load(card, context)
         facts = ModelFacts(
             weights_digest=backbone.weights_digest(),
@@ -245,7 +244,7 @@ class Runner:
                 library=facts.library,
                 about=cards.plain(job.model.about),
             ),
-            features=FeaturesBlock(requested={"pooled": job.pooled}, resolved=spec.resolved),
+            features=FeaturesBlock(requested=job.requested, resolved=spec.resolved),
             task=Task(
                 name=job.task.name,
                 title=job.task.title,
@@ -316,6 +315,7 @@ def run(
     protocols: Sequence[str] = (),
     seeds: Sequence[int] = (0,),
     pooled: str = "default",
+    input: str = "",
     **flags: Any,
 ) -> Outcome:
     """Measure models on a suite or on tasks, as `ssl-bench run` does, and return the records.
@@ -325,7 +325,7 @@ def run(
     """
     settings = resolve(flags).settings
     names = (models,) if isinstance(models, str) else tuple(models)
-    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled)
+    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled, input)
     jobs = expand(request, settings)
     preflight(settings)
     return Runner(settings, choose(settings.progress)).run(jobs)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ssl_bench import cards
 from ssl_bench.cards import Shelves
 from ssl_bench.errors import UsageError
+from ssl_bench.images import InputCard
 
 ROOM = "tasks"
 SUITE_ROOM = "tasks/suites"
@@ -74,6 +75,8 @@ class SuiteCard:
     groups: Mapping[str, tuple[str, ...]]
     """Group name to task names."""
     protocols: tuple[str, ...] = ("knn", "logistic_regression")
+    input: InputCard = InputCard()
+    """What the suite prescribes of every model's input, such as VTAB's squash."""
     aggregate: Literal["mean_of_tasks", "mean_of_groups"] = "mean_of_tasks"
     version: int = 1
     note: str = ""

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ssl_bench.backbones.base import Backbone, Features, LoadContext
 from ssl_bench.errors import UsageError
-from ssl_bench.model_zoo import InputCard, ModelCard
+from ssl_bench.images import InputCard
+from ssl_bench.model_zoo import ModelCard
 
 
 def load(card: ModelCard, context: LoadContext) -> Backbone:

@@ -76,8 +76,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; errors that a user can cause become one line on stderr and an exit code."""
-    # OpenMP threads that wait actively slow two runs on one machine fortyfold (30 instead of 600 images/s of a ResNet-20
-    # beside two other processes on four cores). The libraries read this when they are loaded.
+    # OpenMP threads that wait actively slow two runs on one machine twentyfold (30 instead of 600 images/s of a
+    # ResNet-20 beside two other processes on four cores). The libraries read this when they are loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         result = cli.main(standalone_mode=False)

@@ -40,6 +40,7 @@ SELECT = (
     ),
     click.option("--seeds", default="0", show_default=True, help="Seeds: 0:5 or 0,1,2; one where nothing is random."),
     click.option("--pooled", default="default", show_default=True, help="Pooling: cls, patch_mean, gap, proj …"),
+    click.option("--input", default="", help="Input of every model, as resize=squash,size=224; else the suite's."),
     click.option("--limit", type=click.IntRange(min=0), default=0, help="Keep N samples per split; never on a board."),
 )
 SETTING_NAMES = (
@@ -54,7 +55,7 @@ SETTING_NAMES = (
     "offline",
     "progress",
 )
-REQUEST_NAMES = ("models", "suite", "tasks", "exclude", "protocols", "seeds", "pooled", "limit")
+REQUEST_NAMES = ("models", "suite", "tasks", "exclude", "protocols", "seeds", "pooled", "input", "limit")
 
 
 def _stack(options: tuple[Any, ...], function: Command) -> Command:

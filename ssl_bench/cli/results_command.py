@@ -64,7 +64,7 @@ def ls(pattern: str, resolved: Resolved, as_json: bool) -> None:
     else:
         click.echo(f"no record under {results.root} matches {pattern!r}", err=True)
     for skipped in results.skipped:
-        click.echo(f"skipped: {skipped.reason}", err=True)
+        click.echo(f"skipped: {skipped}", err=True)
 
 
 @command.command(name="show")

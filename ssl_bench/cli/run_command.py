@@ -69,8 +69,9 @@ def _exit_code(outcome: Outcome, jobs: int) -> int:
 def _missing_text(planned: list[Planned]) -> str:
     lines = missing_lines(planned)
     exclude = sorted({item.job.task.name for item in planned if any(line.startswith("data of") for line in item.lacks)})
-    hint = f"; or leave out: {' '.join(f'--exclude {name}' for name in exclude)}" if exclude else ""
-    return f"{len(lines)} things are missing, listed above; nothing was run{hint}"
+    some = 0 < len(exclude) < len({item.job.task.name for item in planned})
+    hint = f" To go on without: {' '.join(f'--exclude {name}' for name in exclude)}" if some else ""
+    return f"{len(lines)} things are missing, listed above; nothing was run.{hint}"
 
 
 def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = False, quiet: bool = False) -> Outcome:

@@ -38,7 +38,8 @@ def command(name: str, resolved: Resolved, as_json: bool) -> None:
 
 
 def _model(name: str, settings: Settings) -> dict[str, Any] | None:
-    if name not in model_zoo.names(settings.shelves) and ":" not in name and "," not in name:
+    head = name.partition(",")[0]
+    if head not in model_zoo.names(settings.shelves) and ":" not in head:
         return None
     card = model_zoo.get(name, settings.shelves)
     state = model_zoo.weights_state(card, settings.weight_folders)

@@ -56,8 +56,8 @@ def count_label(scene: Mapping[str, Any]) -> int:
 
 
 def distance_label(scene: Mapping[str, Any]) -> int:
-    """Return the greatest i with DISTANCES[i] < depth of the nearest object."""
-    nearest = min(thing["pixel_coords"][2] for thing in scene["objects"])
+    """Return the greatest i with DISTANCES[i] < depth of the nearest object, as a 32-bit number as in VTAB."""
+    nearest = float(np.float32(min(thing["pixel_coords"][2] for thing in scene["objects"])))
     return bisect.bisect_left(DISTANCES, nearest) - 1
 
 

@@ -42,11 +42,18 @@ class Options:
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
-    """Return the archive, or every file of the folder, and the list where it lies outside."""
+    """Return the archive, or every file of the folder, and the list where it lies outside.
+
+    Raises MissingError for what is not there; whether an archive holds the list, `load` finds out.
+    """
     chosen = cards.from_table(Options, options, "data")
     files = containers.files_of(root / chosen.path)
     outside = root / chosen.list
-    return [*files, outside] if outside.is_file() and outside not in files else files
+    if outside.is_file():
+        return files if outside in files else [*files, outside]
+    if (root / chosen.path).is_dir() and not (root / chosen.path / chosen.list).is_file():
+        raise MissingError(f"there is no list {outside}")
+    return files
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:

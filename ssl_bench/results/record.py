@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import json
 import math
 import operator
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,28 @@ class _Block:
     def __post_init__(self) -> None:
         for name, hint in _field_types(type(self)):  # type: ignore[arg-type]  # mypy takes the type for unhashable
             object.__setattr__(self, name, _settled(hint, getattr(self, name), name))
+
+    @functools.cached_property
+    def canonical(self) -> str:
+        """The block as canonical JSON, made once; `canonical_json(cards.plain(block))` gives the same text."""
+        parts = []
+        for name, _ in sorted(_field_types(type(self))):  # type: ignore[arg-type]
+            value = getattr(self, name)
+            parts.append(f'"{name}":{value.canonical if isinstance(value, _Block) else _canonical(value)}')
+        return f"{{{','.join(parts)}}}"
+
+
+def _canonical(value: Any) -> str:
+    """Return a settled field's value as canonical JSON."""
+    if isinstance(value, Mapping) and value and isinstance(next(iter(value.values())), _Block):
+        return f"{{{','.join(f'{canonical_json(key)}:{value[key].canonical}' for key in sorted(value))}}}"
+    return canonical_json(value)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shared(kind: type, text: str, place: str) -> Any:
+    """Return the block that is written as `text`; equal blocks of many records are one object, checked once."""
+    return cards.from_table(kind, json.loads(text), place)
 
 
 def _settled(hint: Any, value: Any, place: str) -> Any:
@@ -272,8 +295,14 @@ class Record(_Block):
     @functools.cached_property
     def content_digest(self) -> str:
         """sha256 over everything in the record, its identity included."""
-        body = cards.plain(self)
-        return digest_json(body | {"record_id": self.record_id, "question": self.question})
+        return hashlib.sha256(self._text(STATED[:2]).encode()).hexdigest()
+
+    def _text(self, stated: Sequence[str]) -> str:
+        """Return canonical JSON of the record with some of its digests written out."""
+        parts = {name: _canonical(getattr(self, name)) for name, _ in _field_types(Record) if name not in SHARED}  # type: ignore[arg-type]
+        parts |= {name: getattr(self, name).canonical for name in SHARED}
+        parts |= {key: f'"{getattr(self, key)}"' for key in stated}
+        return f"{{{','.join(f'{json.dumps(key)}:{parts[key]}' for key in sorted(parts))}}}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values, with `record_id`, `question` and `content_digest` written out."""
@@ -282,7 +311,7 @@ class Record(_Block):
 
     def to_text(self) -> str:
         """Return the record as one line of canonical JSON, without a line break: the same record, the same bytes."""
-        return canonical_json(self.to_json())
+        return self._text(STATED)
 
     @staticmethod
     def from_json(body: Mapping[str, Any], where: str) -> Record:
@@ -290,6 +319,12 @@ class Record(_Block):
         values that contradict each other, or a digest that is off."""
         _check_schema(body.get("schema"), where)
         rest = {key: value for key, value in body.items() if key not in STATED}
+        try:
+            for key, kind in SHARED.items():
+                if isinstance(rest.get(key), Mapping):
+                    rest[key] = _shared(kind, canonical_json(rest[key]), key)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from error
         record = cards.from_table(Record, rest, where)
         try:
             wrong = [key for key in STATED if getattr(record, key) != body.get(key)]
@@ -311,6 +346,16 @@ class Record(_Block):
             return Record.from_text(path.read_bytes(), str(path))
         except OSError as error:
             raise MissingError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+SHARED = {
+    "features": FeaturesBlock,
+    "model": Model,
+    "protocol": ProtocolBlock,
+    "samples": Samples,
+    "task": Task,
+}
+"""The blocks of a record by field name; many records of one store hold equal ones."""
 
 
 def parse(text: str | bytes, where: str) -> dict[str, Any]:

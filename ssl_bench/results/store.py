@@ -48,7 +48,18 @@ class Skipped:
     """A file, or a line of a packed file, that could not be read as a record."""
 
     where: str
+    """File, and line of a packed file, from the root on: it may be published, so it tells nothing of the machine."""
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+def _skip(root: Path, where: str, error: SslBenchError) -> Skipped:
+    """Return the entry for what could not be read at `where`, a path that may end in ":line"."""
+    inside = str(Path(where).relative_to(root))
+    reason = str(error).removeprefix(f"cannot read {where}: ").removeprefix(f"{where}: ")
+    return Skipped(inside, reason)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,7 +228,7 @@ class Results:
         broken: list[Skipped] = []
         packed = [record for _, record in _read_packed(path, broken)] if path.exists() else []
         if broken:
-            raise UsageError(f"{broken[0].reason}; mend or delete that line before packing")
+            raise UsageError(f"{self.root}/{broken[0]}; mend or delete that line before packing")
         unique = {record.content_digest: record for record in (*packed, *(record for _, record in found))}
         write_text(path, "".join(f"{record.to_text()}\n" for record in sorted(unique.values(), key=place)))
         for loose, _ in found:
@@ -237,7 +248,7 @@ class Results:
                 broken: list[Skipped] = []
                 records = [record for _, record in _read_packed(path, broken)]
                 if broken:
-                    raise UsageError(f"{broken[0].reason}; mend or delete that line before unpacking")
+                    raise UsageError(f"{self.root}/{broken[0]}; mend or delete that line before unpacking")
                 written += [_write_loose(self.root, record) for record in sorted(records, key=age)]
                 path.unlink()
         self.refresh()
@@ -323,7 +334,7 @@ def _read_loose(root: Path, skipped: list[Skipped]) -> Iterator[tuple[Path, Reco
         try:
             yield path, Record.read(path)
         except SslBenchError as error:
-            skipped.append(Skipped(str(path), str(error)))
+            skipped.append(_skip(root, str(path), error))
 
 
 def _read_packed(path: Path, skipped: list[Skipped]) -> Iterator[tuple[Path, Record]]:
@@ -331,7 +342,7 @@ def _read_packed(path: Path, skipped: list[Skipped]) -> Iterator[tuple[Path, Rec
         try:
             yield path, Record.from_text(line, where)
         except SslBenchError as error:
-            skipped.append(Skipped(where, str(error)))
+            skipped.append(_skip(path.parent, where, error))
 
 
 def _lines(path: Path, skipped: list[Skipped]) -> Iterator[tuple[str, bytes]]:
@@ -339,7 +350,7 @@ def _lines(path: Path, skipped: list[Skipped]) -> Iterator[tuple[str, bytes]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        skipped.append(Skipped(str(path), f"cannot read {path}: {error.strerror or error}"))
+        skipped.append(Skipped(path.name, f"cannot be read: {error.strerror or error}"))
         return
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():

@@ -128,14 +128,14 @@ class _Problem:
     def __init__(self, features: NDArray[Any], labels: NDArray[np.int64], device: str) -> None:
         import torch
 
-        x = torch.as_tensor(np.asarray(features, dtype=np.float64), device=device)
+        x = torch.as_tensor(np.require(features, np.float64, "W"), device=device)
         self.mean = x.mean(0)
         x = x - self.mean
         self.basis = _eigenvectors(x)  # (dim, columns)
         self.x = torch.cat([(x @ self.basis).T, x.new_ones(1, len(x))]).contiguous()  # (columns + 1, samples)
         self.x32 = self.x.float()
         self.squares32 = self.x32.square()
-        self.labels = torch.as_tensor(labels, device=device)[None, :]  # (1, samples)
+        self.labels = torch.as_tensor(np.require(labels, np.int64, "W"), device=device)[None, :]  # (1, samples)
         self.penalised = x.new_ones(len(self.x))
         self.penalised[-1] = 0
         self.penalised32 = self.penalised.float()

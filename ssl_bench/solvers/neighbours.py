@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 Distance = Literal["cosine", "euclidean"]
 
 BLOCK_BYTES = 1 << 28
-"""About what one block of similarities, or of gathered neighbours, may take."""
+"""About what one block of similarities may take."""
+FINISH_BYTES = 1 << 22
+"""What the vectors gathered for the float64 finish take at a time: they should stay in the processor's cache."""
 QUERIES = 512
 """Queries searched at a time."""
 INDEX_BITS = 25
 """Room for the index in an ordering key: banks hold up to 33 million vectors."""
 GRAIN_BITS = 36
 """Similarities are rounded to this many binary places of the largest possible."""
-SMALL_BANK = 16
+SMALL_BANK = 64
 """A bank of at most this many times the candidates is searched in float64 at once: quicker than twice."""
 
 
@@ -58,7 +60,7 @@ def nearest(
 ) -> Neighbours:
     """Return the k nearest of `bank` (samples, dim) to each of `queries` (queries, dim).
 
-    Costs 2 · samples · queries · dim float32 operations; takes the bank and a few blocks of `block_bytes` of memory.
+    Costs 2 · samples · queries · dim float32 operations; takes a copy of the bank and a few blocks of `block_bytes`.
     Raises UsageError if k is not in 1 … samples.
     """
     import torch
@@ -70,7 +72,7 @@ def nearest(
     search = _Search(bank, k, distance, device, block_bytes)
     similarities, indices = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
     for rows in _slices(len(queries), QUERIES):
-        block = _Queries(torch.as_tensor(np.asarray(queries[rows], dtype=np.float32), device=device), search)
+        block = _Queries(torch.as_tensor(np.require(queries[rows], np.float32, "W"), device=device), search)
         keys = search.whole(block) if search.small else search.scan(block)
         similarities[rows] = ((keys >> INDEX_BITS) * block.grain).cpu().numpy()
         indices[rows] = ((1 << INDEX_BITS) - 1 - (keys & ((1 << INDEX_BITS) - 1))).cpu().numpy()
@@ -128,11 +130,13 @@ class _Search:
         self.k, self.distance, self.block_bytes = k, distance, block_bytes
         self.candidates = min(len(bank), k + max(16, k // 4))
         self.small = len(bank) <= SMALL_BANK * self.candidates
-        self.bank = torch.as_tensor(np.asarray(bank, dtype=np.float32), device=device)
+        self.bank = torch.as_tensor(np.require(bank, np.float32, "W"), device=device)
         lengths = _lengths(self.bank).T  # (1, samples)
         self.longest = float(lengths.max())
         self.factor = _inverse(lengths) if distance == "cosine" else torch.ones_like(lengths)
         self.offset = torch.zeros_like(lengths) if distance == "cosine" else lengths.square() / 2
+        self.scanned = self.bank * self.factor.T.float() if distance == "cosine" else self.bank
+        self.shift = self.offset.neg().float() if distance == "euclidean" else None
         self.blocks = _slices(len(bank), max(self.candidates, block_bytes // (8 * QUERIES)))
 
     def whole(self, queries: _Queries) -> Tensor:
@@ -165,8 +169,8 @@ class _Search:
         scores = points.new_empty(len(points), 0)
         places = torch.empty(len(points), 0, dtype=torch.int64, device=points.device)
         for rows in self.blocks:
-            block = points @ self.bank[rows].T
-            block.mul_(self.factor[:, rows].float()).sub_(self.offset[:, rows].float())
+            vectors = self.scanned[rows].T
+            block = points @ vectors if self.shift is None else torch.addmm(self.shift[:, rows], points, vectors)
             top = block.topk(min(self.candidates, block.shape[1]), dim=1)
             scores, places = torch.cat([scores, top.values], 1), torch.cat([places, top.indices + rows.start], 1)
             scores, order = scores.topk(min(self.candidates, scores.shape[1]), dim=1)
@@ -177,7 +181,7 @@ class _Search:
         """Return the float64 inner products (queries, candidates) with the vectors at `places`."""
         import torch
 
-        size = max(1, self.block_bytes // (16 * places.shape[1] * self.bank.shape[1]))
+        size = max(1, FINISH_BYTES // (8 * places.shape[1] * self.bank.shape[1]))
         parts = []
         for rows in _slices(len(places), size):
             gathered = self.bank[places[rows]].double()

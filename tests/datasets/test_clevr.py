@@ -34,6 +34,7 @@ def test_labels(root: Path, pngs: list[bytes]) -> None:
     assert split.ids[0] == "CLEVR_train_000000.png"
     assert split.read(2) == pngs[2]
     assert clevr.load({"path": ".", "label": "distance"}, root)["val"].labels.tolist() == [0, 1, 4, 5]
+    assert clevr.distance_label({"objects": [{"pixel_coords": [1, 2, 8.5 + 1e-9]}]}) == 1  # 8.5 in 32 bits
 
 
 def test_zip_is_the_folder(root: Path, packer: Callable[..., Path]) -> None:

@@ -65,6 +65,16 @@ def test_a_backbone_that_says_nothing(text: str, make_trial: Any, digits: Any) -
     assert answer.predictions.confidence.tolist() == pytest.approx([0.6] * 3)
 
 
+@pytest.mark.parametrize("text", FAST)
+@pytest.mark.filterwarnings("error")
+def test_features_may_be_read_only(text: str, make_trial: Any, digits: Any) -> None:
+    """Features and labels that lie in a file mapped for reading are neither written to nor warned of."""
+    trial = make_trial(digits["train"], digits["test"][0], digits["val"])
+    for array in (*map(trial.features, trial.sizes), *trial.labels.values()):
+        array.flags.writeable = False
+    assert len(protocols.get(text).predict(trial).predictions.ranked) == 597
+
+
 def test_top_classes() -> None:
     """Classes fall by score, and equal ones rise by number."""
     found = top_classes(np.array([[0.1, 0.5, 0.5, 0.0]]), most=3)

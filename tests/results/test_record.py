@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ssl_bench.errors import UsageError
-from ssl_bench.files import canonical_json
+from ssl_bench.files import canonical_json, digest_json
 from ssl_bench.results.record import Interval, MetricValue, Record, Samples, record_id
 from tests.results.factory import make_metric, make_model, make_protocol, make_record, make_task
 
@@ -183,3 +183,12 @@ def test_canonical():
     text = make_record().to_text()
     assert text == canonical_json(json.loads(text))
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("protocol", ["knn", "logistic_regression"])
+def test_text_in_parts(protocol):
+    """The text that is put together from shared blocks is the canonical JSON of the whole."""
+    record = make_record(make_model('"quoted" \u2028 é'), protocol=protocol)
+    assert record.to_text() == canonical_json(record.to_json())
+    body = {key: value for key, value in record.to_json().items() if key != "content_digest"}
+    assert record.content_digest == digest_json(body)

@@ -1,0 +1,407 @@
+"""Which numbers may stand in one column, and what follows from them: seeds, means, and what is best.
+
+A column is one question: one task content, one protocol, one recipe, one request for features. Two questions in one
+column are refused. Seeds of one model are averaged. A mean needs every task of its group or suite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from ssl_bench import cards as card_files
+from ssl_bench.errors import IncomparableError, UsageError
+from ssl_bench.files import canonical_json
+from ssl_bench.model_zoo import ModelCard, Published
+from ssl_bench.results.record import MetricDefinition, Model, Record, Task
+from ssl_bench.tasks import SuiteCard
+
+CONTROLS = frozenset({"random", "pixels", "majority"})
+"""Adapters of models that know nothing: what any pretraining must beat."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One question."""
+
+    task: Task
+    group: str
+    question: str
+
+    @property
+    def definition(self) -> MetricDefinition:
+        """How the column's numbers are read."""
+        return self.task.metrics[self.task.metric]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One model's answer to one question, averaged over its seeds."""
+
+    value: float
+    low: float | None
+    high: float | None
+    """Mean over seeds of the bounds of the test-sample interval."""
+    records: tuple[Record, ...]
+    """One per seed."""
+    spread: float | None
+    """Standard deviation over seeds; None for one seed."""
+    published: Published | None = None
+    best: bool = False
+    """The column's best, or not to be told from it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mean:
+    """A mean over tasks, or why there is none."""
+
+    value: float | None
+    present: int
+    total: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One model under one way of making features."""
+
+    model: Model
+    variant: str
+    """What sets this row apart from others of the same name; usually empty."""
+    cells: tuple[Cell | None, ...]
+    groups: Mapping[str, Mean]
+    mean: Mean
+
+    @property
+    def control(self) -> bool:
+        """Whether the model knows nothing, by construction."""
+        return self.model.adapter in CONTROLS
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """What one protocol found."""
+
+    protocol: str
+    version: int
+    recipe: Mapping[str, Any]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    """Best mean first; models without a mean after them, by name."""
+    absent: tuple[str, ...]
+    """Tasks of the suite that no record answers."""
+    chance: Mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    """What is published."""
+
+    suite: SuiteCard
+    tables: tuple[Table, ...]
+    skipped: tuple[tuple[str, str], ...]
+    """(what, why) of everything that was given and is not in a table."""
+
+    @property
+    def records(self) -> list[Record]:
+        """Every record behind the tables."""
+        cells = (cell for table in self.tables for row in table.rows for cell in row.cells if cell)
+        return [record for cell in cells for record in cell.records]
+
+
+def make_board(
+    records: Iterable[Record],
+    suite: SuiteCard | None = None,
+    cards: Mapping[str, ModelCard] | None = None,
+    *,
+    protocols: Sequence[str] = (),
+    questions: Sequence[str] = (),
+    skipped: Iterable[tuple[str, str]] = (),
+) -> Board:
+    """Return the board of a suite, or without one, of all tasks that the records answer.
+
+    `protocols` chooses protocols as "knn" or "knn,k=20,version=1"; without it the suite's, or all, are shown.
+    `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board.
+    Raises IncomparableError where one column would hold two questions, UsageError for a choice that chooses nothing.
+    """
+    left_out = list(skipped)
+    chosen = _without_truncated(_unique(records), left_out)
+    chosen = _chosen(chosen, protocols, questions)
+    suite = suite or _suite_of(chosen)
+    names = _protocol_order(suite, chosen, asked=bool(protocols or questions))
+    chosen = _of_the_suite(chosen, suite, names, left_out)
+    tables = tuple(
+        _make_table(name, [record for record in chosen if record.protocol.name == name], suite, cards or {})
+        for name in names
+        if any(record.protocol.name == name for record in chosen)
+    )
+    return Board(suite, tables, tuple(left_out))
+
+
+def _unique(records: Iterable[Record]) -> list[Record]:
+    """Return one record per job, the oldest, in an order that does not depend on the order given."""
+    found: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: (record.created, record.content_digest)):
+        found.setdefault(record.record_id, record)
+    return sorted(found.values(), key=lambda record: (record.model.name, record.record_id))
+
+
+def _without_truncated(records: list[Record], left_out: list[tuple[str, str]]) -> list[Record]:
+    for record in records:
+        if record.task.truncated:
+            job = f"{record.model.name} · {record.task.name} · {record.protocol.name} · {record.record_id[:12]}"
+            left_out.append((job, f"truncated to {record.task.truncated} samples per split"))
+    return [record for record in records if not record.task.truncated]
+
+
+def _chosen(records: list[Record], protocols: Sequence[str], questions: Sequence[str]) -> list[Record]:
+    """Return the records that the caller's words choose; raise UsageError for a word that chooses none."""
+    for kind, words, matches in (("protocol", protocols, _is_protocol), ("question", questions, _is_question)):
+        if not words or not records:
+            continue
+        for word in words:
+            if not any(matches(record, word) for record in records):
+                known = sorted({record.protocol.name for record in records})
+                raise UsageError(f"no record answers the {kind} {word!r}; there are records of {', '.join(known)}")
+        records = [record for record in records if any(matches(record, word) for word in words)]
+    return records
+
+
+def _is_question(record: Record, prefix: str) -> bool:
+    return bool(prefix) and record.question.startswith(prefix.lower())
+
+
+def _is_protocol(record: Record, word: str) -> bool:
+    name, options = card_files.parse_reference(word)
+    stated = {"version": record.protocol.version} | dict(record.protocol.recipe)
+    return record.protocol.name == name and all(
+        key in stated and _same(stated[key], value) for key, value in options.items()
+    )
+
+
+def _same(value: Any, word: str) -> bool:
+    """Return whether a recipe's value is what a word of the command line says; lists are written "10+20"."""
+    try:
+        told = [json.loads(part) for part in word.split("+")]
+    except json.JSONDecodeError:
+        return str(value) == word
+    return bool(value == (told if isinstance(value, list) else told[0]))
+
+
+def _suite_of(records: list[Record]) -> SuiteCard:
+    """Return a nameless suite of every task and protocol in the records."""
+    names = sorted({record.task.name for record in records})
+    protocols = sorted({record.protocol.name for record in records})
+    return SuiteCard("", "All tasks", {"Tasks": tuple(names)}, tuple(protocols))
+
+
+def _protocol_order(suite: SuiteCard, records: list[Record], asked: bool) -> list[str]:
+    """Return the protocols to show: the suite's in its order, then any that was asked for by name."""
+    found = sorted({record.protocol.name for record in records})
+    return list(dict.fromkeys([*(name for name in suite.protocols if name in found), *(found if asked else [])]))
+
+
+def _of_the_suite(
+    records: list[Record], suite: SuiteCard, protocols: list[str], left_out: list[tuple[str, str]]
+) -> list[Record]:
+    """Return the suite's records, and say of the others how many they are."""
+    others: dict[str, int] = defaultdict(int)
+    inside = []
+    for record in records:
+        if record.task.name not in suite.tasks:
+            others[f"task {record.task.name}"] += 1
+        elif record.protocol.name not in protocols:
+            others[f"protocol {record.protocol.name}"] += 1
+        else:
+            inside.append(record)
+    for what, count in sorted(others.items()):
+        left_out.append((what, f"{count} record{'s' * (count > 1)} outside this board's suite"))
+    return inside
+
+
+# ---------------------------------------------------------------- one table
+
+
+def _make_table(protocol: str, records: list[Record], suite: SuiteCard, cards: Mapping[str, ModelCard]) -> Table:
+    group_of = {task: group for group, tasks in reversed(list(suite.groups.items())) for task in tasks}
+    by_task: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_task[record.task.name].append(record)
+    columns = tuple(
+        Column(_one_question(task, protocol, by_task[task]), group_of[task], by_task[task][0].question)
+        for task in suite.tasks
+        if task in by_task
+    )
+    rows = [_make_row(found, variant, columns, suite, cards) for found, variant in _by_row(records)]
+    first = records[0].protocol
+    return Table(
+        protocol=protocol,
+        version=first.version,
+        recipe=first.recipe,
+        columns=columns,
+        rows=_mark_best(sorted(rows, key=_rank), columns),
+        absent=tuple(task for task in suite.tasks if task not in by_task),
+        chance=_suite_mean([column.definition.chance for column in columns], columns, suite)[1],
+    )
+
+
+def _one_question(task: str, protocol: str, records: list[Record]) -> Task:
+    """Return the column's task; raise IncomparableError naming what differs where there are two questions."""
+    questions: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        questions[record.question].append(record)
+    if len(questions) == 1:
+        return records[0].task
+    parts = {digest: _flat(_asked(found[0])) for digest, found in questions.items()}
+    keys = sorted({key for part in parts.values() for key in part})
+    differing = [key for key in keys if len({canonical_json(part.get(key)) for part in parts.values()}) > 1]
+    wordings = [
+        f"{digest[:8]} ({_models(found)}): "
+        + ", ".join(f"{key} = {_short(parts[digest].get(key))}" for key in differing)
+        for digest, found in sorted(questions.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+    raise IncomparableError(
+        f"{task} × {protocol}: the records answer {len(questions)} different questions and cannot share a column. "
+        f"{'; '.join(wordings)}. Choose one with --question {next(iter(sorted(questions)))[:8]}, or by recipe with "
+        f"--protocol {protocol},key=value"
+    )
+
+
+def _asked(record: Record) -> dict[str, Any]:
+    """Return what a question's digest covers, by readable names."""
+    return {
+        "features": record.features.requested,
+        "recipe": record.protocol.recipe,
+        "protocol.version": record.protocol.version,
+        "task.digest": record.task.digest[:12],
+        "task.version": record.task.version,
+    }
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        inner = _flat(item, f"{prefix}{key}.") if isinstance(item, Mapping) else {f"{prefix}{key}": item}
+        flat |= inner
+    return flat
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = canonical_json(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _models(records: list[Record]) -> str:
+    names = sorted({record.model.name for record in records})
+    return names[0] if len(names) == 1 else f"{len(names)} models, such as {names[0]}"
+
+
+def _by_row(records: list[Record]) -> list[tuple[list[Record], str]]:
+    """Return the records of each row with what sets it apart: one name may stand for several networks or inputs."""
+    rows: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        rows[record.model.name][canonical_json(_cause(record))].append(record)
+    result = []
+    for _, variants in sorted(rows.items()):
+        causes = {key: _flat(json.loads(key)) for key in variants}
+        keys = sorted({key for cause in causes.values() for key in cause})
+        differing = [key for key in keys if len({canonical_json(cause.get(key)) for cause in causes.values()}) > 1]
+        for key, found in sorted(variants.items()):
+            words = (f"{name} {_short(causes[key].get(name), 24)}" for name in differing)
+            result.append((found, ", ".join(words).replace('"', "")))
+    return result
+
+
+def _cause(record: Record) -> dict[str, Any]:
+    """Return what makes two records of one name two rows: another network, or features made in another way."""
+    resolved: dict[str, Any] = card_files.plain(record.features.resolved)
+    return resolved | {"weights": record.model.weights_digest[:12], "arch": card_files.plain(record.model.arch)}
+
+
+def _make_row(
+    records: list[Record], variant: str, columns: tuple[Column, ...], suite: SuiteCard, cards: Mapping[str, ModelCard]
+) -> Row:
+    by_task: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_task[record.task.name].append(record)
+    card = cards.get(records[0].model.name)
+    cells = tuple(_make_cell(by_task[column.task.name], card) for column in columns)
+    groups, mean = _suite_mean([cell.value if cell else None for cell in cells], columns, suite)
+    return Row(records[0].model, variant, cells, groups, mean)
+
+
+def _make_cell(records: list[Record], card: ModelCard | None) -> Cell | None:
+    if not records:
+        return None
+    records = sorted(records, key=lambda record: record.seed)
+    values = [record.headline.value for record in records]
+    intervals = [record.headline.interval for record in records if record.headline.interval]
+    whole = len(intervals) == len(records)
+    key = f"{records[0].task.name}/{records[0].protocol.name}"
+    return Cell(
+        value=fmean(values),
+        low=fmean(interval.low for interval in intervals) if whole else None,
+        high=fmean(interval.high for interval in intervals) if whole else None,
+        records=tuple(records),
+        spread=stdev(values) if len(values) > 1 else None,
+        published=card.published.get(key) if card else None,
+    )
+
+
+def _suite_mean(
+    values: Sequence[float | None], columns: tuple[Column, ...], suite: SuiteCard
+) -> tuple[dict[str, Mean], Mean]:
+    """Return the means of the groups and of the suite; none where a task is missing or units or directions differ."""
+    by_task = {column.task.name: value for column, value in zip(columns, values, strict=True) if value is not None}
+    kinds = {(column.definition.unit, column.definition.higher_is_better) for column in columns}
+    groups = {group: _mean(tasks, by_task, len(kinds) == 1) for group, tasks in suite.groups.items()}
+    mean = _mean(suite.tasks, by_task, len(kinds) == 1)
+    if suite.aggregate == "mean_of_groups" and mean.value is not None:
+        inner = [group.value for group in groups.values() if group.value is not None]
+        mean = dataclasses.replace(mean, value=fmean(inner))
+    return groups, mean
+
+
+def _mean(tasks: Sequence[str], by_task: Mapping[str, float], one_kind: bool) -> Mean:
+    present = [by_task[task] for task in tasks if task in by_task]
+    whole = bool(tasks) and len(present) == len(tasks) and one_kind
+    return Mean(fmean(present) if whole else None, len(present), len(tasks))
+
+
+def _rank(row: Row) -> tuple[float, str, str]:
+    """Return the order of rows: best mean first, then by name. Every measure averaged here rises with quality or falls
+    with it as a whole, so the first column's direction decides."""
+    value = row.mean.value
+    directions = [record.definition(record.task.metric).higher_is_better for record in _first_records(row)]
+    sign = -1.0 if not directions or directions[0] else 1.0
+    return (math.inf if value is None else sign * value, row.model.name, row.variant)
+
+
+def _first_records(row: Row) -> list[Record]:
+    return [cell.records[0] for cell in row.cells if cell][:1]
+
+
+def _mark_best(rows: Sequence[Row], columns: tuple[Column, ...]) -> tuple[Row, ...]:
+    """Return the rows with each column's best marked, and all whose interval overlaps the best's; controls aside."""
+    marked = [list(row.cells) for row in rows]
+    for index, column in enumerate(columns):
+        cells = [(i, cell) for i, row in enumerate(rows) if (cell := row.cells[index]) and not row.control]
+        if not cells:
+            continue
+        sign = 1 if column.definition.higher_is_better else -1
+        _, best = max(cells, key=lambda item: sign * item[1].value)
+        for i, cell in cells:
+            if cell.value == best.value or _overlap(cell, best):
+                marked[i][index] = dataclasses.replace(cell, best=True)
+    return tuple(dataclasses.replace(row, cells=tuple(cells)) for row, cells in zip(rows, marked, strict=True))
+
+
+def _overlap(one: Cell, other: Cell) -> bool:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low <= other.high and other.low <= one.high

@@ -1,0 +1,285 @@
+"""A board as one self-contained page: no network, nothing that runs but its own script, the same bytes every time."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ssl_bench import cards as card_files
+from ssl_bench.errors import MissingError, UsageError, missing_package
+from ssl_bench.files import canonical_json
+from ssl_bench.leaderboard import text
+from ssl_bench.leaderboard.plots import Dot, dot_plot
+from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table, make_board
+from ssl_bench.model_zoo import ModelCard
+from ssl_bench.results.describe import command, number
+from ssl_bench.results.record import MetricDefinition, Record
+from ssl_bench.results.store import digest_of
+from ssl_bench.tasks import SuiteCard
+
+ROOM = "leaderboard/templates"
+POOLED_KEYS = ("model", "features", "task", "environment", "code")
+"""Blocks that many records share, written into the page once."""
+
+
+def build(
+    records: Iterable[Record],
+    suite: SuiteCard | None = None,
+    cards: Mapping[str, ModelCard] | None = None,
+    *,
+    protocols: Sequence[str] = (),
+    questions: Sequence[str] = (),
+    skipped: Iterable[tuple[str, str]] = (),
+) -> str:
+    """Return the page of `ranking.make_board` with the same arguments."""
+    return html(make_board(records, suite, cards, protocols=protocols, questions=questions, skipped=skipped))
+
+
+def markdown(
+    records: Iterable[Record],
+    suite: SuiteCard | None = None,
+    cards: Mapping[str, ModelCard] | None = None,
+    *,
+    protocols: Sequence[str] = (),
+    questions: Sequence[str] = (),
+    skipped: Iterable[tuple[str, str]] = (),
+) -> str:
+    """Return the Markdown of `ranking.make_board` with the same arguments."""
+    return text.markdown(make_board(records, suite, cards, protocols=protocols, questions=questions, skipped=skipped))
+
+
+def html(board: Board) -> str:
+    """Return the board as a page; raise MissingError where jinja2 or a template file is not there."""
+    try:
+        import jinja2
+    except ImportError:
+        raise missing_package("jinja2", "", "building a page") from None
+    folder = card_files.builtin_folder(ROOM)
+    style, script, page = (_template(folder / name) for name in ("board.css", "board.js", "board.html"))
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"link": link}
+    return environment.from_string(page).render(
+        **_context(board),
+        style=_trusted(style),
+        script=_trusted(script),
+        style_hash=_csp_hash(style),
+        script_hash=_csp_hash(script),
+    )
+
+
+def _template(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise MissingError(f"cannot read {path}: {error.strerror}; install ssl-bench again") from error
+
+
+def _csp_hash(content: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+
+
+def _trusted(content: str) -> Any:
+    """Return text that the template must not escape: the package's own files, and text that the caller has escaped."""
+    from markupsafe import Markup
+
+    return Markup(content)
+
+
+def link(url: str) -> str:
+    """Return `url` if it is plain http or https, else "": no other scheme may become a link."""
+    safe = url.lower().startswith(("https://", "http://")) and url.isprintable() and " " not in url
+    return url if safe else ""
+
+
+def json_block(value: Any) -> str:
+    """Return canonical JSON that can stand inside a script element: no "<" that could end it."""
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    return canonical_json(value).translate({ord(char): escaped for char, escaped in escapes.items()})
+
+
+# ---------------------------------------------------------------- what the template gets
+
+
+def _context(board: Board) -> dict[str, Any]:
+    records = board.records
+    places = {record.record_id: place for place, record in enumerate(records)}
+    models = {record.model.name for record in records}
+    return {
+        "suite": board.suite,
+        "title": board.suite.title or "Results",
+        "models": len(models),
+        "tasks": len({record.task.name for record in records}),
+        "records": records,
+        "tables": [_table(board, table, places) for table in board.tables],
+        "listed": [_listed(record, places[record.record_id]) for record in records],
+        "skipped": board.skipped,
+        "data": _trusted(json_block(page_data(records))),
+        "digest": digest_of(records)[:16],
+        "built": _built(),
+        "groups": len(board.suite.groups) > 1,
+    }
+
+
+def _built() -> str:
+    """Return the day of SOURCE_DATE_EPOCH, or "" so that equal records give equal bytes."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch:
+        return ""
+    try:
+        return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, which is not a number of seconds") from None
+
+
+def page_data(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the records for the page's drawer: `pool` holds each shared block once, records name it by position."""
+    pool: dict[str, int] = {}
+    blocks: list[Any] = []
+
+    def pooled(block: Any) -> int:
+        key = canonical_json(block)
+        if key not in pool:
+            pool[key] = len(blocks)
+            blocks.append(block)
+        return pool[key]
+
+    rows = []
+    for record in records:
+        body = record.to_json() | {"command": command(record)}
+        body |= {key: pooled(body[key]) for key in POOLED_KEYS}
+        rows.append(body | {"protocol": body["protocol"] | {"recipe": pooled(body["protocol"]["recipe"])}})
+    return {"pool": blocks, "records": rows}
+
+
+def _table(board: Board, table: Table, places: Mapping[str, int]) -> dict[str, Any]:
+    groups = list(board.suite.groups) if len(board.suite.groups) > 1 else []
+    first = table.columns[0].definition
+    return {
+        "protocol": table.protocol,
+        "version": table.version,
+        "recipe": [(key, canonical_json(value)) for key, value in sorted(table.recipe.items())],
+        "columns": [_column(column) for column in table.columns],
+        "spans": list(_spans(table.columns)),
+        "groups": groups,
+        "rows": [_row(row, table, groups, places) for row in table.rows],
+        "chance": {
+            "mean": _mean(table.chance, first),
+            "cells": [_chance(column) for column in table.columns],
+        },
+        "absent": table.absent,
+        "plots": [_trusted(_plot(table, index)) for index in range(len(table.columns))],
+        "descending": first.higher_is_better,
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    task = column.task
+    better = "higher is better" if column.definition.higher_is_better else "lower is better"
+    return {
+        "name": task.name,
+        "title": task.title,
+        "hint": f"{task.title}: {task.metric}, {task.samples['test']} test images, {task.classes} classes, {better}; "
+        f"question {column.question[:8]}",
+        "group": column.group,
+        "metric": task.metric,
+        "question": column.question[:8],
+    }
+
+
+def _spans(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:
+    """Give (group, columns) for the heading above the tasks."""
+    start = 0
+    for i, column in enumerate(columns):
+        if i + 1 == len(columns) or columns[i + 1].group != column.group:
+            yield column.group, i + 1 - start
+            start = i + 1
+
+
+def _row(row: Row, table: Table, groups: Sequence[str], places: Mapping[str, int]) -> dict[str, Any]:
+    first = table.columns[0].definition
+    return {
+        "name": row.model.name,
+        "title": row.model.title,
+        "variant": row.variant,
+        "control": row.control,
+        "about": f"{row.model.parameters / 1e6:.0f}\u00a0M" if row.model.parameters >= 500_000 else "",
+        "search": " ".join(
+            [row.model.name, row.model.title, row.variant, row.model.adapter, *map(str, row.model.about.values())]
+        ).lower(),
+        "mean": _mean(row.mean, first),
+        "groups": [_mean(row.groups[group], first) for group in groups],
+        "cells": [_cell(cell, column, places) for cell, column in zip(row.cells, table.columns, strict=True)],
+    }
+
+
+def _mean(mean: Mean, definition: MetricDefinition) -> dict[str, Any]:
+    whole = mean.value is not None
+    return {
+        "sort": "" if mean.value is None else repr(mean.value),
+        "text": "—" if mean.value is None else number(mean.value, definition),
+        "cover": "" if whole else f"{mean.present}/{mean.total}",
+    }
+
+
+def _cell(cell: Cell | None, column: Column, places: Mapping[str, int]) -> dict[str, Any] | None:
+    if cell is None:
+        return None
+    definition, seeds = column.definition, len(cell.records)
+    interval = ""
+    if cell.low is not None and cell.high is not None:
+        interval = f"{number(cell.low, definition)}–{number(cell.high, definition)}"
+    return {
+        "sort": repr(cell.value),
+        "text": number(cell.value, definition),
+        "interval": interval,
+        "seeds": seeds if seeds > 1 else 0,
+        "spread": number(cell.spread, definition) if cell.spread is not None else "",
+        "best": cell.best,
+        "edge": any(record.protocol.at_grid_edge for record in cell.records),
+        "published": number(cell.published.value, definition) if cell.published else "",
+        "source": cell.published.source if cell.published else "",
+        "place": places[cell.records[0].record_id],
+        "places": " ".join(str(places[record.record_id]) for record in cell.records),
+    }
+
+
+def _chance(column: Column) -> str:
+    chance = column.definition.chance
+    return "—" if chance is None else number(chance, column.definition)
+
+
+def _listed(record: Record, place: int) -> dict[str, Any]:
+    definition, headline = record.definition(record.task.metric), record.headline
+    interval = headline.interval
+    bounds = f"{number(interval.low, definition)}–{number(interval.high, definition)}" if interval else ""
+    return {
+        "place": place,
+        "model": record.model.name,
+        "task": record.task.name,
+        "protocol": record.protocol.name,
+        "seed": record.seed,
+        "value": number(headline.value, definition),
+        "bounds": bounds,
+        "n": headline.n,
+        "id": record.record_id[:12],
+        "command": command(record),
+    }
+
+
+def _plot(table: Table, index: int) -> str:
+    column = table.columns[index]
+    dots = [
+        Dot(text.label(row), cell.value, cell.low, cell.high, row.control, cell.best)
+        for row in table.rows
+        if (cell := row.cells[index])
+    ]
+    sign = -1 if column.definition.higher_is_better else 1
+    dots.sort(key=lambda dot: (sign * dot.value, dot.label))
+    return dot_plot(f"{column.task.title}, {column.task.metric}, {table.protocol}", dots, column.definition)

@@ -1,0 +1,117 @@
+"""A board as Markdown and as CSV: the same rows and columns as the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
+from ssl_bench.results.describe import number
+
+MISSING = "—"
+
+
+def markdown(board: Board) -> str:
+    """Return one Markdown table per protocol; bold as on the page, "—" with k/n where a mean lacks tasks."""
+    lines = [f"# {_cell(board.suite.title)}"]
+    for table in board.tables:
+        lines += ["", f"## {_cell(table.protocol)}", "", *_markdown_table(board, table)]
+        if table.absent:
+            lines += ["", f"No records yet: {', '.join(map(_cell, table.absent))}."]
+    lines += ["", _legend()]
+    if board.skipped:
+        lines += ["", "Left out:", "", *(f"- {_cell(what)}: {_cell(why)}" for what, why in board.skipped)]
+    return "\n".join(lines) + "\n"
+
+
+def _legend() -> str:
+    return (
+        "Percent unless a unit is given. Bold: the best of a column, and every model whose 95 % interval overlaps the "
+        "best's. A mean needs every task of its group. *Italic*: controls, which know nothing."
+    )
+
+
+def _markdown_table(board: Board, table: Table) -> Iterator[str]:
+    groups = _groups(board)
+    heads = ["model", "mean", *groups, *(column.task.name for column in table.columns)]
+    yield "| " + " | ".join(map(_cell, heads)) + " |"
+    yield "|" + "|".join([" :-- ", *([" --: "] * (len(heads) - 1))]) + "|"
+    for row in table.rows:
+        name = f"*{_cell(label(row))}*" if row.control else _cell(label(row))
+        means = [_mean(row.mean, table), *(_mean(row.groups[group], table) for group in groups)]
+        yield "| " + " | ".join([name, *means, *map(_markdown_value, row.cells, table.columns)]) + " |"
+    chances = [_chance(column) for column in table.columns]
+    blank = [""] * len(groups)
+    yield "| " + " | ".join(["*chance*", _mean(table.chance, table), *blank, *chances]) + " |"
+
+
+def label(row: Row) -> str:
+    """Return a row's name with what sets it apart from others of that name."""
+    return f"{row.model.name} ({row.variant})" if row.variant else row.model.name
+
+
+def _groups(board: Board) -> list[str]:
+    """Return the groups whose means say more than the mean of all."""
+    return list(board.suite.groups) if len(board.suite.groups) > 1 else []
+
+
+def _markdown_value(cell: Cell | None, column: Column) -> str:
+    if cell is None:
+        return MISSING
+    text = number(cell.value, column.definition)
+    return f"**{text}**" if cell.best else text
+
+
+def _mean(mean: Mean, table: Table) -> str:
+    if mean.value is None:
+        return f"{MISSING} {mean.present}/{mean.total}"
+    return number(mean.value, table.columns[0].definition)
+
+
+def _chance(column: Column) -> str:
+    chance = column.definition.chance
+    return MISSING if chance is None else number(chance, column.definition)
+
+
+def _cell(text: str) -> str:
+    """Return foreign text that can neither leave its cell nor become markup or HTML."""
+    text = re.sub(r"\s+", " ", "".join(char if char.isprintable() else " " for char in text))
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*|\[\]])", r"\\\1", text)
+
+
+def csv_text(board: Board) -> str:
+    """Return the board as CSV: one line per protocol and model; a task has its value, low, high and number of seeds.
+
+    Values are as in the records (fractions, not percent), empty where there is none.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    tasks = [task for task in board.suite.tasks if any(task not in table.absent for table in board.tables)]
+    parts = [f"{task}{end}" for task in tasks for end in ("", ".low", ".high", ".seeds")]
+    groups = _groups(board)
+    writer.writerow(map(_safe, ["protocol", "model", "variant", "control", "mean", *groups, *parts]))
+    for table in board.tables:
+        place = {column.task.name: i for i, column in enumerate(table.columns)}
+        for row in table.rows:
+            means = [row.mean.value, *(row.groups[group].value for group in groups)]
+            cells = [row.cells[place[task]] if task in place else None for task in tasks]
+            values = [value for cell in cells for value in _csv_values(cell)]
+            words = [_safe(table.protocol), _safe(row.model.name), _safe(row.variant), "yes" if row.control else "no"]
+            writer.writerow([*words, *(_blank(value) for value in (*means, *values))])
+    return file.getvalue()
+
+
+def _csv_values(cell: Cell | None) -> tuple[float | None, ...]:
+    return (cell.value, cell.low, cell.high, len(cell.records)) if cell else (None,) * 4
+
+
+def _blank(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def _safe(text: str) -> str:
+    """Return text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,0 +1,115 @@
+"""A record in words, for a terminal."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ssl_bench.files import canonical_json
+from ssl_bench.results.record import MetricDefinition, MetricValue, Record
+
+
+def describe(record: Record) -> str:
+    """Return what `results show` prints: the number first, then its whole cause, a few lines per block."""
+    return "\n".join(_lines(record)) + "\n"
+
+
+def command(record: Record) -> str:
+    """Return the command that asks the record's question of the same model again, its whole recipe written out."""
+    words = ["ssl-bench", "run", "--model", record.model.name, "--task", record.task.name]
+    words += ["--protocol", _protocol_words(record)]
+    asked = record.features.requested
+    if asked.get("pooled", "default") != "default":
+        words += ["--pooled", str(asked["pooled"])]
+    if prescribed := asked.get("input"):
+        words += ["--input", ",".join(f"{key}={_word(value)}" for key, value in sorted(prescribed.items()))]
+    if record.seed:
+        words += ["--seeds", str(record.seed)]
+    if record.task.truncated:
+        words += ["--limit", str(record.task.truncated)]
+    return shlex.join(word if word.isprintable() else repr(word) for word in words)
+
+
+def _protocol_words(record: Record) -> str:
+    """Return "knn,k=20,temperature=0.07": what `protocols.get` reads."""
+    recipe = ((key, value) for key, value in record.protocol.recipe.items() if value is not None)
+    return ",".join([record.protocol.name, *(f"{key}={_word(value)}" for key, value in sorted(recipe))])
+
+
+def _word(value: Any) -> str:
+    """Return a recipe's value as a word of the command line; lists are written "10+20"."""
+    if isinstance(value, list):
+        return "+".join(map(_word, value))
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def number(value: float, definition: MetricDefinition) -> str:
+    """Return a metric's value as it is printed everywhere: fractions as percent with one decimal, else four digits."""
+    return f"{100 * value:.1f}" if definition.unit == "fraction" else f"{value:.4g}"
+
+
+def with_interval(metric: MetricValue, definition: MetricDefinition) -> str:
+    """Return "81.2 [80.4, 82.0]", or the value alone where no interval was recorded."""
+    text = number(metric.value, definition)
+    if metric.interval is None:
+        return text
+    return f"{text} [{number(metric.interval.low, definition)}, {number(metric.interval.high, definition)}]"
+
+
+def _lines(record: Record) -> Iterator[str]:
+    task, protocol, model = record.task, record.protocol, record.model
+    yield _clean(f"{model.name} · {task.name} · {protocol.name} · seed {record.seed}")
+    if task.truncated:
+        yield f"truncated to {task.truncated} samples per split: never enters a board"
+    yield ""
+    for name, metric in sorted(record.metrics.items(), key=lambda item: (item[0] != task.metric, item[0])):
+        definition = record.definition(name)
+        unit = " %" if definition.unit == "fraction" else f" {definition.unit}"
+        chance = "" if definition.chance is None else f", chance {number(definition.chance, definition)}"
+        yield _clean(f"  {name:<16} {with_interval(metric, definition)}{unit}   n = {metric.n}{chance}")
+    for title, block in _blocks(record):
+        yield f"\n{title}"
+        for key, value in block.items():
+            if value not in (None, "", (), [], {}):
+                yield _clean(f"  {key:<16} {value if isinstance(value, str) else canonical_json(value)}")
+    if protocol.curve:
+        yield "\nvalidation curve"
+        yield from (_clean(f"  {canonical_json(row)}") for row in protocol.curve)
+    yield f"\nagain\n  {_clean(command(record))}"
+
+
+def _blocks(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    task, protocol, model = record.task, record.protocol, record.model
+    yield (
+        "model",
+        {key: getattr(model, key) for key in ("title", "adapter", "library", "source", "parameters", "embed_dim")}
+        | {"arch": model.arch, "weights": model.weights_digest}
+        | dict(model.about),
+    )
+    yield "features", {"requested": record.features.requested, "resolved": record.features.resolved}
+    yield (
+        "task",
+        {"title": task.title, "version": task.version, "classes": task.classes, "samples": task.samples}
+        | {"digest": task.digest}
+        | dict(task.source),
+    )
+    yield (
+        "protocol",
+        {"version": protocol.version, "deterministic": protocol.deterministic}
+        | {"recipe": protocol.recipe, "selected": protocol.selected}
+        | {"converged": protocol.converged, "at_grid_edge": protocol.at_grid_edge},
+    )
+    yield "time", record.timing
+    yield "environment", record.environment
+    yield "code", record.code
+    yield (
+        "record",
+        {"record_id": record.record_id, "question": record.question, "content_digest": record.content_digest}
+        | {"samples": record.samples.sha256, "created": record.created},
+    )
+
+
+def _clean(text: str) -> str:
+    """Return `text` without characters that could steer a terminal; names come from strangers."""
+    return "".join(char if char.isprintable() else "�" for char in text)
