@@ -8,6 +8,7 @@ nothing, and a run that is repeated extracts exactly the images that no block ho
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import uuid
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from ssl_bench import cards
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, SslBenchError
+from ssl_bench.errors import DataError, SslBenchError, UsageError
 from ssl_bench.files import atomic_write, canonical_json, digest_json, lock, write_text
 from ssl_bench.images import InputSpec, decode, normalise, pixels
 from ssl_bench.progress import Progress
@@ -219,10 +220,23 @@ def forward(
     if backbone.network is not None:
         backbone.network.to(work.device).eval()
     for chosen, images in batches(split, spec.input, positions, work):
-        with torch.inference_mode():
+        with torch.inference_mode(), _fitting(spec.input):
             batch = normalise(images.to(work.device, non_blocking=True), spec.input)
             pooled = backbone.forward(batch, spec.pooled).pooled
         yield chosen, pooled.float().cpu().numpy()
+
+
+@contextlib.contextmanager
+def _fitting(spec: InputSpec) -> Iterator[None]:
+    """Say in one line that a network refuses its input; what ran out of memory says so itself."""
+    try:
+        yield
+    except (AssertionError, RuntimeError, ValueError) as error:
+        if "out of memory" in str(error):
+            raise
+        height, width = spec.size
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"the network refuses {spec.channels} images of {height}x{width} pixels: {reason}") from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ssl_bench import datasets, model_zoo
+from ssl_bench import backbones, datasets, model_zoo
+from ssl_bench.backbones.base import LoadContext
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.files import digest_file
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import TaskCard
 
+LIBRARIES = ("open_clip", "timm", "torchvision")
+"""Adapters whose library knows where its weights are and keeps them itself, where a card names no place."""
+
 
 def fetch_weights(card: ModelCard, settings: Settings) -> Path | None:
-    """Download a card's weights into the weights folder and return the file; None where the card needs none.
+    """Download a card's weights into the weights folder and return the file; None where the card needs none or
+    the card's library keeps it.
 
     Interrupted downloads go on where they stopped. Raises MissingError without a network or under `offline`, and
     UsageError where the file's sha256 is not the card's (the file is removed).
     """
     state = model_zoo.weights_state(card, settings.weight_folders)
+    if not state.needed and card.adapter in LIBRARIES:
+        backbones.load(card, LoadContext(offline=settings.offline))
     if not state.missing:
         return state.path
     if settings.offline:

@@ -78,6 +78,10 @@ class InputCard:
             if value is not None
         }
 
+    def over(self, other: InputCard) -> InputCard:
+        """Return what `other` states, with what this card states in its place."""
+        return dataclasses.replace(other, **{key: value for key, value in vars(self).items() if value is not None})
+
     def applied_to(self, spec: InputSpec) -> InputSpec:
         """Return `spec` with this card's values in place of its own."""
         changes = {key: value for key, value in vars(self).items() if value is not None}

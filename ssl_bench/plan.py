@@ -63,7 +63,7 @@ class Job:
     seed: int
     pooled: str = "default"
     input: InputCard = InputCard()
-    """What the suite prescribes of the input."""
+    """What the suite prescribes of the input; it is in the model's card already."""
     limit: int = 0
 
     @property
@@ -96,7 +96,7 @@ class ModelFacts:
     def spec(self, job: Job) -> Spec:
         """Return what causes the features that a job asks for."""
         pooled = self.default_pooling if job.pooled == "default" else job.pooled
-        return Spec(self.weights_digest, self.arch, job.input.applied_to(self.input), pooled)
+        return Spec(self.weights_digest, self.arch, self.input, pooled)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         raise UsageError("\n".join(problems))
     return [
         Job(model, task, name, protocol, seed, request.pooled, prescribed, request.limit)
-        for model in models
+        for model in (dataclasses.replace(model, input=prescribed.over(model.input)) for model in models)
         for task in task_cards
         for name, protocol in recipes
         for seed in (request.seeds[:1] if protocol.deterministic else request.seeds)

@@ -36,8 +36,9 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
     branch = keys.choose_branch(reading.read(context.weights_path), where, card.weights.container)
     state = families.tensors_of(family, branch)
     hint = families.nearest(branch, besides=card.weights.family)
-    arch = {**_shown_by(family, state, f"{where} does not fit the family {card.weights.family}.{hint}"), **card.arch}
-    network = _build(card, family, arch, context.seed)
+    misfit = f"{where} does not fit the family {card.weights.family}.{hint}"
+    arch = {**_shown_by(family, state, misfit), **card.arch}
+    network = _build(card, family, arch, context.seed, "" if card.arch else misfit)
     keys.load_strict(network, state, where, hint)
     return CheckpointBackbone(card, family, network, arch)
 
@@ -73,8 +74,10 @@ def _shown_by(family: Family, state: Mapping[str, Tensor], problem: str) -> dict
         raise UsageError(f"{problem} It lacks the key {error.args[0]}") from error
 
 
-def _build(card: ModelCard, family: Family, arch: Mapping[str, Any], seed: int) -> nn.Module:
+def _build(card: ModelCard, family: Family, arch: Mapping[str, Any], seed: int, misfit: str = "") -> nn.Module:
+    """Return the untrained network; `misfit` is what to say where `arch` was read off a file of another family."""
     try:
         return build_seeded(lambda: family.build(**arch), seed)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{card.name}: the family {card.weights.family} cannot be built: {error}") from error
+        problem = misfit or f"{card.name}: the family {card.weights.family} cannot be built with {dict(arch)}:"
+        raise UsageError(f"{problem} {error}") from error

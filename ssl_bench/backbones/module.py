@@ -24,7 +24,10 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
     if context.untrained:
         raise UsageError(f"{card.name}: what a factory makes cannot be had untrained; write a second factory instead")
     factory = find_factory(card)
-    network = build_seeded(lambda: factory(**card.arch), context.seed)
+    try:
+        network = build_seeded(lambda: factory(**card.arch), context.seed)
+    except Exception as error:  # the factory is the user's own
+        raise UsageError(f"{card.name}: {card.weights.name} raised {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise UsageError(f"{card.name}: {card.weights.name} returned a {type(network).__name__}, not a torch module")
     return ModuleBackbone(card, network)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ssl_bench.backbones.base import Backbone, Features, LoadContext
 from ssl_bench.errors import UsageError
-from ssl_bench.images import InputCard
 from ssl_bench.model_zoo import ModelCard
 
 
@@ -23,8 +22,7 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
     of = context.load_card(card.weights.name)
     if of.adapter in ("majority", "pixels", "random"):
         raise UsageError(f"{card.name}: {of.name} is a control itself and has no weights to leave out")
-    given = {key: value for key, value in vars(card.input).items() if value is not None}
-    merged: InputCard = dataclasses.replace(of.input, **given)
+    merged = card.input.over(of.input)
     of = dataclasses.replace(of, arch={**of.arch, **card.arch}, input=merged, pooled=card.pooled or of.pooled)
     return RandomBackbone(context.load_untrained(of), context.seed)
 

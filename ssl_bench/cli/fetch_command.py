@@ -36,5 +36,5 @@ def command(models: tuple[str, ...], suite: str, names: tuple[str, ...], resolve
     failed = False
     for what, found in fetch_all([model_zoo.get(name, settings.shelves) for name in models], cards, settings):
         failed |= isinstance(found, SslBenchError)
-        click.echo(f"{what}: {'MISSING: ' if isinstance(found, SslBenchError) else ''}{found or 'none needed'}")
+        click.echo(f"{what}: {'MISSING: ' if isinstance(found, SslBenchError) else ''}{found or 'nothing to put here'}")
     return EXIT_MISSING if failed else EXIT_OK

@@ -78,7 +78,7 @@ def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = Fal
     """Run the jobs that have no record, print all records as a table, and say what was there and what was done."""
     start = time.monotonic()
     outcome = _present(planned, settings) or _run(planned, settings, fail_fast)
-    if not quiet:
+    if not quiet and (outcome.present or outcome.written):
         echo_records([*outcome.present, *outcome.written])
     click.echo(
         f"{len(planned)} jobs: {len(outcome.present)} records present, {len(outcome.written)} run, "

@@ -109,6 +109,8 @@ def test_the_whole_request_is_checked_before_anything_runs(command: Command) -> 
         (["board"], 2, "no record"),
         (["fetch"], 2, "nothing to fetch"),
         (["new", "model", "Bad-Name"], 2, "lower-case"),
+        (["run", "-m", "module:json:dumps", "-t", "digits"], 2, "json:dumps raised TypeError"),
+        (["run", "-m", "timm:resnet188", "-t", "digits"], 2, "Did you mean resnet18"),
     ],
 )
 def test_wrong_words_are_one_line_and_a_code(command: Command, words: list[str], code: int, part: str) -> None:
