@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,11 +72,8 @@ def test_a_second_run_loads_no_torch(command: Command, tmp_path: Path) -> None:
         "try:\n    cli.main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "assert 'torch' not in sys.modules and 'sklearn' not in sys.modules"
     )
-    top = Path(__file__).parent.parent.parent
-    done = subprocess.run(
-        [sys.executable, "-c", f"sys_path={str(top)!r}\nimport sys\nsys.path.insert(0, sys_path)\n" + code]
-    )
-    assert done.returncode == 0
+    environment = dict(os.environ) | {"PYTHONPATH": str(TOP)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
 def test_the_whole_request_is_checked_before_anything_runs(command: Command) -> None:
@@ -236,21 +235,54 @@ def test_print_config_shows_values_and_origins(command: Command) -> None:
     assert ["device", "cpu", "SSL_BENCH_DEVICE"] in [line.split() for line in said.out.splitlines()]
 
 
+TOP = Path(__file__).parent.parent.parent
+
+
+def start(*words: str, **options: Any) -> subprocess.Popen[str]:
+    """Start `ssl-bench` as a process of its own in the folder and with the settings of the test."""
+    environment = dict(os.environ) | {"PYTHONPATH": str(TOP), "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, "-m", "ssl_bench", *words]
+    return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(command: Command) -> None:
+    """A write that the system refuses is one line with exit code 6, and the run goes on once there is room."""
+    import resource
+
+    words = ("run", "-m", PIXELS, "-t", "digits", "-p", "knn")
+    small = (20_000, 20_000)
+    full = start(*words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, small))
+    _, errors = full.communicate(timeout=120)
+    assert full.returncode == 6
+    assert "cannot write" in errors
+    assert "Traceback" not in errors
+    assert not Results(Path("results")).records()
+    assert command(*words).code == 0
+    assert not list(Path().rglob("*.unreadable"))
+
+
+def test_two_runs_at_once_lose_and_double_nothing(command: Command) -> None:
+    """Two equal runs at once both succeed, and leave one record per job."""
+    words = ("run", "-m", PIXELS, "-m", "majority", "-s", "quick")
+    runs = [start(*words), start(*words)]
+    for run in runs:
+        _, errors = run.communicate(timeout=240)
+        assert run.returncode == 0, errors
+    results = Results(Path("results"))
+    assert len(results.records()) == len(list(Path("results").glob("*/*/*.json"))) == 4
+    assert not results.skipped
+    assert "4 records present, 0 run" in command(*words).err
+
+
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_where_it_was(command: Command, tmp_path: Path) -> None:
     """Killed again and again at arbitrary moments, a run that is repeated ends with the records of one left alone."""
-    top = Path(__file__).parent.parent.parent
-    words = ["run", "-m", PIXELS, "-m", "random:timm:resnet10t,size=32", "-s", "quick"]
-    import os
-
-    environment = dict(os.environ) | {"PYTHONPATH": str(top), "OMP_NUM_THREADS": "1"}
+    words = ("run", "-m", PIXELS, "-m", "random:timm:resnet10t,size=32", "-s", "quick")
     for delay in (1.5, 3.0, 4.0, 5.0, 6.0, 8.0):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ssl_bench", *words], env=environment, stderr=subprocess.DEVNULL
-        )
+        process = start(*words)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
     said = command(*words)
     assert said.code == 0
     alone = command(*words, "--results", tmp_path / "alone", "--cache", tmp_path / "other")
