@@ -9,21 +9,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fnmatch
-import importlib.metadata
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from ssl_bench import __version__, cards, datasets, model_zoo, protocols, tasks
+from ssl_bench import cards, datasets, model_zoo, protocols, tasks
 from ssl_bench.datasets import index
 from ssl_bench.datasets.index import Index
-from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.facts import ModelFacts, known_facts, known_speed
 from ssl_bench.features import FeatureStore, Spec
-from ssl_bench.files import canonical_json, digest_file, digest_json, stat_key, write_text
-from ssl_bench.images import InputCard, InputSpec
+from ssl_bench.images import InputCard
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.protocols.base import Protocol
 from ssl_bench.results.record import record_id
@@ -77,26 +74,6 @@ class Job:
         return f"{self.model.name} × {self.task.name} × {self.protocol_name}" + (
             f" seed {self.seed}" if self.seed else ""
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelFacts:
-    """What loading a model taught, remembered so that a plan need not load it."""
-
-    weights_digest: str
-    arch: Mapping[str, Any]
-    input: InputSpec
-    poolings: tuple[str, ...]
-    default_pooling: str
-    parameters: int
-    informative: bool
-    library: str = ""
-    file_sha256: str = ""
-
-    def spec(self, job: Job) -> Spec:
-        """Return what causes the features that a job asks for."""
-        pooled = self.default_pooling if job.pooled == "default" else job.pooled
-        return Spec(self.weights_digest, self.arch, self.input, pooled)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -184,56 +161,12 @@ def _gather(problems: list[str], words: Sequence[str], get: Any) -> list[Any]:
     return found
 
 
-def facts_path(card: ModelCard, settings: Settings) -> Path | None:
-    """Return where the facts of a model are remembered; None for one given in Python, which may change unseen."""
-    if card.adapter == "module" or ":" in card.adapter:
-        return None
-    parts: list[Any] = [__version__, card.digest, _library_version(card.adapter)]
-    if card.adapter == "random" and card.weights.name:
-        parts.append(model_zoo.get(card.weights.name, settings.shelves).digest)
-    path = model_zoo.weights_state(card, settings.weight_folders).path
-    if path is not None:
-        parts.append(stat_key(path))
-    return settings.cache / "models" / f"{digest_json(parts)}.json"
-
-
-def _library_version(adapter: str) -> str:
-    package = {"open_clip": "open_clip_torch", "random": "timm"}.get(adapter, adapter)
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
-def known_facts(card: ModelCard, settings: Settings) -> ModelFacts | None:
-    """Return what is remembered of a model; None where nothing is, or it cannot be read."""
-    path = facts_path(card, settings)
-    try:
-        if path is not None and path.is_file():
-            return cards.from_table(ModelFacts, json.loads(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, ValueError, SslBenchError):
-        return None  # the model is loaded and the file written anew
-    return None
-
-
-def remember_facts(card: ModelCard, settings: Settings, facts: ModelFacts) -> None:
-    """Write down what loading a model taught."""
-    path = facts_path(card, settings)
-    if path is not None:
-        write_text(path, canonical_json(cards.plain(facts)))
-
-
-def file_sha256(path: Path | None) -> str:
-    """Return the sha256 of a weights file, or "" where there is none."""
-    return digest_file(path) if path is not None else ""
-
-
 def job_record_id(job: Job, facts: ModelFacts, task_digest: str) -> str:
     """Return the identity of the record that a job writes."""
     return record_id(
         weights_digest=facts.weights_digest,
         arch=facts.arch,
-        features={"requested": job.requested, "resolved": facts.spec(job).resolved},
+        features={"requested": job.requested, "resolved": facts.spec(job.pooled).resolved},
         task_digest=task_digest,
         protocol=cards.plain(
             {"name": job.protocol_name, "version": job.protocol.version, "recipe": protocols.recipe(job.protocol)}
@@ -278,7 +211,7 @@ class Planner:
             return Planned(job, "done", images=0, record_id=identity)
         if not facts.informative:
             return Planned(job, "probe", images=0, record_id=identity)
-        spec = facts.spec(job)
+        spec = facts.spec(job.pooled)
         images = self.store.missing(
             spec, np.concatenate([d[limited(len(d), job.limit)] for d in table.digests.values()])
         )
@@ -332,21 +265,3 @@ class Planner:
 def megabytes(count: float) -> str:
     """Return a number of bytes for a reader."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _speed_path(settings: Settings, spec: Spec) -> Path:
-    return settings.cache / "speed" / f"{spec.key}-{settings.device.replace(':', '_')}.json"
-
-
-def known_speed(settings: Settings, spec: Spec) -> float | None:
-    """Return the images/s measured when this model last extracted on this device, or None."""
-    try:
-        return float(json.loads(_speed_path(settings, spec).read_text(encoding="utf-8"))["images_per_second"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def remember_speed(settings: Settings, spec: Spec, images: int, seconds: float) -> None:
-    """Write down a measured throughput, for the next plan's estimate."""
-    if images >= settings.batch_size and seconds > 0:
-        write_text(_speed_path(settings, spec), canonical_json({"images_per_second": images / seconds}))

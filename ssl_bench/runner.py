@@ -1,4 +1,4 @@
-"""One job, from names to a record. Here alone predictions meet test labels."""
+"""One job, from names to a record."""
 
 from __future__ import annotations
 
@@ -12,42 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import backbones, cards, datasets, metrics, model_zoo, protocols
+from ssl_bench import backbones, cards, datasets, model_zoo, protocols
 from ssl_bench.backbones.base import Backbone, LoadContext
 from ssl_bench.datasets import index
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.index import Index
 from ssl_bench.environment import code_version, describe, peak_memory_mb
-from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError
+from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.facts import ModelFacts, file_sha256, remember_facts, remember_speed
 from ssl_bench.features import Cost, FeatureStore, Spec, Work
 from ssl_bench.images import decoder_name
-from ssl_bench.plan import (
-    Job,
-    ModelFacts,
-    Request,
-    expand,
-    file_sha256,
-    job_record_id,
-    limited,
-    remember_facts,
-    remember_speed,
-)
+from ssl_bench.plan import Job, Request, expand, job_record_id, limited
 from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Answer, Predictions, Trial
-from ssl_bench.results.record import (
-    FeaturesBlock,
-    Interval,
-    MetricDefinition,
-    MetricValue,
-    Model,
-    ProtocolBlock,
-    Record,
-    Samples,
-    Task,
-)
+from ssl_bench.results.record import FeaturesBlock, Model, ProtocolBlock, Record, Samples, Task
 from ssl_bench.results.store import Results
+from ssl_bench.scoring import definitions, score
 from ssl_bench.settings import Settings, resolve
-from ssl_bench.statistics import wilson
 
 if TYPE_CHECKING:
     from ssl_bench.model_zoo import ModelCard
@@ -136,7 +117,7 @@ class Runner:
         if self.results.has(identity):
             return self.results.get(identity), False
         loaded.backbone.resolve_pooling(job.pooled)
-        spec = loaded.facts.spec(job)
+        spec = loaded.facts.spec(job.pooled)
         cost = Cost()
         trial = self._trial(job, loaded, data, spec, cost)
         start = time.monotonic()
@@ -342,38 +323,6 @@ def choose_device(device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {device}: {str(error).splitlines()[0]}") from error
     return device
-
-
-def definitions(card: TaskCard) -> dict[str, MetricDefinition]:
-    """Return how each metric that is computed for a task is to be read."""
-    names = dict.fromkeys((card.metric, *metrics.METRICS))
-    return {
-        name: MetricDefinition(
-            metric.unit, metric.higher_is_better, metric.low, metric.high, metric.chance(card.classes)
-        )
-        for name in names
-        for metric in [metrics.get(name)]
-    }
-
-
-def score(answer: Answer, targets: NDArray[np.int64], card: TaskCard) -> dict[str, MetricValue]:
-    """Return every metric of the headline, and the task's own metric of every variant, named "variant/metric".
-
-    Raises DataError where a protocol did not answer for every test sample.
-    """
-    scores = {name: _value(name, answer.predictions, targets, card) for name in definitions(card)}
-    for variant, predictions in answer.variants.items():
-        scores[f"{variant}/{card.metric}"] = _value(card.metric, predictions, targets, card)
-    return scores
-
-
-def _value(name: str, predictions: Predictions, targets: NDArray[np.int64], card: TaskCard) -> MetricValue:
-    if len(predictions.ranked) != len(targets):
-        raise DataError(f"{len(predictions.ranked)} predictions came back for {len(targets)} test samples")
-    metric, n = metrics.get(name), len(targets)
-    value = metric.score(predictions.ranked, targets, card.classes)
-    interval = Interval(*wilson(value * n, n), level=0.95, method="wilson") if metric.proportion else None
-    return MetricValue(value, n, interval)
 
 
 def preflight(settings: Settings) -> None:

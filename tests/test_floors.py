@@ -19,11 +19,24 @@ FLOORS = [
     {"backbones", "datasets", "checkpoints", "results"},
     {"features"},
     {"protocols"},
+    {"facts", "scoring"},
     {"runner", "plan", "fetch", "leaderboard"},
     {"cli"},
 ]
 PUBLISHING = {"results", "leaderboard"}
-MEASURING = {"backbones", "datasets", "checkpoints", "features", "protocols", "solvers", "runner", "plan", "fetch"}
+MEASURING = {
+    "backbones",
+    "datasets",
+    "checkpoints",
+    "features",
+    "protocols",
+    "solvers",
+    "facts",
+    "scoring",
+    "runner",
+    "plan",
+    "fetch",
+}
 EXAMPLE = PACKAGE.parent / "results"
 HEAVY = ("torch", "torchvision", "timm", "open_clip", "sklearn", "pandas", "pyarrow", "faiss", "scipy", "rich")
 

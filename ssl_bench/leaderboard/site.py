@@ -6,7 +6,7 @@ import base64
 import datetime
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +15,14 @@ from ssl_bench.errors import MissingError, UsageError, missing_package
 from ssl_bench.files import canonical_json
 from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.plots import Dot, dot_plot
-from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table, make_board
-from ssl_bench.model_zoo import ModelCard
+from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
 from ssl_bench.results.describe import command, number
 from ssl_bench.results.record import MetricDefinition, Record
 from ssl_bench.results.store import digest_of
-from ssl_bench.tasks import SuiteCard
 
 ROOM = "leaderboard/templates"
 POOLED_KEYS = ("model", "features", "task", "environment", "code")
 """Blocks that many records share, written into the page once."""
-
-
-def build(
-    records: Iterable[Record],
-    suite: SuiteCard | None = None,
-    cards: Mapping[str, ModelCard] | None = None,
-    *,
-    protocols: Sequence[str] = (),
-    questions: Sequence[str] = (),
-    skipped: Iterable[tuple[str, str]] = (),
-) -> str:
-    """Return the page of `ranking.make_board` with the same arguments."""
-    return html(make_board(records, suite, cards, protocols=protocols, questions=questions, skipped=skipped))
-
-
-def markdown(
-    records: Iterable[Record],
-    suite: SuiteCard | None = None,
-    cards: Mapping[str, ModelCard] | None = None,
-    *,
-    protocols: Sequence[str] = (),
-    questions: Sequence[str] = (),
-    skipped: Iterable[tuple[str, str]] = (),
-) -> str:
-    """Return the Markdown of `ranking.make_board` with the same arguments."""
-    return text.markdown(make_board(records, suite, cards, protocols=protocols, questions=questions, skipped=skipped))
 
 
 def html(board: Board) -> str:
