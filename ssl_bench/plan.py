@@ -265,3 +265,8 @@ class Planner:
 def megabytes(count: float) -> str:
     """Return a number of bytes for a reader."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def missing_lines(planned: Sequence[Planned]) -> list[str]:
+    """Return each thing that a plan lacks, once."""
+    return list(dict.fromkeys(line for item in planned for line in item.lacks))

@@ -22,7 +22,7 @@ from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.facts import ModelFacts, file_sha256, remember_facts, remember_speed
 from ssl_bench.features import Cost, FeatureStore, Spec, Work
 from ssl_bench.images import decoder_name
-from ssl_bench.plan import Job, Request, expand, job_record_id, limited
+from ssl_bench.plan import Job, Planned, Planner, Request, expand, job_record_id, limited, missing_lines
 from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Answer, Predictions, Trial
 from ssl_bench.results.record import FeaturesBlock, Model, ProtocolBlock, Record, Samples, Task
@@ -126,7 +126,8 @@ class Runner:
         if cost.extracted:
             remember_speed(self.settings, spec, cost.extracted, cost.seconds)
         record = self._record(job, loaded, data, spec, answer, cost, seconds)
-        self.results.put(record)
+        if self.results.put(record).outcome == "drift":
+            self.progress.say(f"{job.label}: a run beside this one got other numbers; both records are kept")
         return record, True
 
     def _load_model(self, card: ModelCard) -> _Loaded:
@@ -302,14 +303,37 @@ def run(
     """Measure models on a suite or on tasks, as `ssl-bench run` does, and return the records.
 
     `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers, offline, progress.
-    Raises UsageError for a wrong word. A job that fails is in `Outcome.failures`.
+    Raises UsageError for a wrong word, and MissingError, a line each, for absent weights and data. A job that fails is
+    in `Outcome.failures`.
     """
     settings = resolve(flags).settings
     names = (models,) if isinstance(models, str) else tuple(models)
     request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled, input)
-    jobs = expand(request, settings)
+    planned = Planner(settings).plan(expand(request, settings))
+    lacking = missing_lines(planned)
+    if lacking:
+        raise MissingError("\n".join(lacking))
+    return run_planned(planned, settings)
+
+
+def run_planned(
+    planned: Sequence[Planned],
+    settings: Settings,
+    *,
+    fail_fast: bool = False,
+    on_record: Callable[[Job, Record, bool], None] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run the jobs of a plan that have no record; torch is imported only if there is one."""
+    results = Results(settings.results)
+    done = [results.get(item.record_id) for item in planned if item.state == "done"]
+    jobs = [item.job for item in planned if item.state != "done"]
+    if not jobs:
+        return Outcome(present=done)
     preflight(settings)
-    return Runner(settings, choose(settings.progress)).run(jobs)
+    runner = Runner(settings, progress or choose(settings.progress))
+    outcome = runner.run(jobs, fail_fast=fail_fast, on_record=on_record)
+    return dataclasses.replace(outcome, present=[*done, *outcome.present])
 
 
 def choose_device(device: str) -> str:

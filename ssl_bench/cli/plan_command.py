@@ -11,7 +11,7 @@ import click
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.tables import duration, echo_json, echo_table
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK
-from ssl_bench.plan import Planned, Planner, Request, expand
+from ssl_bench.plan import Planned, Planner, Request, expand, missing_lines
 from ssl_bench.settings import Resolved
 
 STATES = {"done": "have records", "probe": "need only probes", "extract": "must extract", "missing": "lack something"}
@@ -76,8 +76,3 @@ def echo_summary(planned: Sequence[Planned]) -> None:
         click.echo(f"{images} images to extract; time: {time}", err=True)
     for line in missing_lines(planned):
         click.echo(f"missing: {line}", err=True)
-
-
-def missing_lines(planned: Sequence[Planned]) -> list[str]:
-    """Return each missing thing once."""
-    return list(dict.fromkeys(line for item in planned for line in item.lacks))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
-from ssl_bench.cli.plan_command import echo_summary, missing_lines
+from ssl_bench.cli.plan_command import echo_summary
 from ssl_bench.cli.tables import duration, echo_table, percent
 from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError
 from ssl_bench.files import canonical_json
-from ssl_bench.plan import Job, Planned, Planner, Request, expand
+from ssl_bench.plan import Job, Planned, Planner, Request, expand, missing_lines
+from ssl_bench.progress import Progress, choose
+from ssl_bench.runner import Outcome, run_planned
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
     from ssl_bench.results.record import Record
-    from ssl_bench.runner import Outcome
 
 
 @click.command(name="run")
@@ -44,9 +46,10 @@ def command(request: Request, resolved: Resolved, dry_run: bool, fail_fast: bool
         return EXIT_OK
     settings = resolved.settings
     planned = Planner(settings).plan(expand(request, settings))
-    if dry_run or any(item.lacks for item in planned):
+    lacking = any(item.lacks for item in planned)
+    if dry_run or lacking:
         echo_summary(planned)
-        if not dry_run:
+        if lacking:
             raise MissingError(_missing_text(planned))
         return EXIT_OK
     outcome = execute(planned, settings, fail_fast=fail_fast, quiet=as_json)
@@ -77,7 +80,9 @@ def _missing_text(planned: list[Planned]) -> str:
 def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = False, quiet: bool = False) -> Outcome:
     """Run the jobs that have no record, print all records as a table, and say what was there and what was done."""
     start = time.monotonic()
-    outcome = _present(planned, settings) or _run(planned, settings, fail_fast)
+    progress = choose(settings.progress)
+    news = _news(progress, sum(item.state != "done" for item in planned))
+    outcome = run_planned(planned, settings, fail_fast=fail_fast, on_record=news, progress=progress)
     if not quiet and (outcome.present or outcome.written):
         echo_records([*outcome.present, *outcome.written])
     click.echo(
@@ -88,34 +93,17 @@ def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = Fal
     return outcome
 
 
-def _present(planned: list[Planned], settings: Settings) -> Outcome | None:
-    """Return the records of a request that is done already, without loading anything heavy; else None."""
-    from ssl_bench.results.store import Results
-    from ssl_bench.runner import Outcome
+def _news(progress: Progress, total: int) -> Callable[[Job, Record, bool], None]:
+    """Return what tells of each record as it is written."""
+    count = 0
 
-    if any(item.state != "done" for item in planned):
-        return None
-    results = Results(settings.results)
-    return Outcome(present=[results.get(item.record_id) for item in planned])
-
-
-def _run(planned: list[Planned], settings: Settings, fail_fast: bool) -> Outcome:
-    from ssl_bench.progress import choose
-    from ssl_bench.runner import Runner, preflight
-
-    preflight(settings)
-    progress = choose(settings.progress)
-    total, count = len(planned), 0
-
-    def news(job: Job, record: Record, new: bool) -> None:
+    def tell(job: Job, record: Record, new: bool) -> None:
         nonlocal count
         count += 1
         value = record.metrics[record.task.metric].value
-        progress.say(
-            f"[{count}/{total}] {job.label}: {percent(value)} % {record.task.metric}{'' if new else ' (present)'}"
-        )
+        progress.say(f"[{count}/{total}] {job.label}: {percent(value)} % {record.task.metric}")
 
-    return Runner(settings, progress).run([item.job for item in planned], fail_fast=fail_fast, on_record=news)
+    return tell
 
 
 def echo_records(records: list[Record]) -> None:
