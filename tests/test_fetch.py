@@ -6,12 +6,16 @@ import dataclasses
 import functools
 import hashlib
 import http.server
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import ssl_bench
 from ssl_bench import fetch, model_zoo
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.model_zoo import ModelCard, Weights
@@ -114,3 +118,34 @@ def test_an_absent_file_or_server_is_one_line(hub: str, own_settings: Settings) 
         assert url in str(error.value)
         assert "\n" not in str(error.value)
         assert error.value.exit_code == 6
+
+
+def test_fetch_then_run_offline_as_whole_processes(hub: str, tmp_path: Path) -> None:
+    """`fetch` gets a model's weights from the hub that HF_ENDPOINT names, and `run --offline` then needs no network."""
+    import timm
+    from safetensors.torch import save_file
+
+    save_file(
+        timm.create_model("resnet10t", pretrained=False).state_dict(), tmp_path / "hub/timm/tiny/model.safetensors"
+    )
+    (tmp_path / "model_zoo").mkdir()
+    (tmp_path / "model_zoo" / "tiny.toml").write_text(
+        'adapter = "timm"\n[weights]\nname = "resnet10t"\nhub = "timm/tiny"\n[input]\nsize = 32\nresize_to = 32\n'
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    environment |= {"HF_ENDPOINT": hub, "PYTHONPATH": str(Path(ssl_bench.__file__).parent.parent), "NO_PROXY": "*"}
+
+    def process(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "ssl_bench", *words, "--shelf", ".", "--cache", "cache", "--weights", "weights"]
+        return subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    run = ("run", "-m", "tiny", "-t", "digits", "-p", "knn", "--offline", "--device", "cpu")
+    before = process(*run)
+    assert before.returncode == 6
+    assert "ssl-bench fetch --model tiny" in before.stderr
+    fetched = process("fetch", "-m", "tiny")
+    assert fetched.returncode == 0, fetched.stderr
+    assert "weights/timm/tiny/model.safetensors" in fetched.stdout
+    after = process(*run)
+    assert after.returncode == 0, after.stderr
+    assert "tiny\tdigits\tknn" in after.stdout

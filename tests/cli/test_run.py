@@ -310,3 +310,15 @@ def test_a_suite_prescribes_the_input_of_every_model(command: Command, tmp_path:
     plain = lines(command("run", "-m", PIXELS, "-t", "digits", "-p", "knn").out)[0]
     assert Results(Path("results")).get(plain[-1]).question != record.question
     assert command("run", "-m", PIXELS, "-t", "digits", "--input", "sise=4").code == 2
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_pixels_on_mnist_give_the_published_error(command: Command, real_data: Path) -> None:
+    """One Euclidean neighbour on the raw pixels of MNIST errs on 3.09 % of the test images, as published."""
+    words = ("-m", "pixels,size=28,channels=grey", "-p", "knn,k=1,also=3,distance=euclidean,weighting=uniform")
+    row = lines(command("run", "-t", "mnist", *words).out)[0]
+    record = Results(Path("results")).get(row[-1])
+    assert record.metrics["top1"].value == pytest.approx(1 - 0.0309, abs=1e-9)
+    assert record.metrics["k=3/top1"].value == pytest.approx(0.9717, abs=1e-9)
+    assert record.task.samples == {"train": 60000, "test": 10000}
