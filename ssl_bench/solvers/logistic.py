@@ -7,20 +7,24 @@ sigmoid of weights w and pays ½‖w‖²; the softmax has the same losses with 
 C is scikit-learn's at 2C.
 
 How it is solved. Centring x, and turning it by an orthogonal V, changes neither f nor its optimum. So x is centred,
-reduced to n columns by a QR factorisation where it has more, and turned into the eigenvectors of XᵀX, in which the
-diagonal of the Hessian, 1 + C Σ_i p_ik (1 − p_ik) x_ij², is a good preconditioner. Newton's method runs from the
-strongest penalty to the weakest and starts each optimum from those before it, extrapolated in log C. Its directions
-come from preconditioned conjugate gradients with
+reduced to n columns by a QR factorisation where it has more, and turned into the eigenvectors of XᵀX. Newton's method
+runs from the strongest penalty to the weakest and starts each optimum from those before it, extrapolated in log C. Its
+directions come from conjugate gradients with
 
     H·D = D + C Xᵀ [ P ∘ (U − Σ_k P∘U) ],     U = X D − (X D)_y        (U is 0 at the label: no digits cancel)
 
-in float32; the objective and its gradient are in float64.
+in float32, preconditioned by parts of the Hessian (see `preconditioner`); the objective and its gradient are in
+float64.
 
-When it stops. f − ½‖W‖² is convex, so for every (W, b), with optimum (W*, b*),
+When it stops. Any probabilities q, one distribution per sample, prove a bound on how far (W, b) is above the optimum
+(W*, b*), by Fenchel's duality:
 
-    f(W, b) − f(W*, b*)  ≤  ½‖∂f/∂W‖² + ‖∂f/∂b‖₁ · max|b − b*|
+    f(W, b) − f*  ≤  ½‖W + C Xᵀ(Q − Y)‖² + C Σ_i KL(q_i ‖ p_i) + C ‖Σ_i (q_i − y_i)‖₁ · max|b − b*|
 
-and `gap` is that bound with max|b − b*| taken as 1. `converged` says that gap ≤ TOLERANCE · f.
+With q = p that is ½‖∂f/∂W‖² + ‖∂f/∂b‖₁ · max|b − b*|, which steep directions, of curvature C·n, make very loose. The q
+that a Newton step foresees, q = p ∘ (1 + U − Σ_k P∘U) with the p and the D of the point that it leaves, is better: what
+it leaves of the first and third terms at the new point is the residual of H·D = −∂f, and the second is of fourth order
+in D. `gap` is the smaller of the two bounds, with max|b − b*| taken as 1. `converged` says that gap ≤ TOLERANCE · f.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
+from ssl_bench.solvers.preconditioner import Preconditioner
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +49,7 @@ NEWTON_STEPS = 100
 """At most this many per strength; two or three are usual."""
 INNER_STEPS = 500
 """At most this many steps of conjugate gradients per Newton step."""
-INNER_GAIN = 1e-3
+INNER_GAIN = 1e-4
 """A direction is good enough when it promises to shrink the gap by this factor, or to end at half the tolerance."""
 HALVINGS = 30
 ROUNDING = 1e-12
@@ -134,7 +139,7 @@ class _Problem:
         self.basis = _eigenvectors(x)  # (dim, columns)
         self.x = torch.cat([(x @ self.basis).T, x.new_ones(1, len(x))]).contiguous()  # (columns + 1, samples)
         self.x32 = self.x.float()
-        self.squares32 = self.x32.square()
+        self.preconditioner = Preconditioner(self.x32, int(labels.max()) + 1)
         self.labels = torch.as_tensor(np.require(labels, np.int64, "W"), device=device)[None, :]  # (1, samples)
         self.penalised = x.new_ones(len(self.x))
         self.penalised[-1] = 0
@@ -160,13 +165,18 @@ class _Problem:
 
     def gradient(self, point: _Point, c: float) -> Tensor:
         """Return ∂f/∂(W, b) = (W, 0) + C (P − Y) Xᵀ, (classes, columns + 1)."""
-        ones = point.probabilities.new_ones(self.labels.shape)
-        residual = point.probabilities.scatter_add(0, self.labels, -ones)
-        return (residual @ self.x.T).mul_(c).addcmul_(self.penalised, point.theta)
+        return self._residual(point, point.probabilities, c)
 
-    def diagonal(self, p: Tensor, c: float) -> Tensor:
-        """Return the Hessian's diagonal, (classes, columns + 1), float32."""
-        return self.penalised32 + c * ((p - p * p) @ self.squares32.T)
+    def gap(self, point: _Point, q: Tensor, c: float) -> float:
+        """Return the bound on f − f* that the probabilities `q` (classes, samples) prove."""
+        p = point.probabilities.clamp(min=1e-300)
+        divergence = float((q.xlogy(q / p) - q + p).sum())
+        return _bound(self._residual(point, q, c)) + c * divergence
+
+    def _residual(self, point: _Point, q: Tensor, c: float) -> Tensor:
+        """Return (W, 0) + C (Q − Y) Xᵀ, (classes, columns + 1)."""
+        residual = q.scatter_add(0, self.labels, -q.new_ones(self.labels.shape))
+        return (residual @ self.x.T).mul_(c).addcmul_(self.penalised, point.theta)
 
     def curvature(self, p: Tensor, d: Tensor, c: float) -> Tensor:
         """Return H·d, (classes, columns + 1), float32."""
@@ -223,17 +233,29 @@ def _extrapolate(problem: _Problem, known: Sequence[tuple[float, _Point]], c: fl
 
 def _minimise(problem: _Problem, point: _Point, c: float) -> _Optimum:
     """Return the optimum for one strength, by Newton's method with backtracking."""
+    gap = math.inf
     for steps in range(NEWTON_STEPS + 1):
-        gradient = problem.gradient(point, c)
-        gap, goal = _bound(gradient), TOLERANCE * point.objective(c)
+        goal = TOLERANCE * point.objective(c)
+        if gap > goal:
+            gradient = problem.gradient(point, c)
+            gap = min(gap, _bound(gradient))
         if gap <= goal or steps == NEWTON_STEPS:
             break
-        direction = _direction(problem, point, gradient, c, enough=max(goal / 2, INNER_GAIN * gap))
+        direction = _direction(problem, point, gradient, c, enough=max(goal / 2, INNER_GAIN * _bound(gradient)))
         better = _search(problem, point, direction, c, slope=float((gradient * direction).sum()))
         if better is None:
             break
+        gap = problem.gap(better, _linearised(point, better), c)
         point = better
     return _Optimum(point, gap, steps, gap <= goal)
+
+
+def _linearised(point: _Point, better: _Point) -> Tensor:
+    """Return the probabilities that `point` foresees for `better` by its first derivatives, (classes, samples)."""
+    moves = better.logits - point.logits
+    moves -= (point.probabilities * moves).sum(0, keepdim=True)
+    foreseen = moves.add_(1).clamp_(min=0).mul_(point.probabilities)
+    return foreseen.div_(foreseen.sum(0, keepdim=True))
 
 
 def _bound(gradient: Tensor) -> float:
@@ -250,13 +272,13 @@ def _direction(problem: _Problem, point: _Point, gradient: Tensor, c: float, eno
 
     scale = float(gradient.abs().max())  # float32 has room for the shape of a gradient, not for its size
     p = point.probabilities.float()
-    preconditioner = problem.diagonal(p, c).clamp_(min=torch.finfo(p.dtype).tiny).reciprocal_()
+    problem.preconditioner.prepare(p, c)
     left = (gradient / -scale).float()
     direction = torch.zeros_like(left)
     conjugate = torch.zeros_like(left)
     energy = 1.0
     for _ in range(INNER_STEPS):
-        steep = preconditioner * left
+        steep = problem.preconditioner.solve(left)
         energy, before = float((left * steep).sum()), energy
         conjugate.mul_(energy / before).add_(steep)
         curved = problem.curvature(p, conjugate, c)

@@ -47,6 +47,21 @@ def test_the_optimum_of_scikit_learn(samples: int, wide: bool) -> None:
         assert fit.converged
 
 
+def test_separable_and_ill_conditioned() -> None:
+    """Digits that a plane separates, columns down to 1e-3 of the first, C = 1e5: the optimum of newton-cholesky."""
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = digits(500)
+    x = (x - x.mean(0)) * np.geomspace(1, 1e-3, x.shape[1])
+    fit = next(logistic.path(x, y, [1e5]))
+    peer = LogisticRegression(C=1e5, tol=1e-13, max_iter=1000, solver="newton-cholesky").fit(x, y)
+    theirs = objective(peer.coef_.T, peer.intercept_, x, y, 1e5)
+    assert (fit.scores(x).argmax(axis=1) == y).all()
+    assert fit.converged
+    assert fit.objective == pytest.approx(theirs, rel=1e-6)
+    assert fit.objective <= theirs * (1 + 1e-8)
+
+
 def test_two_classes() -> None:
     """With two classes the weights are ± half of those of scikit-learn's sigmoid at twice the C."""
     from sklearn.linear_model import LogisticRegression
