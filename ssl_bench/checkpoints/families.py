@@ -15,7 +15,7 @@ from ssl_bench.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MACHINERY = ("families", "keys", "reading", "resnet", "vit")
+MACHINERY = ("families", "keys", "reading", "relative_vit", "resnet", "vit")
 
 
 class Family(Protocol):

@@ -6,13 +6,18 @@ Every layout holds what the authors' files hold besides the backbone, and a deco
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 import torchvision
+from timm.models.beit import Beit
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -64,6 +69,22 @@ def training(**branches: Any) -> dict[str, Any]:
     return {**branches, **more}
 
 
+def simclrv2_names(state: State) -> State:
+    """Return torchvision's tensors under the names of the converted SimCLR v2."""
+    parts = {"conv1": "net.0", "bn1": "net.1.0", "conv2": "net.2", "bn2": "net.3.0", "conv3": "net.4", "bn3": "net.5.0"}
+    parts |= {"downsample.0": "projection.shortcut", "downsample.1": "projection.bn.0"}
+    found = {}
+    for key, tensor in state.items():
+        stage, _, rest = key.partition(".")
+        if not stage.startswith("layer"):
+            found[{"conv1": "net.0.0.", "bn1": "net.0.1.0."}[stage] + rest] = tensor
+            continue
+        block, _, name = rest.partition(".")
+        part = next(part for part in parts if name.startswith(f"{part}."))
+        found[f"net.{stage[-1]}.blocks.{block}.{parts[part]}{name.removeprefix(part)}"] = tensor
+    return found
+
+
 Layout = Callable[[State], dict[str, Any]]
 VITS: dict[str, Layout] = {
     "mae": lambda s: {"model": s},
@@ -108,6 +129,14 @@ RESNETS: dict[str, Layout] = {
         "meta": {"epoch": 200},
         "state_dict": under("backbone.", s, "encoder_k.0.conv1.weight", "neck.mlp.0.weight", "queue", "queue2"),
     },
+    "vissl": lambda s: training(
+        classy_state_dict={
+            "base_model": {"model": {"trunk": under("_feature_blocks.", s), "heads": {"0.weight": ONE}}},
+            "train_dataset_iterator": None,
+        }
+    ),
+    "vissl, converted": lambda s: {"model_state_dict": under("_feature_blocks.", s)},
+    "simclrv2": lambda s: {"resnet": under("", simclrv2_names(s), "fc.weight", "fc.bias"), "head": {"0.weight": ONE}},
     "dino_resnet": lambda s: s,
     "dino_resnet, training": lambda s: training(
         student=under("module.backbone.", other(s)), teacher=under("backbone.", s, "head.mlp.0.weight")
@@ -269,3 +298,147 @@ def test_epsilon_is_recorded(tmp_path: Path) -> None:
     """What shapes do not show is in the record of the architecture."""
     arch = load(tmp_path, timm_vit().state_dict(), "dino_vit").arch()
     assert (arch["eps"], arch["positions"], arch["depth"], arch["patch"]) == (1e-6, "scaled", 2, 16)
+
+
+def beit_network(**arguments: Any) -> nn.Module:
+    given = {"embed_dim": 128, "depth": 2, "num_heads": 2, "img_size": 64, "num_classes": 0, "init_values": 0.1}
+    given |= {"use_abs_pos_emb": False, "use_shared_rel_pos_bias": True, "global_pool": "token"}
+    return randomised(Beit(**{**given, **arguments}))
+
+
+BUFFER = "rel_pos_bias.relative_position_index"
+RELATIVE: dict[str, Layout] = {
+    "beit": lambda s: training(model=under("", s, "mask_token", "lm_head.weight", "lm_head.bias", BUFFER)),
+    "beitv2": lambda s: training(
+        model=under("", s, "mask_token", "cls_pt_layers.0.norm1.weight", "cls_pt_norm.weight", "lm_head.weight", BUFFER)
+    ),
+    "data2vec": lambda s: training(model=under("", s, "mask_token", BUFFER), model_ema=other(s)),
+    "simmim_vit": lambda s: training(model=under("encoder.", s, "encoder.mask_token", "decoder.0.weight")),
+}
+
+
+@pytest.mark.parametrize("layout", RELATIVE)
+def test_vits_with_relative_positions(tmp_path: Path, layout: str) -> None:
+    """BEiT and its heirs share one table of relative positions, have no bias for keys, and keep their final norm."""
+    source = beit_network()
+    backbone = load(tmp_path, RELATIVE[layout](source.state_dict()), layout)
+    with torch.inference_mode():
+        assert_same(backbone.forward(images(), "cls").pooled, source(images()))
+    found = backbone.forward(images(), "patch_mean")
+    assert_same(found.dense, patch_map(source, images()))
+    assert_same(found.pooled, patch_map(source, images()).mean((2, 3)))
+    assert (backbone.arch()["heads"], backbone.arch()["shared"]) == (2, True)
+
+
+def test_fine_tuned_beit_has_a_table_per_block(tmp_path: Path) -> None:
+    """A fine-tuned BEiT keeps relative positions in every block; a pretrained one's table copied there is the same."""
+    shared = beit_network().state_dict()
+    table = shared.pop("rel_pos_bias.relative_position_bias_table")
+    own = {f"blocks.{block}.attn.relative_position_bias_table": table for block in range(2)}
+    backbone = load(tmp_path, {"model": {**shared, **own}}, "beit")
+    assert not backbone.arch()["shared"]
+    with torch.inference_mode():
+        assert_same(backbone.forward(images(), "cls").pooled, beit_network()(images()))
+
+
+def test_simmim_swin(tmp_path: Path) -> None:
+    """SimMIM's Swin ends stages with their downsampling and stores buffers; the feature is the mean after the norm."""
+    given = {"embed_dim": 32, "depths": (2, 2, 2), "num_heads": (1, 2, 4), "window_size": 4, "img_size": 64}
+    source = randomised(SwinTransformer(num_classes=0, **given))
+    state = {
+        re.sub(r"layers\.(\d)\.downsample", lambda found: f"layers.{int(found[1]) - 1}.downsample", key): tensor
+        for key, tensor in source.state_dict().items()
+    }
+    content = training(
+        model=under("encoder.", state, "encoder.mask_token", "encoder.layers.0.blocks.1.attn_mask", "decoder.0.weight")
+    )
+    torch.save(content, tmp_path / "weights.pth")
+    card = model_zoo.get(f"ckpt:{tmp_path / 'weights.pth'},family=simmim_swin")
+    backbone = backbones.load(dataclasses.replace(card, arch={"size": 64}), LoadContext(tmp_path / "weights.pth"))
+    found = backbone.forward(images(), "gap")
+    with torch.inference_mode():
+        assert_same(found.pooled, source(images()))
+    assert found.dense is not None
+    assert_same(found.dense.mean((2, 3)), found.pooled)
+    assert (backbone.arch()["window"], backbone.arch()["heads"]) == (4, [1, 2, 4])
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_dinov3(tmp_path: Path, gated: bool) -> None:
+    """DINOv3 loads without the masked bias of keys; its feature is cls, and storage tokens are in no pooling."""
+    name = "vit_small_plus_patch16_dinov3_qkvb" if gated else "vit_small_patch16_dinov3_qkvb"
+    source = randomised(timm.create_model(name, num_classes=0, depth=2, global_pool="token"))
+    names = {"gamma_1": "ls1.gamma", "gamma_2": "ls2.gamma", "reg_token": "storage_tokens"}
+    names |= {"mlp.fc1_g": "mlp.w1", "mlp.fc1_x": "mlp.w2", **({"mlp.fc2": "mlp.w3"} if gated else {})}
+    state = {"mask_token": ONE, "rope_embed.periods": ONE, "local_cls_norm.weight": ONE}
+    for key, tensor in source.state_dict().items():
+        if key.endswith("q_bias"):
+            block = key.removesuffix("q_bias")
+            biases = [tensor, torch.full_like(tensor, 9.0), source.state_dict()[f"{block}v_bias"]]
+            state |= {f"{block}qkv.bias": torch.cat(biases), f"{block}qkv.bias_mask": ONE}
+        elif not key.endswith("v_bias"):
+            for ours, theirs in names.items():
+                key = key.replace(ours, theirs)
+            state[key] = tensor
+    backbone = load(tmp_path, state, "dinov3")
+    assert (backbone.arch()["eps"], backbone.arch()["gated"], backbone.default_pooling) == (1e-5, gated, "cls")
+    with torch.inference_mode():
+        assert_same(backbone.forward(images(), "cls").pooled, source(images()))
+    assert_same(backbone.forward(images(), "patch_mean").pooled, patch_map(source, images()).mean((2, 3)))
+
+
+def test_vicregl_norms_before_the_mean(tmp_path: Path) -> None:
+    """VICRegL's ConvNeXt has no layer scale and norms every place before the mean; the other order differs."""
+    source = timm.create_model("convnext_tiny", num_classes=0, depths=(1, 1, 2, 1), dims=(16, 32, 64, 128))
+    source = randomised(source)
+    state = {}
+    for key, tensor in source.state_dict().items():
+        if key.endswith(".gamma"):
+            tensor.fill_(1.0)
+            continue
+        key = (
+            key.replace("stem.", "downsample_layers.0.").replace(".conv_dw.", ".dwconv.").replace(".mlp.fc", ".pwconv")
+        )
+        key = re.sub(r"stages\.(\d)\.downsample\.", r"downsample_layers.\1.", key).replace("head.norm.", "norm.")
+        key = key.replace(".blocks.", ".")
+        state[key] = tensor
+    backbone = load(tmp_path, state, "vicregl_convnext")
+    found = backbone.forward(images(), "gap")
+    with torch.inference_mode():
+        dense = source.head.norm(source.forward_features(images()))
+        assert_same(found.dense, dense)
+        assert_same(found.pooled, dense.mean((2, 3)))
+        assert (found.pooled - source(images())).abs().max() > 0.1
+    assert backbone.arch()["depths"] == [1, 1, 2, 1]
+
+
+def clip_file(source: Any) -> State:
+    """Return the image tower of CLIP with its authors' names, in half precision, and a text tower beside it."""
+    names = {"patch_embed.proj": "conv1", "norm_pre": "ln_pre", "blocks.": "transformer.resblocks.", "norm1": "ln_1"}
+    names |= {"norm2": "ln_2", "qkv.": "in_proj_", "attn.proj": "attn.out_proj", "mlp.fc1": "mlp.c_fc"}
+    names |= {"mlp.fc2": "mlp.c_proj", "cls_token": "class_embedding", "pos_embed": "positional_embedding"}
+    state = {"visual.proj": source.head.weight.detach().T.contiguous()}
+    for key, tensor in source.state_dict().items():
+        if key.startswith("head."):
+            continue
+        for ours, theirs in names.items():
+            key = key.replace(ours, theirs)
+        key = key.replace("norm.", "ln_post.")
+        state[f"visual.{key}"] = tensor.reshape(-1) if "class_" in key else tensor[0] if "positional" in key else tensor
+    more = {"transformer.resblocks.0.ln_1.weight": ONE, "positional_embedding": ONE, "logit_scale": ONE}
+    return {**state, **more, "input_resolution": torch.tensor(64)}
+
+
+def test_clip_needs_quick_gelu(tmp_path: Path) -> None:
+    """CLIP's image tower loads beside its text tower; with plain GELU it loads as strictly and says something else."""
+    given = {"embed_dim": 128, "depth": 2, "num_heads": 2, "img_size": 64, "num_classes": 48}
+    source = randomised(timm.create_model("vit_base_patch16_clip_quickgelu_224", **given))
+    source.head.bias.data.zero_()
+    backbone = load(tmp_path, clip_file(source), "clip")
+    with torch.inference_mode():
+        assert_same(backbone.forward(images(), "proj").pooled, source(images()))
+        tokens = source.forward_features(images())
+        assert_same(backbone.forward(images(), "pre_proj").pooled, tokens[:, 0])
+    gelu = load(tmp_path, clip_file(source), "clip", ",quick_gelu=false").forward(images(), "proj").pooled
+    assert (gelu - backbone.forward(images(), "proj").pooled).abs().max() > 1e-2
+    assert backbone.arch()["eps"] == 1e-5
