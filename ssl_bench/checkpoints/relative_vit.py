@@ -76,5 +76,6 @@ def build(
 def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """Return the mean over patches, cls, both, and the map of patches, all after the final norm."""
     assert isinstance(network, Beit)
+    vit.check_size(images, network.patch_embed.img_size)
     patch = network.patch_embed.patch_size[0]
     return vit.pooled(network.forward_features(images), 1, images.shape[2] // patch)

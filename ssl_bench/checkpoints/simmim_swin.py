@@ -64,5 +64,6 @@ def build(
 def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """Return the last map after the final norm, 1/32 of the image's height and width, and its mean."""
     assert isinstance(network, SwinTransformer)
+    vit.check_size(images, network.patch_embed.img_size)
     dense = network.forward_features(images).permute(0, 3, 1, 2)
     return {"gap": dense.mean((2, 3)), "dense": dense}

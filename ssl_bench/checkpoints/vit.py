@@ -16,6 +16,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssl_bench.errors import UsageError
+
 Positions = Literal["scaled", "resized", "antialiased"]
 """How stored position embeddings reach another grid, bicubically: `scaled` by the factor (grid + 0.1) / stored, as
 DINO's code; `resized` to the grid, as MSN's; `antialiased`, to the grid too, as timm's. They agree at the stored size
@@ -76,6 +78,15 @@ def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """Return cls, mean over patches, both side by side, and the map of patches, all after the final norm."""
     assert isinstance(network, ViT)
     return pooled(network.forward_features(images), network.num_prefix_tokens, images.shape[2] // network.patch)
+
+
+def check_size(images: Tensor, size: tuple[int, int]) -> None:
+    """Raise UsageError unless images are of the one size that the network's positions are for."""
+    if tuple(images.shape[2:]) != tuple(size):
+        raise UsageError(
+            f"this network takes images of {size[0]}x{size[1]} pixels, which its positions are for, not "
+            f"{images.shape[2]}x{images.shape[3]}: set input.size = {size[0]}"
+        )
 
 
 def pooled(tokens: Tensor, prefix: int, height: int) -> dict[str, Tensor]:

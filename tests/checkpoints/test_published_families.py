@@ -442,3 +442,10 @@ def test_clip_needs_quick_gelu(tmp_path: Path) -> None:
     gelu = load(tmp_path, clip_file(source), "clip", ",quick_gelu=false").forward(images(), "proj").pooled
     assert (gelu - backbone.forward(images(), "proj").pooled).abs().max() > 1e-2
     assert backbone.arch()["eps"] == 1e-5
+
+
+def test_positions_of_one_size(tmp_path: Path) -> None:
+    """A network whose positions are for one size says which, and how to ask for it."""
+    backbone = load(tmp_path, {"model": beit_network().state_dict()}, "beit")
+    with pytest.raises(UsageError, match=r"64x64 pixels.*not 96x96: set input\.size = 64"):
+        backbone.forward(images(96), "cls")
