@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,28 +29,28 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
     """Return the family's network with the file's tensors, strictly; what [arch] leaves open is read off them."""
     family = families.get(card.weights.family, card.name)
     if context.untrained:
-        arch = dict(card.arch)
+        arch = families.arch_of(family, card.arch)
         return CheckpointBackbone(card, family, _build(card, family, arch, context.seed), arch)
     if context.weights_path is None:
         raise missing_weights(card, card.weights.url or "a local file; put it into the weights folder")
     where = f"{card.name}: {context.weights_path}"
-    branch = keys.choose_branch(reading.read(context.weights_path), where, card.weights.container)
-    state = families.tensors_of(family, branch)
-    hint = families.nearest(branch, besides=card.weights.family)
-    misfit = f"{where} does not fit the family {card.weights.family}.{hint}"
-    arch = {**_shown_by(family, state, misfit), **card.arch}
-    network = _build(card, family, arch, context.seed, "" if card.arch else misfit)
-    keys.load_strict(network, state, where, hint)
+    branch = families.branch_of(family, reading.read(context.weights_path), where, card.weights.container)
+    state, shown = _shown_by(card, family, branch, where)
+    arch = families.arch_of(family, {**shown, **card.arch})
+    try:
+        network = _build(card, family, arch, context.seed)
+        keys.load_strict(network, state, where)
+    except UsageError as error:
+        raise UsageError(f"{error}{families.nearest(branch, besides=card.weights.family)}") from error
     return CheckpointBackbone(card, family, network, arch)
 
 
 class CheckpointBackbone(Backbone):
     """A network of one family of checkpoint files."""
 
-    library = f"torch {torch.__version__}"
-
     def __init__(self, card: ModelCard, family: Family, network: nn.Module, arch: Mapping[str, Any]) -> None:
         self.network, self._family = freeze(network), family
+        self.library = _libraries(network)
         self.input = card.input.applied_to(InputSpec(**family.INPUT))
         self.poolings = family.POOLINGS
         self.default_pooling = choose_pooling(card, family.POOLINGS, family.POOLINGS[0])
@@ -67,17 +68,29 @@ class CheckpointBackbone(Backbone):
         return {"class": type(self.network).__qualname__, **self._arch}
 
 
-def _shown_by(family: Family, state: Mapping[str, Tensor], problem: str) -> dict[str, Any]:
+def _libraries(network: nn.Module) -> str:
+    """Return torch, and the library whose class the network is or derives from, with their versions."""
+    found = {cls.__module__.partition(".")[0] for cls in type(network).__mro__} & {"timm", "torchvision"}
+    return ", ".join([f"torch {torch.__version__}", *(f"{name} {importlib.metadata.version(name)}" for name in found)])
+
+
+def _shown_by(
+    card: ModelCard, family: Family, branch: Mapping[str, Tensor], where: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the backbone's tensors, and the arguments of `build` that they show."""
     try:
-        return family.shown_by(state)
+        state = families.tensors_of(family, branch)
+        return state, family.shown_by(state)
     except KeyError as error:
-        raise UsageError(f"{problem} It lacks the key {error.args[0]}") from error
+        name = card.weights.family
+        hint = families.nearest(branch, besides=name)
+        raise UsageError(f"{where} does not fit the family {name}. It lacks the key {error.args[0]}.{hint}") from error
 
 
-def _build(card: ModelCard, family: Family, arch: Mapping[str, Any], seed: int, misfit: str = "") -> nn.Module:
-    """Return the untrained network; `misfit` is what to say where `arch` was read off a file of another family."""
+def _build(card: ModelCard, family: Family, arch: Mapping[str, Any], seed: int) -> nn.Module:
+    """Return the untrained network."""
     try:
         return build_seeded(lambda: family.build(**arch), seed)
     except (TypeError, ValueError) as error:
-        problem = misfit or f"{card.name}: the family {card.weights.family} cannot be built with {dict(arch)}:"
-        raise UsageError(f"{problem} {error}") from error
+        problem = f"{card.name}: the family {card.weights.family} cannot be built with {dict(arch)}:"
+        raise UsageError(f"{problem} {error}.") from error

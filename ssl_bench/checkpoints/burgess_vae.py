@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ssl_bench.checkpoints import keys
+
 INPUT: Mapping[str, Any] = {
     "size": (32, 32),
     "resize": "squash",
@@ -21,8 +23,10 @@ INPUT: Mapping[str, Any] = {
     "std": (1.0,),
 }
 POOLINGS = ("hidden", "latent_mean")
+CONTAINERS: tuple[str, ...] = ()
 PREFIXES = ("module.", "encoder.")
 DROPPED = ("decoder.",)
+renamed = keys.as_named
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -13,10 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssl_bench.checkpoints import keys
+
 INPUT: Mapping[str, Any] = {"size": (32, 32), "resize": "squash"}
 POOLINGS = ("gap",)
+CONTAINERS = ("state_dict",)
 PREFIXES = ("module.",)
 DROPPED = ("linear.",)
+renamed = keys.as_named
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ssl_bench.checkpoints import keys
+
 INPUT: Mapping[str, Any] = {
     "size": (84, 84),
     "resize": "squash",
@@ -21,8 +23,10 @@ INPUT: Mapping[str, Any] = {
     "std": (0.08426, 0.08426, 0.08426),
 }
 POOLINGS = ("flat", "gap")
+CONTAINERS: tuple[str, ...] = ()
 PREFIXES = ("module.",)
 DROPPED: tuple[str, ...] = ()
+renamed = keys.as_named
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -14,7 +15,7 @@ from ssl_bench.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MACHINERY = ("families", "keys", "reading")
+MACHINERY = ("families", "keys", "reading", "relative_vit", "resnet", "vit")
 
 
 class Family(Protocol):
@@ -24,17 +25,23 @@ class Family(Protocol):
     """Fields of `images.InputSpec`: how the authors feed the network."""
     POOLINGS: tuple[str, ...]
     """Global features; the first is the default."""
+    CONTAINERS: tuple[str, ...]
+    """Branches where the authors keep the backbone: the first that a file has is taken, see `keys.choose_branch`."""
     PREFIXES: tuple[str, ...]
     """Prefixes to strip, in order; see `keys.strip_prefix`."""
     DROPPED: tuple[str, ...]
     """Beginnings of the names that are not the backbone: classifiers, decoders, detection heads."""
+
+    def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors under the network's own names; `keys.as_named` where the authors' names are these."""
+        ...
 
     def shown_by(self, state: Mapping[str, Tensor]) -> dict[str, Any]:
         """Return the arguments of `build` that names and shapes show, such as the depth."""
         ...
 
     def build(self, **arch: Any) -> nn.Module:
-        """Return the untrained network."""
+        """Return the untrained network; what shapes do not show, such as the number of heads, is a default here."""
         ...
 
     def features(self, network: nn.Module, images: Tensor) -> dict[str, Tensor]:
@@ -58,24 +65,49 @@ def get(name: str, where: str) -> Family:
     return cast(Family, importlib.import_module(f"ssl_bench.checkpoints.{name}"))
 
 
+def branch_of(family: Family, outer: Mapping[str, Any], where: str, container: str = "") -> dict[str, Tensor]:
+    """Return the state dict inside a file: the branch that the card names, else the family's, else the only one."""
+    own = (name for name in family.CONTAINERS if keys.has_branch(outer, name))
+    return keys.choose_branch(outer, where, container or next(own, ""))
+
+
 def tensors_of(family: Family, branch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the backbone's tensors under the network's own names."""
-    return keys.drop(keys.strip_prefix(branch, family.PREFIXES), family.DROPPED)
+    return family.renamed(keys.drop(keys.strip_prefix(branch, family.PREFIXES), family.DROPPED))
+
+
+def arch_of(family: Family, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every argument of `build`: what is shown or said, and the family's own values of the others."""
+    arguments = inspect.signature(family.build).parameters.values()
+    own = {each.name: each.default for each in arguments if each.default is not each.empty}
+    return {**own, **shown}
 
 
 def nearest(branch: Mapping[str, Tensor], besides: str) -> str:
-    """Return " Its keys fit the family x best (93 % in common)." or "" where none but `besides` fits at all."""
+    """Return " Its keys fit the family x best (93% in common)…" or "" where none but `besides` fits at all.
+
+    Names and shapes alone do not tell all families apart: those that fit equally well are all named.
+    """
     shares = {name: _share(get(name, name), branch) for name in names() if name != besides}
-    best = max(shares, key=lambda name: shares[name], default="")
-    if not best or shares[best] < 0.1:
+    highest = max(shares.values(), default=0.0)
+    if highest < 0.1:
         return ""
-    return f" Its keys fit the family {best} best ({shares[best]:.0%} in common): weights.family = {best!r}"
+    best = [name for name in shares if shares[name] == highest]
+    which = f"family {best[0]}" if len(best) == 1 else f"families {', '.join(best)}"
+    return f" Its keys fit the {which} best ({highest:.0%} in common): weights.family = {best[0]!r}{_or_other(best)}"
+
+
+def _or_other(best: list[str]) -> str:
+    return ", or another of these, by who trained it" if len(best) > 1 else ""
 
 
 def _share(family: Family, branch: Mapping[str, Tensor]) -> float:
     """Return how well a file fits a family; 0 where it lacks what the family needs to be built."""
-    state = tensors_of(family, branch)
+    import torch
+
     try:
-        return keys.overlap(state, family.build(**family.shown_by(state)))
-    except (KeyError, ValueError, UsageError):
+        state = tensors_of(family, branch)
+        with torch.device("meta"):
+            return keys.overlap(state, family.build(**family.shown_by(state)))
+    except (ArithmeticError, AssertionError, IndexError, KeyError, RuntimeError, TypeError, ValueError, UsageError):
         return 0.0

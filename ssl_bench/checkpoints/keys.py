@@ -42,6 +42,21 @@ def choose_branch(outer: Mapping[str, Any], where: str, container: str = "") -> 
     return _tensors(branch)
 
 
+def has_branch(outer: Mapping[str, Any], container: str) -> bool:
+    """True where the file holds a dictionary under this name, with dots between levels."""
+    branch: Any = outer
+    for level in container.split("."):
+        if not isinstance(branch, Mapping) or level not in branch:
+            return False
+        branch = branch[level]
+    return isinstance(branch, Mapping)
+
+
+def as_named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors as they are: the rename of families whose names are the network's own."""
+    return dict(state)
+
+
 def strip_prefix(state: Mapping[str, Tensor], prefixes: Iterable[str]) -> dict[str, Tensor]:
     """Strip each prefix in turn where keys begin with it, and keep only those keys.
 

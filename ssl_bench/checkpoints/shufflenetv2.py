@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ssl_bench.checkpoints import keys
+
 INPUT: Mapping[str, Any] = {
     "size": (224, 224),
     "resize": "short",
@@ -23,9 +25,11 @@ INPUT: Mapping[str, Any] = {
     "std": (1.0, 1.0, 1.0),
 }
 POOLINGS = ("gap",)
+CONTAINERS: tuple[str, ...] = ()
 PREFIXES = ("module.", "backbone.")
 DROPPED = ("conv_last.", "classifier.")
 REPEATS = (4, 8, 4)
+renamed = keys.as_named
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:

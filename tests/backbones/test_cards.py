@@ -35,8 +35,9 @@ def test_every_card_is_whole(name: str) -> None:
     assert card.title
     if card.adapter == "checkpoint":
         assert card.weights.family in families.names()
-        assert len(card.weights.sha256) == 64
-    if card.adapter in ("timm", "torchvision", "open_clip"):
+        assert card.weights.url.startswith("https://") or card.weights.hub
+        assert len(card.weights.sha256) in (0, 64)
+    if card.adapter in ("checkpoint", "timm", "torchvision", "open_clip"):
         assert card.about.data
         assert card.about.labels_used is not None
         assert card.about.licence
@@ -45,8 +46,14 @@ def test_every_card_is_whole(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CARDS if model_zoo.get(name).adapter != "module"])
 def test_every_card_builds(name: str) -> None:
-    """A card's network can be built, offers the card's pooling, and takes its own input."""
-    backbone = backbones.load(model_zoo.get(name), LoadContext(untrained=True))
+    """A card's network can be built, offers the card's pooling, and takes its own input.
+
+    Deep networks of checkpoints are cut to two blocks: what their files hold is tested family by family.
+    """
+    card = model_zoo.get(name)
+    if card.adapter == "checkpoint" and {"width", "depth"} <= card.arch.keys():
+        card = dataclasses.replace(card, arch={**card.arch, "depth": 2})
+    backbone = backbones.load(card, LoadContext(untrained=True))
     channels = 1 if backbone.input.channels == "grey" else 3
     features = backbone.forward(torch.rand(1, channels, *backbone.input.size), backbone.default_pooling)
     assert features.pooled.ndim == 2
