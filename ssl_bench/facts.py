@@ -56,7 +56,7 @@ def facts_path(card: ModelCard, settings: Settings) -> Path | None:
 
 
 def _library_version(adapter: str) -> str:
-    package = {"open_clip": "open_clip_torch", "random": "timm"}.get(adapter, adapter)
+    package = {"onnx": "onnxruntime", "open_clip": "open_clip_torch", "random": "timm"}.get(adapter, adapter)
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

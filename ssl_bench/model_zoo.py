@@ -15,7 +15,9 @@ from ssl_bench.files import digest_json
 from ssl_bench.images import InputCard
 
 ROOM = "model_zoo"
-ADAPTERS = ("checkpoint", "majority", "module", "open_clip", "pixels", "random", "timm", "torchvision")
+ADAPTERS = ("checkpoint", "majority", "module", "onnx", "open_clip", "pixels", "random", "timm", "torchvision")
+FILES = ("checkpoint", "onnx")
+"""Adapters whose name in the command line is a file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +107,7 @@ def get(text: str, shelves: Shelves | None = None) -> ModelCard:
     adapter, colon, name = head.partition(":")
     if colon and (adapter in ADAPTERS or adapter == "ckpt"):
         adapter = "checkpoint" if adapter == "ckpt" else adapter
-        table = {"adapter": adapter, "weights": {"file" if adapter == "checkpoint" else "name": name}}
+        table = {"adapter": adapter, "weights": {"file" if adapter in FILES else "name": name}}
         return cards.from_table(ModelCard, _with_options(table, options, text), repr(text), name=text)
     if colon:
         raise UsageError(
