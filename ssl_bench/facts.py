@@ -52,11 +52,18 @@ def facts_path(card: ModelCard, settings: Settings) -> Path | None:
     path = model_zoo.weights_state(card, settings.weight_folders).path
     if path is not None:
         parts.append(stat_key(path))
+        beside = sorted(path.parent.glob("*.json")) if card.adapter == "huggingface" else []
+        parts += [stat_key(file) for file in beside]  # configurations of network and input
     return settings.cache / "models" / f"{digest_json(parts)}.json"
 
 
 def _library_version(adapter: str) -> str:
-    package = {"onnx": "onnxruntime", "open_clip": "open_clip_torch", "random": "timm"}.get(adapter, adapter)
+    package = {
+        "huggingface": "transformers",
+        "onnx": "onnxruntime",
+        "open_clip": "open_clip_torch",
+        "random": "timm",
+    }.get(adapter, adapter)
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

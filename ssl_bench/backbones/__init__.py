@@ -23,6 +23,7 @@ PACKAGES = {
     "torchvision": ("torchvision", ""),
     "torch": ("torch", ""),
     "onnx": ("onnx", "onnx"),
+    "transformers": ("transformers", "huggingface"),
     "onnxruntime": ("onnxruntime", "onnx"),
 }
 """Library that an adapter imports; the name under which pip installs it, and our extra that brings it."""

@@ -16,7 +16,7 @@ from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import digest_file
 
 CARDS = list(model_zoo.names())
-EXTRAS = {"onnx": ("onnx", "onnxruntime")}
+EXTRAS = {"huggingface": ("transformers",), "onnx": ("onnx", "onnxruntime")}
 """Packages that an adapter needs and only an extra brings."""
 
 
