@@ -59,6 +59,7 @@ def facts_path(card: ModelCard, settings: Settings) -> Path | None:
 
 def _library_version(adapter: str) -> str:
     package = {
+        "embeddings": "numpy",
         "huggingface": "transformers",
         "onnx": "onnxruntime",
         "open_clip": "open_clip_torch",

@@ -17,6 +17,7 @@ from ssl_bench.images import InputCard
 ROOM = "model_zoo"
 ADAPTERS = (
     "checkpoint",
+    "embeddings",
     "huggingface",
     "majority",
     "module",
@@ -29,7 +30,7 @@ ADAPTERS = (
 )
 SHORT = {"ckpt": "checkpoint", "hf": "huggingface"}
 """Short names of adapters in the command line."""
-FILES = ("checkpoint", "onnx")
+FILES = ("checkpoint", "embeddings", "onnx")
 """Adapters whose name in the command line is a file."""
 
 
