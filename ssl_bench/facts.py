@@ -44,7 +44,7 @@ class ModelFacts:
 
 def facts_path(card: ModelCard, settings: Settings) -> Path | None:
     """Return where the facts of a model are remembered; None for one given in Python, which may change unseen."""
-    if card.adapter == "module" or ":" in card.adapter:
+    if card.adapter in ("module", "torchhub") or ":" in card.adapter:
         return None
     parts: list[Any] = [__version__, card.digest, _library_version(card.adapter)]
     if card.adapter == "random" and card.weights.name:

@@ -13,7 +13,7 @@ from ssl_bench.model_zoo import ModelCard
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import TaskCard
 
-LIBRARIES = ("open_clip", "timm", "torchvision")
+LIBRARIES = ("open_clip", "timm", "torchhub", "torchvision")
 """Adapters whose library knows where its weights are and keeps them itself, where a card names no place."""
 
 

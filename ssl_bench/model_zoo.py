@@ -26,6 +26,7 @@ ADAPTERS = (
     "pixels",
     "random",
     "timm",
+    "torchhub",
     "torchvision",
 )
 SHORT = {"ckpt": "checkpoint", "hf": "huggingface"}
@@ -176,7 +177,7 @@ def weights_state(card: ModelCard, folders: Sequence[Path] = ()) -> WeightsState
     In a folder a file may lie by its own name, as `<card>.safetensors` or `.pth`, or as `<hub>/<file>`.
     """
     weights = card.weights
-    if card.adapter in ("majority", "pixels", "random", "module"):
+    if card.adapter in ("majority", "pixels", "random", "module", "torchhub"):
         return WeightsState(None, needed=False)
     if card.adapter == "huggingface":
         source = "a local folder" if is_folder_name(weights.name) else f"https://huggingface.co/{weights.name}"
