@@ -44,7 +44,7 @@ class ModelFacts:
 
 def facts_path(card: ModelCard, settings: Settings) -> Path | None:
     """Return where the facts of a model are remembered; None for one given in Python, which may change unseen."""
-    if card.adapter == "module" or ":" in card.adapter:
+    if card.adapter in ("module", "torchhub") or ":" in card.adapter:
         return None
     parts: list[Any] = [__version__, card.digest, _library_version(card.adapter)]
     if card.adapter == "random" and card.weights.name:
@@ -52,11 +52,19 @@ def facts_path(card: ModelCard, settings: Settings) -> Path | None:
     path = model_zoo.weights_state(card, settings.weight_folders).path
     if path is not None:
         parts.append(stat_key(path))
+        beside = sorted(path.parent.glob("*.json")) if card.adapter == "huggingface" else []
+        parts += [stat_key(file) for file in beside]  # configurations of network and input
     return settings.cache / "models" / f"{digest_json(parts)}.json"
 
 
 def _library_version(adapter: str) -> str:
-    package = {"open_clip": "open_clip_torch", "random": "timm"}.get(adapter, adapter)
+    package = {
+        "embeddings": "numpy",
+        "huggingface": "transformers",
+        "onnx": "onnxruntime",
+        "open_clip": "open_clip_torch",
+        "random": "timm",
+    }.get(adapter, adapter)
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

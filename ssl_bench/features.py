@@ -197,7 +197,7 @@ class FeatureStore:
         start = last = time.monotonic()
         try:
             with progress.track(label, len(positions)) as advance:
-                for chosen, features in forward(backbone, spec, split, positions, work):
+                for chosen, features in compute(backbone, spec, split, digests, positions, work):
                     kept.extend(digests[chosen])
                     rows.append(features)
                     cost.extracted += len(chosen)
@@ -209,6 +209,16 @@ class FeatureStore:
             if kept:
                 self._write_block(spec, kept, rows)
             cost.seconds += time.monotonic() - start
+
+
+def compute(
+    backbone: Backbone, spec: Spec, split: Split, digests: Digests, positions: NDArray[np.int64], work: Work
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Get the features of the images at `positions`, from the network or from what the backbone knows of them."""
+    if not backbone.recalls:
+        yield from forward(backbone, spec, split, positions, work)
+    elif len(positions):
+        yield positions, backbone.recall(digests[positions]).pooled.float().cpu().numpy()
 
 
 def forward(

@@ -13,7 +13,7 @@ from ssl_bench.model_zoo import ModelCard
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import TaskCard
 
-LIBRARIES = ("open_clip", "timm", "torchvision")
+LIBRARIES = ("open_clip", "timm", "torchhub", "torchvision")
 """Adapters whose library knows where its weights are and keeps them itself, where a card names no place."""
 
 
@@ -34,7 +34,10 @@ def fetch_weights(card: ModelCard, settings: Settings) -> Path | None:
             f"the weights of {card.name} are not here and --offline forbids fetching them: {state.source}"
         )
     try:
-        path = _from_hub(card, settings) if card.weights.hub else _from_url(card, settings)
+        if card.adapter == "huggingface":
+            path = _snapshot(card, settings)
+        else:
+            path = _from_hub(card, settings) if card.weights.hub else _from_url(card, settings)
     except SslBenchError:
         raise
     except Exception as error:  # every client has its own family of network errors
@@ -54,6 +57,23 @@ def _from_hub(card: ModelCard, settings: Settings) -> Path:
 
     file_name = card.weights.file or "model.safetensors"
     return Path(hf_hub_download(card.weights.hub, file_name, local_dir=settings.weights / card.weights.hub))
+
+
+def _snapshot(card: ModelCard, settings: Settings) -> Path:
+    """Download configurations and safetensors of a repository, nothing else of it."""
+    from huggingface_hub import snapshot_download
+
+    if model_zoo.is_folder_name(card.weights.name):
+        raise MissingError(f"{card.name}: there is no model.safetensors in the folder {card.weights.name}")
+    repository, _, revision = card.weights.name.partition("@")
+    wanted = ["config.json", "preprocessor_config.json", "model*.safetensors", "model.safetensors.index.json"]
+    snapshot_download(
+        repository, revision=revision or None, local_dir=settings.weights / card.weights.name, allow_patterns=wanted
+    )
+    path = model_zoo.weights_state(card, settings.weight_folders).path
+    if path is None:
+        raise UsageError(f"{card.name}: {repository} holds no model.safetensors; pickled weights are not read")
+    return path
 
 
 def _from_url(card: ModelCard, settings: Settings) -> Path:

@@ -15,7 +15,24 @@ from ssl_bench.files import digest_json
 from ssl_bench.images import InputCard
 
 ROOM = "model_zoo"
-ADAPTERS = ("checkpoint", "majority", "module", "open_clip", "pixels", "random", "timm", "torchvision")
+ADAPTERS = (
+    "checkpoint",
+    "embeddings",
+    "huggingface",
+    "majority",
+    "module",
+    "onnx",
+    "open_clip",
+    "pixels",
+    "random",
+    "timm",
+    "torchhub",
+    "torchvision",
+)
+SHORT = {"ckpt": "checkpoint", "hf": "huggingface"}
+"""Short names of adapters in the command line."""
+FILES = ("checkpoint", "embeddings", "onnx")
+"""Adapters whose name in the command line is a file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +120,9 @@ def get(text: str, shelves: Shelves | None = None) -> ModelCard:
     """
     head, options = cards.parse_reference(text)
     adapter, colon, name = head.partition(":")
-    if colon and (adapter in ADAPTERS or adapter == "ckpt"):
-        adapter = "checkpoint" if adapter == "ckpt" else adapter
-        table = {"adapter": adapter, "weights": {"file" if adapter == "checkpoint" else "name": name}}
+    adapter = SHORT.get(adapter, adapter)
+    if colon and adapter in ADAPTERS:
+        table = {"adapter": adapter, "weights": {"file" if adapter in FILES else "name": name}}
         return cards.from_table(ModelCard, _with_options(table, options, text), repr(text), name=text)
     if colon:
         raise UsageError(
@@ -160,12 +177,36 @@ def weights_state(card: ModelCard, folders: Sequence[Path] = ()) -> WeightsState
     In a folder a file may lie by its own name, as `<card>.safetensors` or `.pth`, or as `<hub>/<file>`.
     """
     weights = card.weights
-    if card.adapter in ("majority", "pixels", "random", "module"):
+    if card.adapter in ("majority", "pixels", "random", "module", "torchhub"):
         return WeightsState(None, needed=False)
+    if card.adapter == "huggingface":
+        source = "a local folder" if is_folder_name(weights.name) else f"https://huggingface.co/{weights.name}"
+        return WeightsState(_local_snapshot(card, folders), needed=True, source=source, bytes=weights.bytes)
     if not (weights.file or weights.hub or weights.url):
         return WeightsState(None, needed=False)
     source = weights.url or (f"https://huggingface.co/{weights.hub}" if weights.hub else weights.file)
     return WeightsState(_local_weights(card, folders), needed=True, source=source, bytes=weights.bytes)
+
+
+def is_folder_name(name: str) -> bool:
+    """True for a name that can only be a folder of this machine, not a repository ORG/NAME."""
+    return name.startswith(("/", ".", "~")) or name.count("/") != 1
+
+
+def _local_snapshot(card: ModelCard, folders: Sequence[Path]) -> Path | None:
+    """Return the safetensors file, or the index of several, of a repository or folder that `weights.name` names.
+
+    In the weights folder it lies as ORG/NAME@REVISION, in the Hugging Face cache under its revision.
+    """
+    repository, _, revision = card.weights.name.partition("@")
+    cache = hub_cache() / f"models--{repository.replace('/', '--')}"
+    reference = cache / "refs" / (revision or "main")
+    commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision
+    places = [Path(card.folder) / Path(card.weights.name).expanduser()]
+    places += [folder / card.weights.name for folder in folders]
+    places += [cache / "snapshots" / commit] if commit else []
+    files = [place / name for place in places for name in ("model.safetensors", "model.safetensors.index.json")]
+    return next((path for path in files if path.is_file()), None)
 
 
 def _local_weights(card: ModelCard, folders: Sequence[Path]) -> Path | None:

@@ -17,8 +17,16 @@ from ssl_bench.errors import UsageError, did_you_mean, missing_package
 from ssl_bench.model_zoo import ADAPTERS, ModelCard
 
 Loader = Callable[[ModelCard, LoadContext], Backbone]
-PACKAGES = {"timm": "timm", "open_clip": "open_clip_torch", "torchvision": "torchvision", "torch": "torch"}
-"""Library that an adapter imports, and the name under which pip installs it."""
+PACKAGES = {
+    "timm": ("timm", ""),
+    "open_clip": ("open_clip_torch", ""),
+    "torchvision": ("torchvision", ""),
+    "torch": ("torch", ""),
+    "onnx": ("onnx", "onnx"),
+    "transformers": ("transformers", "huggingface"),
+    "onnxruntime": ("onnxruntime", "onnx"),
+}
+"""Library that an adapter imports; the name under which pip installs it, and our extra that brings it."""
 
 
 def load(card: ModelCard, context: LoadContext | None = None) -> Backbone:
@@ -48,7 +56,7 @@ def find_adapter(card: ModelCard) -> Loader:
         module = importlib.import_module(f"ssl_bench.backbones.{card.adapter}")
     except ModuleNotFoundError as error:
         if error.name in PACKAGES:
-            raise missing_package(PACKAGES[error.name], "", f"the adapter {card.adapter}") from error
+            raise missing_package(*PACKAGES[error.name], f"the adapter {card.adapter}") from error
         raise
     return cast(Loader, module.load)
 

@@ -16,6 +16,8 @@ from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 
@@ -58,12 +60,18 @@ class Backbone(abc.ABC):
     """The torch module in eval mode; None for a control without one."""
     informative: bool = True
     """False where the features say nothing of the image: every protocol then answers with the prior of train."""
+    recalls: bool = False
+    """True where features are known by the images' digests: `recall` is then asked, and no image is decoded."""
     library: str = ""
     """Library and version that built the network, such as "timm 1.0.31"."""
 
     @abc.abstractmethod
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return features of normalised images (images, channels, height, width), without gradients."""
+
+    def recall(self, digests: NDArray[np.uint8]) -> Features:
+        """Return the features of the images with these digests (images, 32), for a backbone that `recalls`."""
+        raise NotImplementedError(f"{type(self).__name__} computes features from images")
 
     def resolve_pooling(self, requested: str) -> str:
         """Return the pooling for a requested name; "default" is the model's documented feature.
