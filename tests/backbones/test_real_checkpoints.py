@@ -89,14 +89,12 @@ def test_cifar_resnets_know_lossless_images(real_data: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "expected"), [("cifar_resnet20", 0.834), ("cifar_resnet56", 0.853)])
-def test_cifar_resnet_neighbours(real_data: Path, name: str, expected: float) -> None:
-    """On re-encoded CIFAR-10, 200 neighbours of frozen features reach 83.4 / 85.3 %."""
+def test_cifar_resnet_neighbours(real_data: Path) -> None:
+    """On re-encoded CIFAR-10, 200 neighbours of ResNet-20's frozen features reach 83.4 %; its record has ResNet-56."""
     (raws, labels), (unseen, truth) = cifar(real_data, "train"), cifar(real_data, "test")
-    backbone = load(real_data, name)
-    assert knn(features(backbone, raws), labels, features(backbone, unseen), truth, 200) == pytest.approx(
-        expected, abs=0.002
-    )
+    backbone = load(real_data, "cifar_resnet20")
+    found = knn(features(backbone, raws), labels, features(backbone, unseen), truth, 200)
+    assert found == pytest.approx(0.834, abs=0.002)
 
 
 @pytest.mark.slow
