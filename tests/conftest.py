@@ -14,7 +14,7 @@ DATA = os.environ.get("SSL_BENCH_DATA", "")
 for name in [name for name in os.environ if name.startswith("SSL_BENCH_") and name != "SSL_BENCH_DATA"]:
     del os.environ[name]
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does, before torch is loaded
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does, before torch is loaded
 
 
 @pytest.fixture(autouse=True)

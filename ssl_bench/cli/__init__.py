@@ -76,9 +76,11 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; errors that a user can cause become one line on stderr and an exit code."""
-    # OpenMP threads that wait actively slow two runs on one machine twentyfold (30 instead of 600 images/s of a
-    # ResNet-20 beside two other processes on four cores). The libraries read this when they are loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # OpenMP's threads wait actively for long by default, which is ruinous beside another process, and not at all under
+    # OMP_WAIT_POLICY=passive, which is slow alone; `benchmarks/openmp_waiting.py` prints what lies between. The
+    # libraries read this when they are loaded.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         result = cli.main(standalone_mode=False)
     except SslBenchError as error:
