@@ -29,8 +29,8 @@ def markdown(board: Board) -> str:
 def _legend() -> str:
     return (
         "Percent unless a unit is given. Bold: the best of a column, and every model whose 95 % interval overlaps the "
-        "best's. A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw pixels and the "
-        "most frequent class."
+        "best's. A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw "
+        "pixels and the most frequent class."
     )
 
 
