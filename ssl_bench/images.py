@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ssl_bench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
     from torch import Tensor
 
-Raw = bytes | NDArray[np.uint8]
+Raw: TypeAlias = "bytes | NDArray[np.uint8]"
 """An image as its source keeps it: encoded bytes, or pixels (height, width) or (height, width, 3)."""
 
 Resize = Literal["short", "squash", "none"]
@@ -104,7 +103,7 @@ def decode(raw: Raw, where: str) -> Image.Image:
     """
     from PIL import Image
 
-    if isinstance(raw, np.ndarray):
+    if not isinstance(raw, bytes):
         return Image.fromarray(raw)
     try:
         image = Image.open(io.BytesIO(raw))
@@ -116,6 +115,7 @@ def decode(raw: Raw, where: str) -> Image.Image:
 
 def pixels(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
     """Return what the network sees before normalisation: uint8 (channels, height, width), RGB or grey."""
+    import numpy as np
     from PIL import Image
 
     image = image.convert("L" if spec.channels == "grey" else "RGB")

@@ -11,7 +11,6 @@ import click
 
 from ssl_bench import settings
 from ssl_bench.errors import UsageError
-from ssl_bench.plan import Request
 from ssl_bench.settings import Resolved
 
 Command = Callable[..., Any]
@@ -83,6 +82,8 @@ def with_request(function: Command) -> Command:
 
     @functools.wraps(function)
     def wrapped(**given: Any) -> Any:
+        from ssl_bench.plan import Request  # the reading commands do without what a plan imports
+
         words = {name: given.pop(name) for name in REQUEST_NAMES}
         return function(request=Request(**words | {"seeds": parse_seeds(words["seeds"])}), **given)
 

@@ -7,13 +7,15 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from ssl_bench.errors import MissingError, UsageError, missing_package
 from ssl_bench.files import create_file
 from ssl_bench.results.record import Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COLUMNS = ("sample_id", "target", "pred", "top5", "confidence")
 
@@ -46,6 +48,8 @@ def write(root: Path, ids: Sequence[str], targets: object, ranked: object, confi
     `ids` and `targets` (samples,), `ranked` (samples, up to 5) classes best first, `confidence` (samples,).
     Raises ValueError where the lengths differ, MissingError where the folder cannot be written.
     """
+    import numpy as np
+
     table = SampleTable(
         tuple(map(str, ids)),
         np.asarray(targets, dtype=np.int64),
@@ -104,6 +108,8 @@ def read(root: Path, samples: Samples) -> SampleTable:
 
 
 def _decode(content: bytes) -> SampleTable:
+    import numpy as np
+
     try:
         import pyarrow as arrow
         from pyarrow import parquet
