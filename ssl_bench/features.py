@@ -105,8 +105,11 @@ class FeatureStore:
 
     def missing(self, spec: Spec, digests: Digests) -> int:
         """Return how many distinct images of `digests` (images, 32) no block holds."""
-        held = np.concatenate([names for _, names in self._scan(spec)] or [np.empty(0, "S16")])
-        return len(np.setdiff1d(_names(digests), held))
+        return len(np.setdiff1d(_names(digests), self._held(spec)))
+
+    def _held(self, spec: Spec) -> NDArray[np.bytes_]:
+        """Return the names of all images that a whole block holds."""
+        return np.concatenate([names for _, names in self._scan(spec)] or [np.empty(0, "S16")])
 
     def _scan(self, spec: Spec) -> list[tuple[Path, NDArray[np.bytes_]]]:
         """Return each whole block's feature file and image names, in a fixed order; set aside what cannot be read."""
@@ -186,9 +189,8 @@ class FeatureStore:
         label: str,
         cost: Cost,
     ) -> None:
-        held = np.concatenate([names for _, names in self._scan(spec)] or [np.empty(0, "S16")])
         names, first = np.unique(_names(digests), return_index=True)
-        positions = np.sort(first[~np.isin(names, held)])
+        positions = np.sort(first[~np.isin(names, self._held(spec))])
         if len(positions) == 0:
             return
         write_text(self.folder(spec) / "spec.json", canonical_json(cards.plain(spec)))

@@ -107,6 +107,18 @@ def create_file(path: Path, content: bytes) -> bool:
     return True
 
 
+def check_writable(folder: Path, what: str) -> None:
+    """Raise MissingError that names `what` unless a file can be made in `folder`: asked before hours of work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".write-", suffix=".tmp") as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise MissingError(f"cannot write {what} to {folder}: {error.strerror or error}") from error
+
+
 @contextlib.contextmanager
 def lock(path: Path, on_wait: Any = None) -> Iterator[None]:
     """Hold an advisory lock on `path`; call `on_wait()` once if another process holds it, then wait for it.

@@ -21,6 +21,7 @@ from ssl_bench.environment import code_version, describe, peak_memory_mb
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.facts import ModelFacts, file_sha256, remember_facts, remember_speed
 from ssl_bench.features import Cost, FeatureStore, Spec, Work
+from ssl_bench.files import check_writable
 from ssl_bench.images import decoder_name
 from ssl_bench.plan import Job, Planned, Planner, Request, expand, job_record_id, limited, missing_lines
 from ssl_bench.progress import Progress, choose
@@ -351,11 +352,5 @@ def choose_device(device: str) -> str:
 
 def preflight(settings: Settings) -> None:
     """Raise MissingError, before anything is computed, where results or cache cannot be written."""
-    for folder in (settings.results, settings.cache):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".write-test"
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
-            raise MissingError(f"cannot write in {folder}: {error.strerror or error}") from error
+    check_writable(settings.results, "results")
+    check_writable(settings.cache, "the cache")

@@ -122,6 +122,21 @@ def choose_pooling(card: ModelCard, poolings: tuple[str, ...], default: str) -> 
     return card.pooled or default
 
 
+def features_of_output(output: Any, named: str) -> Features:
+    """Return what a network of any kind gave, (images, dim) or a map that is averaged, as features.
+
+    Raises UsageError, naming the network, where it is neither vectors nor maps.
+    """
+    import torch
+
+    if isinstance(output, torch.Tensor) and output.ndim == 4:
+        return Features(output.mean((2, 3)), output)
+    if isinstance(output, torch.Tensor) and output.ndim == 2:
+        return Features(output)
+    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    raise UsageError(f"{named} returned {shape}; it must return (images, dim) or (images, dim, height, width)")
+
+
 def freeze(network: nn.Module) -> nn.Module:
     """Return the network in eval mode, its parameters without gradients."""
     return network.eval().requires_grad_(False)

@@ -18,7 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssl_bench.backbones.base import Backbone, Features, LoadContext, build_seeded, choose_pooling, freeze
+from ssl_bench.backbones.base import (
+    Backbone,
+    Features,
+    LoadContext,
+    build_seeded,
+    choose_pooling,
+    features_of_output,
+    freeze,
+)
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
@@ -70,15 +78,7 @@ class TorchHubBackbone(Backbone):
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the module's output; raise UsageError where it is neither vectors nor maps."""
         assert self.network is not None
-        output = self.network(images)
-        if isinstance(output, Tensor) and output.ndim == 4:
-            return Features(output.mean((2, 3)), output)
-        if isinstance(output, Tensor) and output.ndim == 2:
-            return Features(output)
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise UsageError(
-            f"{self._arch['entry']} returned {shape}; it must return (images, dim) or (images, dim, height, width)"
-        )
+        return features_of_output(self.network(images), str(self._arch["entry"]))
 
     def arch(self) -> dict[str, Any]:
         """Return the entry, its arguments and the digest of the repository's code."""

@@ -14,14 +14,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
-from ssl_bench.files import create_file, lock, write_text
+from ssl_bench.files import check_writable, create_file, lock, write_text
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.record import Record, Samples, parse
 from ssl_bench.results.samples import SampleTable
@@ -117,14 +116,7 @@ class Results:
 
     def check_writable(self) -> None:
         """Raise MissingError unless a file can be made under the root: asked before hours of work, not after."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.root, prefix=".write-", suffix=".tmp") as file:
-                file.write(b"\0" * 4096)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise MissingError(f"cannot write results to {self.root}: {error.strerror or error}") from error
+        check_writable(self.root, "results")
 
     # ------------------------------------------------------------------ writing
 
