@@ -52,7 +52,7 @@ class Weights:
     bytes: int = 0
     """Size of the file, for the plan."""
     family: str = ""
-    """For the adapter `checkpoint`: the rule file in `ssl_bench/checkpoints/` that reads the file."""
+    """For the adapter `checkpoint`: the rule file in `ssl_bench/checkpoints/families/` that reads the file."""
     container: str = ""
     """The branch of the file that is taken, such as "model_ema"; empty where there is but one."""
     prefix: str = ""

@@ -1,4 +1,4 @@
-"""A checkpoint file of a declared family: `weights.file` and `weights.family`, a module of `ssl_bench/checkpoints/`."""
+"""A checkpoint file of a declared family: `weights.file` and `weights.family`, a module of `checkpoints/families/`."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ Every layout holds what the authors' files hold besides the backbone, and a deco
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import re
 from collections.abc import Callable
@@ -22,24 +21,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from ssl_bench import backbones, model_zoo
-from ssl_bench.backbones.base import Backbone, LoadContext
+from ssl_bench.backbones.base import LoadContext
 from ssl_bench.errors import UsageError
-
-State = dict[str, Tensor]
-ONE = torch.ones(1)
-
-
-def randomised(network: nn.Module, seed: int = 0) -> nn.Module:
-    """Fill everything with noise, so that nothing is zero or one, positions matter and attention is not flat."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, tensor in network.state_dict().items():
-        if name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5, generator=generator)
-        elif tensor.is_floating_point():
-            is_layer = tensor.ndim > 1 and name.endswith("weight")
-            tensor.normal_(0.0, 1.5 / tensor[0].numel() ** 0.5 if is_layer else 0.3, generator=generator)
-            tensor += float(tensor.ndim == 1 and name.endswith(("weight", "gamma")))
-    return network.eval()
+from tests.checkpoints.layouts import ONE, State, assert_same, images, load, other, randomised, training, under
 
 
 def timm_vit(width: int = 128, heads: int = 2, **arguments: Any) -> nn.Module:
@@ -51,22 +35,6 @@ def torchvision_resnet() -> nn.Module:
     network = torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, [1, 2, 1, 1])
     network.fc = nn.Identity()
     return randomised(network)
-
-
-def under(prefix: str, state: State, *more: str) -> State:
-    """Return the state with a prefix, and one tensor for each further name."""
-    return {f"{prefix}{key}": tensor for key, tensor in state.items()} | dict.fromkeys(more, ONE)
-
-
-def other(state: State) -> State:
-    """Return a decoy: the same names and shapes, other values."""
-    return {key: tensor + 1 for key, tensor in state.items()}
-
-
-def training(**branches: Any) -> dict[str, Any]:
-    """Return a file of a whole training run: what training codes add to the branches."""
-    more = {"epoch": 3, "optimizer": {"state": {}}, "args": argparse.Namespace(arch="vit"), "scaler": {"scale": 1.0}}
-    return {**branches, **more}
 
 
 def simclrv2_names(state: State) -> State:
@@ -142,22 +110,6 @@ RESNETS: dict[str, Layout] = {
         student=under("module.backbone.", other(s)), teacher=under("backbone.", s, "head.mlp.0.weight")
     ),
 }
-
-
-def load(folder: Path, content: dict[str, Any], family: str, options: str = "") -> Backbone:
-    """Write the file and load it as its family."""
-    path = folder / "weights.pth"
-    torch.save(content, path)
-    card = model_zoo.get(f"ckpt:{path},family={family}{options}")
-    return backbones.load(card, LoadContext(path))
-
-
-def images(size: int = 64) -> Tensor:
-    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
-
-
-def assert_same(found: Tensor | None, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 @torch.inference_mode()

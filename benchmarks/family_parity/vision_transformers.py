@@ -1,62 +1,16 @@
-"""Compare every family of checkpoints with its authors' own class: random weights, their layout, our loader.
-
-Usage: python benchmarks/family_parity.py FOLDER, where FOLDER holds clones of the authors' repositories by their names
-(mae, moco-v3, dino, ibot, msn, ijepa, dinov2, dinov3, VICRegL, vicreg, swav, SimMIM, CLIP, SimCLRv2-Pytorch,
-data2vec_vision). Prints the rows of docs/parity.md. Their code is imported, so run it only on clones that you trust.
-"""
+"""Transformers that were trained on images alone."""
 
 from __future__ import annotations
 
 import importlib
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ssl_bench import backbones, model_zoo
-from ssl_bench.backbones.base import LoadContext
-
-Found = dict[str, Tensor]
-Case = tuple[nn.Module, dict[str, Any], Callable[[nn.Module, Tensor], Found], int]
-"""The authors' network, the file's content, what it says of images, and the size of the images."""
-
-
-def noise(network: nn.Module) -> nn.Module:
-    """Fill everything with noise, so that nothing is zero or one and attention is not flat."""
-    generator = torch.Generator().manual_seed(0)
-    for name, tensor in network.state_dict().items():
-        if name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5, generator=generator)
-        elif tensor.is_floating_point() and not name.endswith(("bias_mask", "periods", "attn_mask")):
-            is_layer = tensor.ndim > 1 and name.endswith("weight")
-            tensor.normal_(0.0, 1.5 / tensor[0].numel() ** 0.5 if is_layer else 0.3, generator=generator)
-            if tensor.ndim == 1 and name.endswith(("weight", "gamma", "gamma_1", "gamma_2")):
-                tensor += 1.0
-    return network.eval()
-
-
-def grid(tokens: Tensor) -> Tensor:
-    """Return tokens (images, patches, dim) as a map (images, dim, side, side)."""
-    side = int(tokens.shape[1] ** 0.5)
-    return tokens.transpose(1, 2).reshape(len(tokens), -1, side, side)
-
-
-def cls_and_patches(tokens: Tensor) -> Found:
-    return {"cls": tokens[:, 0], "patch_mean": tokens[:, 1:].mean(1), "dense": grid(tokens[:, 1:])}
-
-
-def mapped(dense: Tensor) -> Found:
-    return {"gap": dense.mean((2, 3)), "dense": dense}
-
-
-def under(prefix: str, state: Found) -> Found:
-    return {f"{prefix}{key}": tensor for key, tensor in state.items()}
+from benchmarks.family_parity.common import Case, Cases, Found, cls_and_patches, grid, mapped, noise, under
 
 
 def mae() -> Case:
@@ -218,33 +172,7 @@ def _simmim_vit() -> Case:
     return network, {"model": under("encoder.", network.state_dict())}, say, 224
 
 
-def vicregl() -> Case:
-    network = noise(importlib.import_module("convnext").ConvNeXt(depths=[3, 3, 27, 3], dims=[96, 192, 384, 768]))
-    say = lambda net, x: {"gap": net(x)[1], "dense": grid(net(x)[0])}  # noqa: E731
-    return network, network.state_dict(), say, 224
-
-
-def _vicreg(name: str) -> Case:
-    network = noise(getattr(importlib.import_module("resnet"), name)()[0])
-    return network, network.state_dict(), lambda net, x: {"gap": net(x)}, 96
-
-
-def swav() -> Case:
-    network = noise(importlib.import_module("src.resnet50").resnet50(output_dim=128, hidden_mlp=2048, nmb_prototypes=9))
-    return network, under("module.", network.state_dict()), lambda net, x: {"gap": net.forward_backbone(x)}, 224
-
-
-def clip() -> Case:
-    network = noise(importlib.import_module("clip.model").CLIP(512, 224, 4, 768, 16, 77, 99, 512, 8, 2))
-    return network, network.state_dict(), lambda net, x: {"proj": net.encode_image(x)}, 224
-
-
-def simclrv2() -> Case:
-    network = noise(importlib.import_module("resnet").get_resnet(50, 1, 0)[0])
-    return network, {"resnet": network.state_dict(), "head": {}}, lambda net, x: mapped(net.net(x)), 224
-
-
-CASES: list[tuple[str, str, str, Callable[[], Case]]] = [
+CASES: Cases = [
     ("mae", "mae", "ViT-B/16 with decoder, 224 px", mae),
     ("mocov3_vit", "moco-v3", "ViT-S/16 base encoder, 224 px", mocov3),
     ("dino_vit", "dino", "ViT-S/16 teacher, 96 px from 224", dino),
@@ -257,61 +185,4 @@ CASES: list[tuple[str, str, str, Callable[[], Case]]] = [
     ("beit", "data2vec_vision/beit", "ViT-B/16 of 4 blocks, shared bias, 224 px", _beit),
     ("simmim_swin", "SimMIM", "Swin of 2, 2, 2, 2 blocks, 192 px", _simmim_swin),
     ("simmim_vit", "SimMIM", "ViT-B/16 of 4 blocks, shared bias, 224 px", _simmim_vit),
-    ("vicreg", "vicreg", "ResNet-50, 96 px", lambda: _vicreg("resnet50")),
-    ("vicreg", "vicreg", "ResNet-50 2x, 96 px", lambda: _vicreg("resnet50x2")),
-    ("vicregl_convnext", "VICRegL", "ConvNeXt-S, 224 px", vicregl),
-    ("swav", "swav", "ResNet-50, 224 px", swav),
-    ("clip", "CLIP", "ViT-B/16 of 4 blocks, 224 px", clip),
-    ("simclrv2", "SimCLRv2-Pytorch", "ResNet-50 1x without selective kernels, 224 px", simclrv2),
 ]
-
-
-@torch.inference_mode()
-def compare(family: str, case: Case) -> dict[str, float]:
-    """Return the largest absolute difference of every pooling and of the map."""
-    network, content, say, size = case
-    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.pth"
-        torch.save(content, path)
-        backbone = backbones.load(model_zoo.get(f"ckpt:{path},family={family}"), LoadContext(path))
-    differences = {}
-    for name, expected in say(network, images).items():
-        found = backbone.forward(images, backbone.default_pooling if name == "dense" else name)
-        found_tensor = found.dense if name == "dense" else found.pooled
-        assert found_tensor is not None
-        assert found_tensor.shape == expected.shape, (name, found_tensor.shape, expected.shape)
-        differences[name] = float((found_tensor - expected).abs().max())
-    return differences
-
-
-def import_from(folder: Path) -> None:
-    """Let `folder` be the first place of imports, and forget modules of other clones."""
-    others = [
-        name for name, module in sys.modules.items() if str(folder.parents[0]) in str(getattr(module, "__file__", ""))
-    ]
-    for name in [*others, "models", "src", "utils", "resnet", "vision_transformer"]:
-        sys.modules.pop(name, None)
-    sys.path[0] = str(folder)
-
-
-def main(root: Path) -> None:
-    """Print one row per case."""
-    for family, clone, what, make in CASES:
-        import_from(root / clone)
-        try:
-            differences = compare(family, make())
-        except Exception as error:
-            print(f"{family}: {what}: {type(error).__name__}: {error}", file=sys.stderr)
-            continue
-        commit = root / clone.partition("/")[0] / "COMMIT"  # for an archive instead of a clone
-        words = ["git", "-C", str(root / clone), "rev-parse", "--short=10", "HEAD"]
-        done = commit.read_text() if commit.is_file() else subprocess.run(words, capture_output=True, text=True).stdout
-        pooled = max(value for name, value in differences.items() if name != "dense")
-        dense = f"{differences['dense']:.1e}" if "dense" in differences else ""
-        names = ", ".join(differences)
-        print(f"| {family} | {clone} @ {done.strip()} | {what}: {names} | {pooled:.1e} | {dense} |", flush=True)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())

@@ -1,4 +1,8 @@
-"""Find a family of checkpoints by name, and the family that an unknown file is nearest to."""
+"""Families of checkpoint files: a module each, found by its name, and the family that an unknown file is nearest to.
+
+A module has the shape that `Family` describes; the next is written by copying the nearest, with a layout of its files
+in `tests/checkpoints/` and, where the authors' code can be run, a case in `benchmarks/family_parity/`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,11 @@ import pkgutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import ssl_bench.checkpoints
 from ssl_bench.checkpoints import keys
 from ssl_bench.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-MACHINERY = ("families", "keys", "reading", "relative_vit", "resnet", "vit")
 
 
 class Family(Protocol):
@@ -51,8 +52,8 @@ class Family(Protocol):
 
 def names() -> tuple[str, ...]:
     """Return the families that there are."""
-    found = (module.name for module in pkgutil.iter_modules(ssl_bench.checkpoints.__path__))
-    return tuple(sorted(name for name in found if name not in MACHINERY))
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(found))
 
 
 def get(name: str, where: str) -> Family:
@@ -62,7 +63,7 @@ def get(name: str, where: str) -> Family:
         raise UsageError(
             f"{where}: {said}.{did_you_mean(name, names())} weights.family is one of: {', '.join(names())}"
         )
-    return cast(Family, importlib.import_module(f"ssl_bench.checkpoints.{name}"))
+    return cast(Family, importlib.import_module(f"{__name__}.{name}"))
 
 
 def branch_of(family: Family, outer: Mapping[str, Any], where: str, container: str = "") -> dict[str, Tensor]:
