@@ -15,7 +15,7 @@ from typing import Any
 
 from ssl_bench import __version__, cards, model_zoo
 from ssl_bench.errors import SslBenchError
-from ssl_bench.features import Spec
+from ssl_bench.extraction import Spec
 from ssl_bench.files import canonical_json, digest_file, digest_json, stat_key, write_text
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard

@@ -151,6 +151,61 @@ def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """A random part of the image, resized to what the network sees, and a flip (torchvision's RandomResizedCrop)."""
+
+    scale: tuple[float, float] = (0.08, 1.0)
+    """Share of the image's area."""
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Width over height."""
+    tries: int = 10
+    """Draws before the centre is taken; 1 draw that is cut to the image is that of MAE's code."""
+    interpolation: Interpolation = "bicubic"
+    flip: float = 0.5
+    """Probability of a horizontal flip."""
+
+
+def augmented(
+    image: Image.Image, spec: InputSpec, augmentation: Augmentation, generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return a random part as the network sees it before normalisation: uint8 (channels, height, width)."""
+    import numpy as np
+    from PIL import Image
+
+    image = image.convert("L" if spec.channels == "grey" else "RGB")
+    left, top, width, height = _random_part(image.size, augmentation, generator)
+    resample = getattr(Image.Resampling, augmentation.interpolation.upper())
+    part = image.crop((left, top, left + width, top + height)).resize((spec.size[1], spec.size[0]), resample)
+    array = np.asarray(part, dtype=np.uint8)
+    if generator.random() < augmentation.flip:
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
+
+
+def _random_part(
+    size: tuple[int, int], augmentation: Augmentation, generator: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """Return left, top, width and height of a part of an image of this width and height."""
+    import math
+
+    full_width, full_height = size
+    low, high = (math.log(ratio) for ratio in augmentation.ratio)
+    for _ in range(augmentation.tries):
+        area = full_width * full_height * generator.uniform(*augmentation.scale)
+        ratio = math.exp(generator.uniform(low, high))
+        width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if augmentation.tries == 1:
+            width, height = min(width, full_width), min(height, full_height)
+        if 0 < width <= full_width and 0 < height <= full_height:
+            left = int(generator.integers(0, full_width - width + 1))
+            top = int(generator.integers(0, full_height - height + 1))
+            return left, top, width, height
+    width = min(full_width, round(full_height * augmentation.ratio[1]))
+    height = min(full_height, round(full_width / augmentation.ratio[0]))
+    return (full_width - width) // 2, (full_height - height) // 2, width, height
+
+
 def normalise(batch: Tensor, spec: InputSpec) -> Tensor:
     """Return uint8 (images, channels, height, width) as normalised floats, channels in the order that `spec` names."""
     import torch

@@ -18,8 +18,9 @@ from ssl_bench import cards, datasets, model_zoo, protocols, tasks
 from ssl_bench.datasets import index
 from ssl_bench.datasets.index import Index
 from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.extraction import Spec
 from ssl_bench.facts import ModelFacts, known_facts, known_speed
-from ssl_bench.features import FeatureStore, Spec
+from ssl_bench.features import FeatureStore
 from ssl_bench.images import InputCard
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.protocols.base import Protocol
@@ -28,6 +29,7 @@ from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import SuiteCard, TaskCard
 
+DEFAULT_PROTOCOLS = ("knn", "logistic_regression")
 State = Literal["done", "probe", "extract", "missing"]
 
 
@@ -41,8 +43,9 @@ class Request:
     tasks: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
-    """Empty: the suite's own, or every frozen-feature protocol there is for single tasks."""
-    seeds: tuple[int, ...] = (0,)
+    """Empty: the suite's own, or `DEFAULT_PROTOCOLS` for single tasks."""
+    seeds: tuple[int, ...] = ()
+    """Empty: each protocol's own."""
     pooled: str = "default"
     input: str = ""
     """What is prescribed of every model's input, as "resize=squash,size=224"; empty: what the suite prescribes."""
@@ -109,7 +112,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         problems.append(f"--exclude {unknown[0]!r}: the suite has no such task; it has {', '.join(names)}")
     names = [name for name in dict.fromkeys(names) if name not in request.exclude]
     task_cards = _gather(problems, names, lambda name: tasks.get(name, settings.shelves))
-    texts = request.protocols or (suite.protocols if suite else tuple(protocols.names()))
+    texts = request.protocols or (suite.protocols if suite else DEFAULT_PROTOCOLS)
     recipes = _gather(problems, texts, lambda text: (text.partition(",")[0], protocols.get(text)))
     prescribed = suite.input if suite else InputCard()
     with _collected(problems):
@@ -118,6 +121,13 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         problems.append("no model is named; give --model NAME")
     if not names and not problems:
         problems.append("no task is named; give --suite NAME or --task NAME")
+    problems += [
+        f"{name} cannot ask the task {task.name!r}, which is of the kind {task.kind!r}: it asks "
+        f"{' and '.join(protocol.kinds)}"
+        for name, protocol in recipes
+        for task in task_cards
+        if task.kind not in protocol.kinds
+    ]
     if problems:
         raise UsageError("\n".join(problems))
     return [
@@ -125,8 +135,13 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         for model in (dataclasses.replace(model, input=prescribed.over(model.input)) for model in models)
         for task in task_cards
         for name, protocol in recipes
-        for seed in (request.seeds[:1] if protocol.deterministic else request.seeds)
+        for seed in _seeds(request, protocol)
     ]
+
+
+def _seeds(request: Request, protocol: Protocol) -> tuple[int, ...]:
+    seeds = request.seeds or protocol.seeds
+    return seeds[:1] if protocol.deterministic else seeds
 
 
 def _input(text: str) -> InputCard:

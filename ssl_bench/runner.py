@@ -9,9 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ssl_bench import backbones, cards, datasets, model_zoo, protocols
 from ssl_bench.backbones.base import Backbone, LoadContext
 from ssl_bench.datasets import index
@@ -19,17 +16,20 @@ from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.index import Index
 from ssl_bench.environment import code_version, describe, peak_memory_mb
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.extraction import Spec, Work
 from ssl_bench.facts import ModelFacts, file_sha256, remember_facts, remember_speed
-from ssl_bench.features import Cost, FeatureStore, Spec, Work
+from ssl_bench.features import Cost, FeatureStore
 from ssl_bench.files import check_writable
 from ssl_bench.images import decoder_name
 from ssl_bench.plan import Job, Planned, Planner, Request, expand, job_record_id, limited, missing_lines
+from ssl_bench.predictions import Truth
 from ssl_bench.progress import Progress, choose
-from ssl_bench.protocols.base import Answer, Predictions, Trial
-from ssl_bench.results.record import FeaturesBlock, Model, ProtocolBlock, Record, Samples, Task
+from ssl_bench.protocols.base import Answer, Trial
+from ssl_bench.results.record import FeaturesBlock, Model, ProtocolBlock, Record, Task
 from ssl_bench.results.store import Results
-from ssl_bench.scoring import definitions, score
+from ssl_bench.scoring import definitions, headline, score, scored_by
 from ssl_bench.settings import Settings, resolve
+from ssl_bench.trials import CachedSupply, Data, Memory
 
 if TYPE_CHECKING:
     from ssl_bench.model_zoo import ModelCard
@@ -63,15 +63,6 @@ class _Loaded:
     source: str
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Data:
-    """A task's data in memory: positions that `--limit` keeps are already applied."""
-
-    splits: Mapping[str, Split]
-    digests: Mapping[str, NDArray[np.uint8]]
-    index: Index
-
-
 class Runner:
     """Runs jobs one after another; models and data are loaded once for consecutive jobs that share them."""
 
@@ -82,8 +73,8 @@ class Runner:
         self.store = FeatureStore(settings.cache)
         self.device = choose_device(settings.device)
         self._model: tuple[str, _Loaded] | None = None
-        self._data: tuple[tuple[str, int], _Data] | None = None
-        self._features: dict[tuple[str, str, str], NDArray[np.float32]] = {}
+        self._data: tuple[tuple[str, int], Data] | None = None
+        self._memory: Memory = {}
 
     def run(
         self,
@@ -114,13 +105,12 @@ class Runner:
     def run_one(self, job: Job) -> tuple[Record, bool]:
         """Return the job's record and whether it is new."""
         loaded, data = self._load_model(job.model), self._load_data(job.task, job.limit)
-        identity = job_record_id(job, loaded.facts, data.index.task_digest)
+        identity = job_record_id(job, loaded.facts, data.task_digest)
         if self.results.has(identity):
             return self.results.get(identity), False
         loaded.backbone.resolve_pooling(job.pooled)
         spec = loaded.facts.spec(job.pooled)
-        cost = Cost()
-        trial = self._trial(job, loaded, data, spec, cost)
+        trial, cost = self._trial(job, loaded, data, spec)
         start = time.monotonic()
         answer = job.protocol.answer(trial)
         seconds = time.monotonic() - start - cost.seconds
@@ -133,7 +123,7 @@ class Runner:
 
     def _load_model(self, card: ModelCard) -> _Loaded:
         if self._model is None or self._model[0] != card.name:
-            self._model, self._features = None, {}
+            self._model, self._memory = None, {}
             self._model = card.name, self._open_model(card)
         return self._model[1]
 
@@ -158,19 +148,19 @@ class Runner:
     def _card(self, name: str) -> ModelCard:
         return model_zoo.get(name, self.settings.shelves)
 
-    def _load_data(self, card: TaskCard, limit: int) -> _Data:
+    def _load_data(self, card: TaskCard, limit: int) -> Data:
         key = (card.name, limit)
         if self._data is None or self._data[0] != key:
-            self._data, self._features = None, {}
+            self._data, self._memory = None, {}
             splits = datasets.load(card, self.settings.data)
             table = self._index(card, splits)
             keep = {role: limited(len(split), limit) for role, split in splits.items()}
             self._data = (
                 key,
-                _Data(
+                Data(
                     {role: split.take(keep[role]) for role, split in splits.items()},
                     {role: table.digests[role][keep[role]] for role in splits},
-                    table,
+                    table.task_digest,
                 ),
             )
         return self._data[1]
@@ -183,36 +173,39 @@ class Runner:
         with self.progress.track(f"{card.name}: reading all images once", total) as advance:
             return index.build(card, self.settings.data, self.settings.cache, splits, advance)
 
-    def _trial(self, job: Job, loaded: _Loaded, data: _Data, spec: Spec, cost: Cost) -> Trial:
-        work = Work(self.device, self.settings.batch_size, self.settings.workers)
-
-        def load_features(role: str) -> NDArray[np.float32]:
-            key = (spec.key, job.task.name, role)
-            if key not in self._features:
-                label = f"{job.model.name} × {job.task.name} {role}"
-                self._features[key], part = self.store.features(
-                    loaded.backbone, spec, data.splits[role], data.digests[role], work, self.progress, label
-                )
-                cost.extracted += part.extracted
-                cost.cached += part.cached
-                cost.seconds += part.seconds
-            return self._features[key]
-
-        return Trial(
+    def _trial(self, job: Job, loaded: _Loaded, data: Data, spec: Spec) -> tuple[Trial, Cost]:
+        supply = CachedSupply(
+            backbone=loaded.backbone,
+            spec=spec,
+            data=data,
+            store=self.store,
+            work=Work(self.device, self.settings.batch_size, self.settings.workers),
+            progress=self.progress,
+            label=f"{job.model.name} × {job.task.name}",
+            seed=job.seed,
+            memory=self._memory,
+        )
+        trial = Trial(
             classes=job.task.classes,
             seed=job.seed,
             sizes={role: len(split) for role, split in data.splits.items()},
             labels={role: split.labels for role, split in data.splits.items() if role != "test"},
-            load_features=load_features,
+            supply=supply,
             informative=loaded.facts.informative,
             device=self.device,
+            class_names=job.task.class_names or data.splits["test"].class_names,
+            prompts=job.task.prompts,
+            backbone=loaded.backbone,
         )
+        return trial, supply.cost
 
     def _record(
-        self, job: Job, loaded: _Loaded, data: _Data, spec: Spec, answer: Answer, cost: Cost, seconds: float
+        self, job: Job, loaded: _Loaded, data: Data, spec: Spec, answer: Answer, cost: Cost, seconds: float
     ) -> Record:
-        facts, test = loaded.facts, data.splits["test"]
-        features = next(iter(self._features.values()), None)
+        facts = loaded.facts
+        truth = Truth({role: split.labels for role, split in data.splits.items()}, job.task.classes)
+        scored = scored_by(answer, truth, headline(job.task, job.protocol))
+        features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
         return Record(
             model=Model(
                 name=job.model.name,
@@ -234,10 +227,10 @@ class Runner:
                 version=job.task.version,
                 kind=job.task.kind,
                 classes=job.task.classes,
-                digest=data.index.task_digest,
+                digest=data.task_digest,
                 samples={role: len(split) for role, split in data.splits.items()},
-                metric=job.task.metric,
-                metrics=definitions(job.task),
+                metric=scored[0].name,
+                metrics=definitions(scored, job.task.classes),
                 source=cards.plain(job.task.source),
                 truncated=job.limit,
             ),
@@ -252,8 +245,8 @@ class Runner:
                 at_grid_edge=answer.at_grid_edge,
             ),
             seed=job.seed,
-            metrics=score(answer, test.labels, job.task),
-            samples=self._put_samples(answer.predictions, test),
+            metrics=score(answer, truth, scored),
+            samples=self.results.put_samples(answer.predictions.table(data.splits["test"].ids, truth)),
             environment=describe(self.device) | {"decoder": decoder_name()},
             code=code_version(),
             timing={
@@ -265,11 +258,6 @@ class Runner:
                 "peak_memory_mb": peak_memory_mb(),
             },
             created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-
-    def _put_samples(self, predictions: Predictions, test: Split) -> Samples:
-        return self.results.put_samples(
-            ids=test.ids, targets=test.labels, ranked=predictions.ranked, confidence=predictions.confidence
         )
 
 
@@ -296,7 +284,7 @@ def run(
     suite: str = "",
     tasks: Sequence[str] = (),
     protocols: Sequence[str] = (),
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] = (),
     pooled: str = "default",
     input: str = "",
     **flags: Any,

@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ssl_bench import metrics
-from ssl_bench.errors import DataError
-from ssl_bench.protocols.base import Answer, Predictions
+from ssl_bench.errors import DataError, UsageError
+from ssl_bench.metrics import Metric
+from ssl_bench.predictions import Predictions, Quantities, Truth
+from ssl_bench.protocols.base import Answer, Protocol
 from ssl_bench.results.record import Interval, MetricDefinition, MetricValue
-from ssl_bench.statistics import wilson
 from ssl_bench.tasks import TaskCard
 
 
-def definitions(card: TaskCard) -> dict[str, MetricDefinition]:
-    """Return how each metric that is computed for a task is to be read."""
-    names = dict.fromkeys((card.metric, *metrics.METRICS))
+def headline(card: TaskCard, protocol: Protocol) -> str:
+    """Return the metric that stands on a board: the protocol's own, or the task's."""
+    return protocol.metric or card.metric
+
+
+def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
+    """Return the metrics that say something of an answer, `first` the first; raise UsageError if that is not one."""
+    chosen = metrics.get(first)
+    kind = answer.predictions.kind
+    if chosen.kind != kind:
+        raise UsageError(f"the metric {first!r} scores {chosen.kind}, and this protocol gives {kind}")
+    others = [metric for metric in metrics.of_kind(kind) if metric.applies(answer.predictions, truth)]
+    return [chosen, *(metric for metric in others if metric.name != first)]
+
+
+def definitions(scored: list[Metric], classes: int) -> dict[str, MetricDefinition]:
+    """Return how each metric is to be read."""
     return {
-        name: MetricDefinition(
-            metric.unit, metric.higher_is_better, metric.low, metric.high, metric.chance(card.classes)
+        metric.name: MetricDefinition(
+            metric.unit, metric.higher_is_better, metric.low, metric.high, metric.chance(classes)
         )
-        for name in names
-        for metric in [metrics.get(name)]
+        for metric in scored
     }
 
 
-def score(answer: Answer, targets: NDArray[np.int64], card: TaskCard) -> dict[str, MetricValue]:
-    """Return every metric of the headline, and the task's own metric of every variant, named "variant/metric".
+def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, MetricValue]:
+    """Return every metric of the headline, and the first of every variant, named "variant/metric".
 
     Raises DataError where a protocol did not answer for every test sample.
     """
-    scores = {name: _value(name, answer.predictions, targets, card) for name in definitions(card)}
+    scores = {metric.name: _value(metric, answer.predictions, truth) for metric in scored}
     for variant, predictions in answer.variants.items():
-        scores[f"{variant}/{card.metric}"] = _value(card.metric, predictions, targets, card)
+        scores[f"{variant}/{scored[0].name}"] = _value(scored[0], predictions, truth)
     return scores
 
 
-def _value(name: str, predictions: Predictions, targets: NDArray[np.int64], card: TaskCard) -> MetricValue:
-    if len(predictions.ranked) != len(targets):
-        raise DataError(f"{len(predictions.ranked)} predictions came back for {len(targets)} test samples")
-    metric, n = metrics.get(name), len(targets)
-    value = metric.score(predictions.ranked, targets, card.classes)
-    interval = Interval(*wilson(value * n, n), level=0.95, method="wilson") if metric.proportion else None
+def _value(metric: Metric, predictions: Predictions, truth: Truth) -> MetricValue:
+    if isinstance(predictions, Quantities):
+        return MetricValue(predictions.values[metric.name], len(truth.targets))
+    if predictions.asked not in (None, len(truth.targets)):
+        raise DataError(f"{predictions.asked} predictions came back for {len(truth.targets)} test samples")
+    value, n, bounds = metric.score(predictions, truth)
+    interval = Interval(bounds[0], bounds[1], level=0.95, method=bounds[2]) if bounds else None
     return MetricValue(value, n, interval)

@@ -61,6 +61,10 @@ class TaskCard:
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Options of the reader; paths are relative to the data folder."""
     splits: Splits = Splits()
+    class_names: tuple[str, ...] = ()
+    """In words, by label, where the dataset's own are none or no words."""
+    prompts: tuple[str, ...] = ()
+    """Templates of texts for zero-shot classification, with {} for the class's name."""
     source: Source = Source()
     note: str = ""
     """The catch of this dataset, if it has one."""

@@ -15,7 +15,8 @@ from ssl_bench import features
 from ssl_bench.backbones.base import Backbone, Features
 from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.errors import DataError
-from ssl_bench.features import FeatureStore, Spec, Work
+from ssl_bench.extraction import Spec, Work
+from ssl_bench.features import FeatureStore
 from ssl_bench.images import InputSpec
 from ssl_bench.progress import Progress
 
@@ -75,7 +76,8 @@ def extract(
 ) -> tuple[NDArray[np.float32], features.Cost]:
     split, digests = digits(rows, broken)
     chosen = work or Work(batch_size=32, workers=0)
-    return store.features(backbone, spec_of(backbone), split, digests, chosen, Progress(), "test")
+    rows, cost = store.features(backbone, spec_of(backbone), split, digests, chosen, Progress(), "test")
+    return rows[:], cost
 
 
 def test_features_are_what_the_network_gives_in_the_order_of_the_split(tmp_path: Path) -> None:
@@ -172,4 +174,4 @@ def test_features_that_are_lost_while_reading_are_reported(tmp_path: Path) -> No
     extract(store, Counting(), slice(0, 10))
     _, digests = digits(slice(0, 11))
     with pytest.raises(DataError, match="lost 1 images"):
-        store.read(spec_of(Counting()), digests)
+        store.rows(spec_of(Counting()), digests)

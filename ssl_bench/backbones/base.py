@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,17 @@ class Backbone(abc.ABC):
     @abc.abstractmethod
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return features of normalised images (images, channels, height, width), without gradients."""
+
+    def forward_all(self, images: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
+        """Return several poolings (images, dim) of the same images; adapters that can do it pass them once."""
+        return {pooling: self.forward(images, pooling).pooled for pooling in poolings}
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Return what the text tower says of each text (texts, dim), in the space of the pooling `proj`.
+
+        Raises UsageError for a model without one.
+        """
+        raise UsageError("this model has no text tower; zero-shot classification needs one, such as open_clip's models")
 
     def recall(self, digests: NDArray[np.uint8]) -> Features:
         """Return the features of the images with these digests (images, 32), for a backbone that `recalls`."""

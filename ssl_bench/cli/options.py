@@ -37,7 +37,9 @@ SELECT = (
     click.option(
         "--protocol", "-p", "protocols", multiple=True, help="Protocol, or protocol,field=value for a recipe."
     ),
-    click.option("--seeds", default="0", show_default=True, help="Seeds: 0:5 or 0,1,2; one where nothing is random."),
+    click.option(
+        "--seeds", default="", help="Seeds: 0:5 or 0,1,2; else each protocol's own. One where nothing is random."
+    ),
     click.option("--pooled", default="default", show_default=True, help="Pooling: cls, patch_mean, gap, proj …"),
     click.option("--input", default="", help="Input of every model, as resize=squash,size=224; else the suite's."),
     click.option("--limit", type=click.IntRange(min=0), default=0, help="Keep N samples per split; never on a board."),
@@ -91,7 +93,9 @@ def with_request(function: Command) -> Command:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds of "0:5" (0 to 4) or "0,3,7"; raise UsageError for anything else."""
+    """Return the seeds of "0:5" (0 to 4), "0,3,7" or "" (none named); raise UsageError for anything else."""
+    if not text:
+        return ()
     try:
         low, colon, high = text.partition(":")
         seeds = tuple(range(int(low), int(high))) if colon else tuple(int(part) for part in text.split(","))

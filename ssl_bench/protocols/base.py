@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, UsageError
+from ssl_bench.predictions import Classes, Predictions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ssl_bench.backbones.base import Backbone
+    from ssl_bench.episodes import Draw, Episodes
+    from ssl_bench.features import Rows
+    from ssl_bench.images import Augmentation
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Predictions:
-    """What was predicted for every test sample, in the split's order."""
-
-    ranked: IntArray  # (samples, up to 5): classes, best first
-    confidence: FloatArray  # (samples,): score of the first class, in the protocol's own unit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,6 +41,33 @@ class Answer:
     at_grid_edge: bool | None = None
 
 
+class Supply:
+    """Where a trial draws from: the harness makes one of a backbone, data and the feature cache.
+
+    Splits are "train", "test" and, where the task has one, "val". What a supply lacks is a UsageError.
+    """
+
+    def features(self, split: str, pooling: str, view: str) -> FloatArray:
+        """Return pooled features (samples, dim); `pooling` "" is the one that the job asks for, `view` "" no change."""
+        raise UsageError("this trial has no features")
+
+    def dense(self, split: str) -> Rows:
+        """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
+        raise UsageError("this trial has no dense features")
+
+    def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
+        """Give normalised images (up to `size`, channels, height, width) of the samples at `order`, on the device."""
+        raise UsageError("this trial has no images")
+
+    def texts(self, texts: Sequence[str]) -> FloatArray:
+        """Return what the model's text tower says of each text (texts, dim)."""
+        raise UsageError("this trial has no text tower")
+
+    def episodes(self, how: Draw) -> Episodes:
+        """Return few-shot episodes of the test split without the answers."""
+        raise UsageError("this trial has no episodes")
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trial:
     """All that a protocol may look at. Labels of the test split are not in it."""
@@ -51,12 +79,18 @@ class Trial:
     """Samples per split: "train", "test" and, where the task has one, "val"."""
     labels: Mapping[str, IntArray]
     """Labels of "train" and, where the task has one, "val"; never of "test"."""
-    load_features: Callable[[str], FloatArray]
-    """Gives the pooled features (samples, dim) of a split; use `features`."""
+    supply: Supply
+    """Use `features` and its siblings."""
     informative: bool = True
     """False where the backbone says nothing of its images; see `Protocol.answer`."""
     device: str = "cpu"
     """Where heavy arithmetic may run."""
+    class_names: tuple[str, ...] = ()
+    """In words, by label; empty where the dataset names none."""
+    prompts: tuple[str, ...] = ()
+    """Templates for texts of a class, with {} for its name; empty where the task has none of its own."""
+    backbone: Backbone | None = None
+    """The network, for protocols that feed it images of their own; None where the features came without one."""
 
     def __post_init__(self) -> None:
         if "test" in self.labels:
@@ -66,18 +100,35 @@ class Trial:
     def has_val(self) -> bool:
         return "val" in self.labels
 
-    def features(self, split: str) -> FloatArray:
+    def features(self, split: str, *, pooling: str = "", view: str = "") -> FloatArray:
         """Return the pooled features (samples, dim), float32, of "train", "val" or "test".
 
-        Raises DataError if one is not finite.
+        `pooling` is another than the one that the job asks for; `view` is a change of every image, "rot90", "rot180"
+        or "rot270", turned anticlockwise after the resize. Raises DataError if one is not finite.
         """
-        if split not in self.sizes:
-            raise UsageError(f"this task has no split {split!r}; it has {', '.join(self.sizes)}")
-        features = self.load_features(split)
+        self._check(split)
+        features = self.supply.features(split, pooling, view)
         if not np.isfinite(features).all():
             bad = int((~np.isfinite(features)).any(axis=1).sum())
             raise DataError(f"{bad} of {len(features)} features of the {split} split are NaN or infinite")
         return features
+
+    def dense(self, split: str) -> Rows:
+        """Return the maps of a split: index with positions to get (positions, dim, height, width), float16."""
+        self._check(split)
+        return self.supply.dense(split)
+
+    def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
+        """Give the images at `order`, positions in the split, augmented and normalised, in batches on the device.
+
+        The same seed, split, augmentation and order give the same images, whatever `size` and however many workers.
+        """
+        self._check(split)
+        return self.supply.batches(split, augmentation, order, size)
+
+    def _check(self, split: str) -> None:
+        if split not in self.sizes:
+            raise UsageError(f"this task has no split {split!r}; it has {', '.join(self.sizes)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +141,12 @@ class Protocol(abc.ABC):
     version: ClassVar[int]
     deterministic: ClassVar[bool]
     """True: the seed changes nothing, so one seed is enough."""
+    seeds: ClassVar[tuple[int, ...]] = (0,)
+    """Those that are run where a user names none."""
+    metric: ClassVar[str] = ""
+    """The headline, where it is not the task's own metric."""
+    kinds: ClassVar[tuple[str, ...]] = ("classification",)
+    """Kinds of task that can be asked so."""
 
     @abc.abstractmethod
     def predict(self, trial: Trial) -> Answer:
@@ -97,7 +154,11 @@ class Protocol(abc.ABC):
 
     def answer(self, trial: Trial) -> Answer:
         """Return `predict(trial)`, or the prior of train where the backbone says nothing of its images."""
-        return self.predict(trial) if trial.informative else prior(trial)
+        return self.predict(trial) if trial.informative else self.uninformed(trial)
+
+    def uninformed(self, trial: Trial) -> Answer:
+        """Return what can be said without looking at an image."""
+        return prior(trial)
 
 
 def prior(trial: Trial) -> Answer:
@@ -107,14 +168,14 @@ def prior(trial: Trial) -> Answer:
     ranked = np.argsort(-counts, kind="stable")[:5]
     samples = trial.sizes["test"]
     confidence = np.full(samples, counts.max() / max(counts.sum(), 1), dtype=np.float32)
-    return Answer(Predictions(np.tile(ranked, (samples, 1)).astype(np.int64), confidence))
+    return Answer(Classes(np.tile(ranked, (samples, 1)).astype(np.int64), confidence))
 
 
-def top_classes(scores: NDArray[np.floating[Any]], most: int = 5) -> Predictions:
+def top_classes(scores: NDArray[np.floating[Any]], most: int = 5) -> Classes:
     """Return the predictions for class scores (samples, classes); ties go to the lower class."""
     ranked = np.argsort(-scores, axis=1, kind="stable")[:, :most].astype(np.int64)
     confidence = np.take_along_axis(scores, ranked[:, :1], axis=1)[:, 0].astype(np.float32)
-    return Predictions(ranked, confidence)
+    return Classes(ranked, confidence)
 
 
 def stratified_holdout(labels: IntArray, fraction: float, seed: int) -> tuple[IntArray, IntArray]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import UsageError
+from ssl_bench.predictions import Classes
 from ssl_bench.protocols import base
 from ssl_bench.solvers.neighbours import Neighbours, nearest
 
@@ -70,16 +71,16 @@ class Protocol(base.Protocol):
             selected={"bank": len(bank), "left_out": [f"k={k}" for k in further if k > len(bank)]},
         )
 
-    def vote(self, found: Neighbours, labels: base.IntArray, k: int, classes: int) -> base.Predictions:
+    def vote(self, found: Neighbours, labels: base.IntArray, k: int, classes: int) -> Classes:
         """Return the classes by falling votes of the first k neighbours; confidence is the first class's share."""
         parts = []
         for start in range(0, len(found.indices), ROWS):
             rows = slice(start, start + ROWS)
             parts.append(self._vote(found.similarities[rows, :k], labels[found.indices[rows, :k]], classes))
         ranked = np.concatenate([part.ranked for part in parts])[:, : min(5, k)]
-        return base.Predictions(ranked, np.concatenate([part.confidence for part in parts]))
+        return Classes(ranked, np.concatenate([part.confidence for part in parts]))
 
-    def _vote(self, similarities: NDArray[np.float64], voters: base.IntArray, classes: int) -> base.Predictions:
+    def _vote(self, similarities: NDArray[np.float64], voters: base.IntArray, classes: int) -> Classes:
         """The same for some samples, given their neighbours' similarities and classes (samples, k)."""
         rows, k = np.arange(len(voters))[:, None], voters.shape[1]
         weights = np.ones_like(similarities)
@@ -94,4 +95,4 @@ class Protocol(base.Protocol):
                 order[rows[:, 0], voters[:, place]] = votes[rows[:, 0], voters[:, place]] + (k - place) / (k + 1)
         ranked = np.argsort(-order, axis=1, kind="stable")[:, :5].astype(np.int64)
         first = np.take_along_axis(votes, ranked[:, :1], axis=1)[:, 0]
-        return base.Predictions(ranked, (first / weights.sum(axis=1)).astype(np.float32))
+        return Classes(ranked, (first / weights.sum(axis=1)).astype(np.float32))

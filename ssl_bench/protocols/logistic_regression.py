@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, UsageError
+from ssl_bench.predictions import Classes
 from ssl_bench.protocols import base
 from ssl_bench.solvers import logistic
 
@@ -149,8 +150,8 @@ def _moments(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.fl
     return mean, np.where(constant, 1.0, np.sqrt(variance))
 
 
-def _predictions(scores: NDArray[np.float64]) -> base.Predictions:
+def _predictions(scores: NDArray[np.float64]) -> Classes:
     """Return the classes by falling logit, with the softmax probability of the first."""
     ranked = base.top_classes(scores).ranked
     total = np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1)
-    return base.Predictions(ranked, (1 / total).astype(np.float32))
+    return Classes(ranked, (1 / total).astype(np.float32), probability=True)

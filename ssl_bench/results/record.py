@@ -210,7 +210,7 @@ class MetricValue(_Block):
 
     value: float
     n: int
-    """Test samples behind it."""
+    """Test samples behind it, or episodes."""
     interval: Interval | None = None
 
 
@@ -399,7 +399,9 @@ def _check(record: Record) -> None:
         raise UsageError("task.samples: the number of samples of 'test' is missing")
     for name, metric in metrics.items():
         _check_metric(record, name, metric)
-    if not task.truncated and record.samples.n != task.samples["test"]:
+    columns = record.samples.columns  # episodes ask a sample often, and what has no ids asks none
+    one_per_sample = "episode" not in columns and ("sample_id" in columns or not columns)
+    if one_per_sample and not task.truncated and record.samples.n != task.samples["test"]:
         raise UsageError(f"samples.n is {record.samples.n}, but the test split has {task.samples['test']} samples")
 
 
@@ -413,7 +415,8 @@ def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
         raise UsageError(f"metrics.{name}: {metric.value} is outside {definition.low}..{definition.high}")
     if interval and not interval.low <= metric.value <= interval.high:
         raise UsageError(f"metrics.{name}: {metric.value} is outside its interval {interval.low}..{interval.high}")
-    if not task.truncated and metric.n != task.samples["test"]:
+    of_episodes = "episode" in record.samples.columns
+    if not of_episodes and not task.truncated and metric.n != task.samples["test"]:
         raise UsageError(f"metrics.{name}: n is {metric.n}, but the test split has {task.samples['test']} samples")
     first = record.metrics.get(f"{variant}{slash}top1") if short == "top5" else None
     if first and metric.value < first.value:

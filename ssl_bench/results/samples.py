@@ -1,38 +1,29 @@
-"""Per-sample predictions: one Parquet file per set of predictions, named by the sha256 of its bytes."""
+"""Per-sample predictions: one Parquet file per set of predictions, named by the sha256 of its bytes.
+
+The columns tell the kind of predictions. `sample_id` is the test sample, `target` its label, and beside them stand
+
+    classes      pred, top5 (classes, best first), confidence (of the first class, in the protocol's own unit),
+                 and scores (of every class) where a metric needs them
+    clusters     cluster
+    rankings     hits: the places, from 0, of the images of the query's class among all that were ranked
+    episodes     episode, pred; the target is the way within the episode
+    quantities   what the values were computed from
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ssl_bench.errors import MissingError, UsageError, missing_package
 from ssl_bench.files import create_file
 from ssl_bench.results.record import Samples
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-COLUMNS = ("sample_id", "target", "pred", "top5", "confidence")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SampleTable:
-    """What was predicted for every test sample, in the split's order."""
-
-    ids: tuple[str, ...]
-    targets: NDArray[np.int64]  # (samples,)
-    ranked: NDArray[np.int64]  # (samples, up to 5): classes, best first
-    confidence: NDArray[np.float32]  # (samples,): score of the first class, in the protocol's own unit
-
-    @property
-    def pred(self) -> NDArray[np.int64]:
-        """The first class of each sample, (samples,)."""
-        return self.ranked[:, 0]
+Table = Mapping[str, Any]
+"""Column name to values: strings and lists of varying length as a list, numbers as an array (rows,) or (rows, k)."""
 
 
 def sample_path(root: Path, sha256: str) -> Path:
@@ -42,53 +33,49 @@ def sample_path(root: Path, sha256: str) -> Path:
     return root / "samples" / sha256[:2] / f"{sha256}.parquet"
 
 
-def write(root: Path, ids: Sequence[str], targets: object, ranked: object, confidence: object) -> Samples:
+def write(root: Path, table: Table) -> Samples:
     """Write predictions under `root` and return what a record keeps of them; writing the same twice writes once.
 
-    `ids` and `targets` (samples,), `ranked` (samples, up to 5) classes best first, `confidence` (samples,).
-    Raises ValueError where the lengths differ, MissingError where the folder cannot be written.
+    Raises ValueError where columns differ in length, MissingError where the folder cannot be written.
     """
-    import numpy as np
-
-    table = SampleTable(
-        tuple(map(str, ids)),
-        np.asarray(targets, dtype=np.int64),
-        np.asarray(ranked, dtype=np.int64)[:, :5],
-        np.asarray(confidence, dtype=np.float32),
-    )
-    if not len(table.ids) == len(table.targets) == len(table.ranked) == len(table.confidence):
-        lengths = [len(table.ids), len(table.targets), len(table.ranked), len(table.confidence)]
-        raise ValueError(f"ids, targets, ranked and confidence have lengths {lengths}")
+    lengths = {name: len(values) for name, values in table.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the columns of the predictions have lengths {lengths}")
     content = _encode(table)
     sha256 = hashlib.sha256(content).hexdigest()
     create_file(sample_path(root, sha256), content)
-    return Samples(sha256, len(table.ids), COLUMNS)
+    return Samples(sha256, next(iter(lengths.values()), 0), tuple(table))
 
 
-def _encode(table: SampleTable) -> bytes:
+def _encode(table: Table) -> bytes:
     """Return the table as Parquet: equal tables give equal bytes under one version of pyarrow."""
     try:
         import pyarrow as arrow
         from pyarrow import parquet
     except ImportError:
         raise missing_package("pyarrow", "", "writing per-sample predictions") from None
-    ranked = arrow.FixedSizeListArray.from_arrays(
-        arrow.array(table.ranked.ravel(), arrow.int32()), int(table.ranked.shape[1])
-    )
-    columns = [
-        arrow.array(table.ids, arrow.string()),
-        arrow.array(table.targets, arrow.int32()),
-        arrow.array(table.pred, arrow.int32()),
-        ranked,
-        arrow.array(table.confidence, arrow.float32()),
-    ]
+    columns = [_column(arrow, values) for values in table.values()]
     buffer = io.BytesIO()
-    parquet.write_table(arrow.table(columns, names=list(COLUMNS)), buffer, compression="zstd", compression_level=9)
+    parquet.write_table(arrow.table(columns, names=list(table)), buffer, compression="zstd", compression_level=9)
     return buffer.getvalue()
 
 
-def read(root: Path, samples: Samples) -> SampleTable:
-    """Return the predictions that a record names.
+def _column(arrow: Any, values: Any) -> Any:
+    """Return a column: text, whole numbers in 32 bits, fractions as they are, and lists of whole numbers."""
+    import numpy as np
+
+    if not isinstance(values, np.ndarray):
+        text = not values or isinstance(values[0], str)
+        return arrow.array(values, arrow.string() if text else arrow.list_(arrow.int32()))
+    whole = np.issubdtype(values.dtype, np.integer)
+    kind = arrow.int32() if whole else arrow.from_numpy_dtype(values.dtype)
+    if values.ndim == 1:
+        return arrow.array(values, kind)
+    return arrow.FixedSizeListArray.from_arrays(arrow.array(values.ravel(), kind), int(values.shape[1]))
+
+
+def read(root: Path, samples: Samples) -> Table:
+    """Return the predictions that a record names; whole numbers come back in 64 bits.
 
     Raises MissingError where they are not under `root`, UsageError where the file is not what the record names.
     """
@@ -107,20 +94,25 @@ def read(root: Path, samples: Samples) -> SampleTable:
     return _decode(content)
 
 
-def _decode(content: bytes) -> SampleTable:
-    import numpy as np
-
+def _decode(content: bytes) -> Table:
     try:
         import pyarrow as arrow
         from pyarrow import parquet
     except ImportError:
         raise missing_package("pyarrow", "", "reading per-sample predictions") from None
     table = parquet.read_table(arrow.BufferReader(content))
-    ranked = table["top5"].combine_chunks()
-    flat = ranked.flatten().to_numpy().astype(np.int64)
-    return SampleTable(
-        tuple(table["sample_id"].to_pylist()),
-        table["target"].to_numpy().astype(np.int64),
-        flat.reshape(len(ranked), ranked.type.list_size),
-        table["confidence"].to_numpy().astype(np.float32),
-    )
+    return {name: _values(arrow, table[name].combine_chunks()) for name in table.column_names}
+
+
+def _values(arrow: Any, column: Any) -> Any:
+    """Return a column's values as `Table` describes them."""
+    import numpy as np
+
+    if arrow.types.is_fixed_size_list(column.type):
+        flat = _values(arrow, column.flatten())
+        return flat.reshape(len(column), column.type.list_size)
+    if arrow.types.is_integer(column.type):
+        return column.to_numpy(zero_copy_only=False).astype(np.int64)
+    if arrow.types.is_floating(column.type):
+        return column.to_numpy(zero_copy_only=False)
+    return column.to_pylist()

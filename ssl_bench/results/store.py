@@ -15,7 +15,7 @@ import dataclasses
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.files import check_writable, create_file, lock, write_text
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.record import Record, Samples, parse
-from ssl_bench.results.samples import SampleTable
+from ssl_bench.results.samples import Table
 from ssl_bench.results.slugs import slug
 
 ID8 = 8
@@ -140,11 +140,11 @@ class Results:
         self._indexed().add(path)
         return Put("drift", path, earlier[0][1]) if earlier else Put("stored", path)
 
-    def put_samples(self, ids: Sequence[str], targets: object, ranked: object, confidence: object) -> Samples:
+    def put_samples(self, table: Table) -> Samples:
         """Keep per-sample predictions and return what a record says of them; see `samples.write`."""
-        return sample_files.write(self.root, ids, targets, ranked, confidence)
+        return sample_files.write(self.root, table)
 
-    def read_samples(self, record: Record) -> SampleTable:
+    def read_samples(self, record: Record) -> Table:
         """Return a record's per-sample predictions; see `samples.read`."""
         return sample_files.read(self.root, record.samples)
 

@@ -50,7 +50,7 @@ def test_a_run_writes_a_record_that_the_plan_foretold(command: Command) -> None:
     assert [row["state"] for row in planned] == ["done"]
     record = Results(Path("results")).get(short)
     samples = Results(Path("results")).read_samples(record)
-    right = (np.asarray(samples.ranked)[:, 0] == np.asarray(samples.targets)).mean()
+    right = (samples["pred"] == samples["target"]).mean()
     assert right == record.metrics["top1"].value == pytest.approx(float(value) / 100, abs=1e-4)
 
 

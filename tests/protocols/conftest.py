@@ -9,10 +9,26 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from ssl_bench.protocols.base import Trial
+from ssl_bench import episodes
+from ssl_bench.episodes import Draw, Episodes
+from ssl_bench.protocols.base import Supply, Trial
 
 Split = tuple[np.ndarray, np.ndarray]
 MakeTrial = Callable[..., Trial]
+
+
+class Arrays(Supply):
+    """Features from memory, whatever the pooling; and the test labels, for drawing episodes alone."""
+
+    def __init__(self, features: dict[str, np.ndarray], targets: np.ndarray | None = None) -> None:
+        self.arrays, self.targets = features, targets
+
+    def features(self, split: str, pooling: str, view: str) -> np.ndarray:
+        return self.arrays[split]
+
+    def episodes(self, how: Draw) -> Episodes:
+        assert self.targets is not None
+        return episodes.draw(self.targets, how)[0]
 
 
 def trial_of(train: Split, test: np.ndarray, val: Split | None = None, classes: int = 10, seed: int = 0) -> Trial:
@@ -25,7 +41,7 @@ def trial_of(train: Split, test: np.ndarray, val: Split | None = None, classes: 
         seed=seed,
         sizes={name: len(x) for name, x in features.items()},
         labels={name: np.asarray(y, dtype=np.int64) for name, (_, y) in parts.items()},
-        load_features=features.__getitem__,
+        supply=Arrays(features),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ssl_bench import protocols
 from ssl_bench.errors import DataError, UsageError
-from ssl_bench.protocols.base import Trial, stratified_holdout, top_classes
+from ssl_bench.protocols.base import Supply, Trial, stratified_holdout, top_classes
 
 FAST = ["knn", "logistic_regression,c_steps=5,c_low=-2,c_high=2"]
 
@@ -18,7 +18,7 @@ def test_a_trial_refuses_test_labels() -> None:
     """A trial that holds labels of test cannot be made."""
     labels = {"train": np.array([0, 1]), "test": np.array([0, 1])}
     with pytest.raises(ValueError, match="test labels"):
-        Trial(classes=2, seed=0, sizes={"train": 2, "test": 2}, labels=labels, load_features=lambda split: None)
+        Trial(classes=2, seed=0, sizes={"train": 2, "test": 2}, labels=labels, supply=Supply())
 
 
 def test_not_finite(make_trial: Any) -> None:

@@ -8,11 +8,13 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.predictions import Classes, Rankings, Truth
 from ssl_bench.results.store import Results
 from tests.results.factory import make_grid, make_model, make_record, make_task
 
@@ -365,37 +367,47 @@ def test_full_disk(tmp_path: Path, monkeypatch):
 # ---------------------------------------------------------------- per-sample predictions
 
 
-def predictions(classes: int = 10, n: int = 500):
-    """Return ids, targets, ranked and confidence of made-up predictions."""
+def predictions(classes: int = 10, n: int = 500) -> dict[str, Any]:
+    """Return the table of made-up predictions."""
     draw = np.random.default_rng(0)
     ranked = np.argsort(draw.random((n, classes)), axis=1)[:, :5]
-    return [f"a/{i}.png" for i in range(n)], draw.integers(0, classes, n), ranked, draw.random(n, dtype=np.float32)
+    made = Classes(ranked, draw.random(n, dtype=np.float32))
+    return made.table([f"a/{i}.png" for i in range(n)], Truth({"test": draw.integers(0, classes, n)}, classes))
 
 
 @pytest.mark.parametrize("classes", [3, 10])
 def test_samples_round_trip(tmp_path: Path, classes):
     """Per-sample predictions come back as they went in; tasks of fewer than five classes have shorter rankings."""
     results = Results(tmp_path)
-    ids, targets, ranked, confidence = predictions(classes)
-    samples = results.put_samples(ids, targets, ranked, confidence)
+    given = predictions(classes)
+    samples = results.put_samples(given)
     record = dataclasses.replace(make_record(task=make_task("cifar10", truncated=500)), samples=samples)
     table = results.read_samples(record)
-    assert table.ids == tuple(ids)
-    assert (table.targets == targets).all()
-    assert (table.ranked == ranked).all()
-    assert (table.pred == ranked[:, 0]).all()
-    assert (table.confidence == confidence).all()
+    assert tuple(table) == samples.columns == tuple(given)
+    assert table["sample_id"] == given["sample_id"]
+    assert all(np.array_equal(table[name], given[name]) for name in given if name != "sample_id")
+    assert (table["pred"] == given["top5"][:, 0]).all()
+
+
+def test_lists_of_varying_length_round_trip(tmp_path: Path):
+    """The places of a query's hits come back, none included."""
+    order = np.array([[1, 2], [0, 2], [0, 1]], dtype=np.int32)
+    made = Rankings(order).table(["a", "b", "c"], Truth({"test": np.array([0, 0, 1])}, 2))
+    results = Results(tmp_path)
+    samples = results.put_samples(made)
+    record = dataclasses.replace(make_record(task=make_task("cifar10", truncated=3)), samples=samples)
+    assert list(results.read_samples(record)["hits"]) == [[0], [0], []]
 
 
 def test_samples_are_named_by_content(tmp_path: Path):
     """Equal predictions are one file under one digest, and other predictions another."""
     results = Results(tmp_path)
-    first = results.put_samples(*predictions())
-    assert results.put_samples(*predictions()) == first
-    assert Results(tmp_path / "other").put_samples(*predictions()) == first
-    ids, targets, ranked, confidence = predictions()
-    confidence[0] += 1
-    assert results.put_samples(ids, targets, ranked, confidence).sha256 != first.sha256
+    first = results.put_samples(predictions())
+    assert results.put_samples(predictions()) == first
+    assert Results(tmp_path / "other").put_samples(predictions()) == first
+    changed = predictions()
+    changed["confidence"][0] += 1
+    assert results.put_samples(changed).sha256 != first.sha256
     assert len(list((tmp_path / "samples").rglob("*.parquet"))) == 2
 
 
@@ -405,7 +417,7 @@ def test_samples_missing_or_damaged(tmp_path: Path):
     record = make_record(task=make_task("cifar10", truncated=500))
     with pytest.raises(MissingError, match="per-sample predictions are not at"):
         results.read_samples(record)
-    record = dataclasses.replace(record, samples=results.put_samples(*predictions()))
+    record = dataclasses.replace(record, samples=results.put_samples(predictions()))
     next((tmp_path / "samples").rglob("*.parquet")).write_bytes(b"PAR1")
     with pytest.raises(UsageError, match="does not match the file's name"):
         results.read_samples(record)
@@ -416,6 +428,5 @@ def test_samples_missing_or_damaged(tmp_path: Path):
 
 def test_unequal_lengths(tmp_path: Path):
     """Predictions of unequal lengths are a mistake of the caller."""
-    ids, targets, ranked, confidence = predictions()
     with pytest.raises(ValueError, match="lengths"):
-        Results(tmp_path).put_samples(ids[1:], targets, ranked, confidence)
+        Results(tmp_path).put_samples(predictions() | {"sample_id": ["a"]})

@@ -1,0 +1,213 @@
+"""Images of a split through a backbone: decoded in worker processes, normalised on the device, batch by batch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench import cards
+from ssl_bench.backbones.base import Backbone
+from ssl_bench.datasets.base import Split
+from ssl_bench.errors import DataError, SslBenchError, UsageError
+from ssl_bench.files import digest_json
+from ssl_bench.images import Augmentation, InputSpec, augmented, decode, normalise, pixels
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+CACHE_VERSION = 1
+"""Rises when decoding, transforming or storing changes a feature."""
+PRECISION = "float32"
+DENSE = "dense"
+"""The name of the map among the poolings of a feature spec."""
+VIEWS = {"": 0, "rot90": 1, "rot180": 2, "rot270": 3}
+"""Changes of every image, by quarter turns anticlockwise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What causes a feature, besides the image."""
+
+    weights_digest: str
+    arch: Mapping[str, Any]
+    input: InputSpec
+    pooled: str
+    """The resolved pooling."""
+    precision: str = PRECISION
+    view: str = ""
+    """A change of every image before the network sees it, of `VIEWS`."""
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The record's account of the features that were used."""
+        return {"input": cards.plain(self.input), "pooled": self.pooled, "precision": self.precision}
+
+    @property
+    def key(self) -> str:
+        """sha256 (hex) of all that causes a feature."""
+        return digest_json(
+            {
+                "arch": cards.plain(self.arch),
+                "cache": CACHE_VERSION,
+                "weights": self.weights_digest,
+                **self.resolved,
+                **({"view": self.view} if self.view else {}),
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """How extraction is done; nothing here changes a feature."""
+
+    device: str = "cpu"
+    batch_size: int = 64
+    workers: int = -1
+
+
+def compute(
+    backbone: Backbone, spec: Spec, split: Split, digests: NDArray[np.uint8], positions: NDArray[np.int64], work: Work
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Get the features of the images at `positions`, from the network or from what the backbone knows of them."""
+    if not backbone.recalls:
+        yield from forward(backbone, spec, split, positions, work)
+    elif len(positions):
+        yield positions, backbone.recall(digests[positions]).pooled.float().cpu().numpy()
+
+
+def forward(
+    backbone: Backbone, spec: Spec, split: Split, positions: NDArray[np.int64], work: Work
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Pass the images at `positions` through the network, batch by batch: (positions, features (images, dim))."""
+    import torch
+
+    if backbone.network is not None:
+        backbone.network.to(work.device).eval()
+    for chosen, images in batches(split, spec.input, positions, work):
+        with torch.inference_mode(), _fitting(spec.input):
+            batch = normalise(images.to(work.device, non_blocking=True), spec.input)
+            found = _said(backbone, torch.rot90(batch, VIEWS[spec.view], (2, 3)), spec.pooled)
+        yield chosen, found.cpu().numpy()
+
+
+def _said(backbone: Backbone, batch: Tensor, pooled: str) -> Tensor:
+    """Return the pooling (images, dim), float32, or the map (images, dim, height, width), float16."""
+    if pooled != DENSE:
+        return backbone.forward(batch, pooled).pooled.float()
+    dense = backbone.forward(batch, backbone.default_pooling).dense
+    if dense is None:
+        raise UsageError("this model gives no map of features, which the protocol needs")
+    return dense.half()
+
+
+@contextlib.contextmanager
+def _fitting(spec: InputSpec) -> Iterator[None]:
+    """Say in one line that a network refuses its input; what ran out of memory says so itself."""
+    try:
+        yield
+    except (AssertionError, RuntimeError, ValueError) as error:
+        if "out of memory" in str(error):
+            raise
+        height, width = spec.size
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"the network refuses {spec.channels} images of {height}x{width} pixels: {reason}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decoder:
+    """Decodes batches in worker processes; errors travel back as values, since exceptions lose their shape there."""
+
+    split: Split
+    input: InputSpec
+    batches: Sequence[NDArray[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.uint8] | str]:
+        chosen = self.batches[index]
+        try:
+            return chosen, np.stack([self.image(index, place) for place in range(len(chosen))])
+        except SslBenchError as error:
+            return chosen, str(error)
+
+    def image(self, batch: int, place: int) -> NDArray[np.uint8]:
+        """Return the image at a place of a batch as the network sees it."""
+        return pixels(self.decoded(batch, place), self.input)
+
+    def decoded(self, batch: int, place: int) -> Image.Image:
+        position = int(self.batches[batch][place])
+        return decode(self.split.read(position), self.split.ids[position])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Augmenter(_Decoder):
+    """Crops and flips what it decodes."""
+
+    augmentation: Augmentation
+    seed: int
+
+    def image(self, batch: int, place: int) -> NDArray[np.uint8]:
+        position, count = int(self.batches[batch][place]), batch * len(self.batches[0]) + place
+        generator = np.random.default_rng([self.seed, count, position])
+        return augmented(self.decoded(batch, place), self.input, self.augmentation, generator)
+
+
+def augmented_batches(
+    split: Split,
+    spec: InputSpec,
+    augmentation: Augmentation,
+    order: NDArray[np.int64],
+    size: int,
+    seed: int,
+    work: Work,
+) -> Iterator[Tensor]:
+    """Give the images at `order` cropped and flipped at random, normalised and on the device, up to `size` at a time.
+
+    What a place in `order` gets depends on `seed`, the place and the sample alone.
+    """
+    for _, images in _loaded(_Augmenter(split, spec, _grouped(order, size), augmentation, seed), work, len(order)):
+        yield normalise(images.to(work.device, non_blocking=True), spec)
+
+
+def batches(
+    split: Split, spec: InputSpec, positions: NDArray[np.int64], work: Work
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Give (positions, uint8 images (images, channels, height, width)) in order; raise DataError for a bad one."""
+    return _loaded(_Decoder(split, spec, _grouped(positions, work.batch_size)), work, len(positions))
+
+
+def _grouped(positions: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    return [positions[i : i + max(1, size)] for i in range(0, len(positions), max(1, size))]
+
+
+def _loaded(decoder: _Decoder, work: Work, images_in_all: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Give what a decoder makes of each batch, in order, from as many processes as pay."""
+    from torch.utils.data import DataLoader
+
+    workers = _worker_count(decoder.split, images_in_all) if work.workers < 0 else work.workers
+    loader: Any = DataLoader(
+        decoder,  # type: ignore[arg-type]
+        batch_size=None,
+        num_workers=min(workers, len(decoder)),
+        prefetch_factor=4 if workers else None,
+    )
+    for chosen, images in loader:
+        if isinstance(images, str):
+            raise DataError(images)
+        yield chosen.numpy(), images
+
+
+def _worker_count(split: Split, images: int) -> int:
+    """Raw arrays and short work are decoded faster in the main process than workers can start."""
+    import os
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    encoded = isinstance(split.read(0), bytes)
+    return 0 if images < 512 or not encoded else min(8, max(1, cores - 1))

@@ -1,0 +1,54 @@
+"""What every metric says of itself: what it scores, in which unit, direction and range, and what chance gives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.predictions import Truth
+from ssl_bench.statistics import mean_interval, wilson
+
+Outcomes = NDArray[np.floating[Any]] | NDArray[np.bool_]
+Bounds = tuple[float, float, str]
+"""Lower and upper end of a 95 % interval, and its method."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A named score of one kind of predictions: the mean of what every unit of the test gives, or one number."""
+
+    name: str
+    kind: str
+    """The kind of predictions that it scores."""
+    chance: Callable[[int], float | None]
+    """classes → what guessing gives, where that is a number."""
+    outcomes: Callable[[Any, Truth], Outcomes] | None = None
+    """(predictions, truth) → what each unit (a sample, a query, an episode) gives; the value is their mean."""
+    number: Callable[[Any, Truth], float] | None = None
+    """(predictions, truth) → the value, where it is no mean over units."""
+    interval: Literal["wilson", "normal", ""] = ""
+    """"wilson" for outcomes of 0 and 1, "normal" for other means; empty where neither holds."""
+    unit: str = "fraction"
+    higher_is_better: bool = True
+    low: float = 0.0
+    high: float = 1.0
+    applies: Callable[[Any, Truth], bool] = lambda predictions, truth: True
+    """False where these predictions do not say enough."""
+
+    def score(self, predictions: Any, truth: Truth) -> tuple[float, int, Bounds | None]:
+        """Return the value, how many units are behind it, and the interval where there is one."""
+        if self.outcomes is None:
+            assert self.number is not None
+            return self.number(predictions, truth), len(truth.targets), None
+        outcomes = np.asarray(self.outcomes(predictions, truth), dtype=np.float64)
+        value, n = float(outcomes.mean()), len(outcomes)
+        if self.interval == "wilson":
+            return value, n, (*wilson(value * n, n), "wilson")
+        if self.interval == "normal":
+            low, high = mean_interval(value, float(outcomes.std(ddof=1)) if n > 1 else 0.0, n)
+            return value, n, (max(low, self.low), min(high, self.high), "normal")
+        return value, n, None

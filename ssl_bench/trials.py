@@ -1,0 +1,96 @@
+"""What a trial draws on: features from the cache or the network, images, texts and episodes of one model and task."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench import episodes
+from ssl_bench.backbones.base import Backbone
+from ssl_bench.datasets.base import Split
+from ssl_bench.episodes import Draw, Episodes
+from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.extraction import DENSE, VIEWS, Spec, Work, augmented_batches
+from ssl_bench.features import Cost, FeatureStore, Rows
+from ssl_bench.images import Augmentation
+from ssl_bench.progress import Progress
+from ssl_bench.protocols.base import FloatArray, IntArray, Supply
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Data:
+    """A task's data in memory; the positions that `--limit` keeps are already applied."""
+
+    splits: Mapping[str, Split]
+    digests: Mapping[str, NDArray[np.uint8]]
+    task_digest: str
+
+
+Memory = dict[tuple[str, str], FloatArray]
+"""Pooled features that consecutive jobs of one model and task share: by spec and split."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CachedSupply(Supply):
+    """Draws on the feature cache, and passes through the network what is not in it."""
+
+    backbone: Backbone
+    spec: Spec
+    """Of the features that the job asks for."""
+    data: Data
+    store: FeatureStore
+    work: Work
+    progress: Progress
+    label: str
+    seed: int
+    memory: Memory
+    cost: Cost = dataclasses.field(default_factory=Cost)
+    """What the extraction for this trial took."""
+
+    def features(self, split: str, pooling: str, view: str) -> FloatArray:
+        """Return pooled features (samples, dim), float32."""
+        if view not in VIEWS:
+            raise UsageError(f"no view is called {view!r}.{did_you_mean(view, VIEWS)} Known: {', '.join(VIEWS)}")
+        pooled = self.backbone.resolve_pooling(pooling) if pooling else self.spec.pooled
+        spec = dataclasses.replace(self.spec, pooled=pooled, view=view)
+        if (spec.key, split) not in self.memory:
+            self.memory[spec.key, split] = self._rows(spec, split)[:]
+        return self.memory[spec.key, split]
+
+    def dense(self, split: str) -> Rows:
+        """Return the maps of a split."""
+        return self._rows(dataclasses.replace(self.spec, pooled=DENSE), split)
+
+    def _rows(self, spec: Spec, split: str) -> Rows:
+        what = " ".join(word for word in (self.label, split, spec.view) if word)
+        rows, part = self.store.features(
+            self.backbone, spec, self.data.splits[split], self.data.digests[split], self.work, self.progress, what
+        )
+        self.cost.extracted += part.extracted
+        self.cost.cached += part.cached
+        self.cost.seconds += part.seconds
+        return rows
+
+    def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
+        """Give augmented images; none of them is kept."""
+        if self.backbone.network is not None:
+            self.backbone.network.to(self.work.device).eval()
+        return augmented_batches(
+            self.data.splits[split], self.spec.input, augmentation, order, size, self.seed, self.work
+        )
+
+    def texts(self, texts: Sequence[str]) -> FloatArray:
+        """Return what the model's text tower says of each text (texts, dim)."""
+        found: FloatArray = self.backbone.texts(texts).float().cpu().numpy()
+        return found
+
+    def episodes(self, how: Draw) -> Episodes:
+        """Return episodes of the test split; their answers stay here."""
+        return episodes.draw(self.data.splits["test"].labels, how)[0]
