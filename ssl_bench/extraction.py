@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CACHE_VERSION = 1
 """Rises when decoding, transforming or storing changes a feature."""
 PRECISION = "float32"
+PRECISIONS = (PRECISION, "bfloat16", "float16")
+"""Of the arithmetic inside the network, by torch.autocast; what it gives is kept in float32."""
 DENSE = "dense"
 """The name of the map among the poolings of a feature spec."""
 VIEWS = {"": 0, "rot90": 1, "rot180": 2, "rot270": 3}
@@ -67,8 +69,17 @@ class Work:
     """How extraction is done; nothing here changes a feature."""
 
     device: str = "cpu"
-    batch_size: int = 64
+    batch_size: int = 0
+    """Images per forward pass; 0: as many as are usual for the device."""
     workers: int = -1
+    """Decoding processes; -1 chooses."""
+    compile: bool = False
+    """True: torch.compile the forward pass, which takes about half a minute and a C++ compiler on the CPU."""
+
+    @property
+    def images_at_once(self) -> int:
+        """Images that are decoded and passed together; fewer pass where memory runs out."""
+        return self.batch_size or (64 if self.device == "cpu" else 256)
 
 
 def compute(
@@ -83,27 +94,66 @@ def compute(
 
 def forward(
     backbone: Backbone, spec: Spec, split: Split, positions: NDArray[np.int64], work: Work
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Pass the images at `positions` through the network, batch by batch: (positions, features (images, dim))."""
-    import torch
-
-    if backbone.network is not None:
-        backbone.network.to(work.device).eval()
+) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+    """Pass the images at `positions` through the network, batch by batch: (positions, features (images, …))."""
+    run = _Pass(backbone, spec, work)
     for chosen, images in batches(split, spec.input, positions, work):
-        with torch.inference_mode(), _fitting(spec.input):
-            batch = normalise(images.to(work.device, non_blocking=True), spec.input)
-            found = _said(backbone, torch.rot90(batch, VIEWS[spec.view], (2, 3)), spec.pooled)
-        yield chosen, found.cpu().numpy()
+        yield chosen, run(images)
 
 
-def _said(backbone: Backbone, batch: Tensor, pooled: str) -> Tensor:
-    """Return the pooling (images, dim), float32, or the map (images, dim, height, width), float16."""
-    if pooled != DENSE:
-        return backbone.forward(batch, pooled).pooled.float()
-    dense = backbone.forward(batch, backbone.default_pooling).dense
-    if dense is None:
-        raise UsageError("this model gives no map of features, which the protocol needs")
-    return dense.half()
+class _Pass:
+    """Images through a network, in parts that fit into memory."""
+
+    def __init__(self, backbone: Backbone, spec: Spec, work: Work) -> None:
+        import torch
+
+        self.backbone, self.spec, self.device = backbone, spec, torch.device(work.device)
+        self.most = work.images_at_once
+        if backbone.network is not None:
+            backbone.network.to(self.device).eval()
+        self.say = torch.compile(backbone.forward) if work.compile else backbone.forward
+
+    def __call__(self, images: Tensor) -> NDArray[Any]:
+        """Return the features of uint8 images (images, channels, height, width)."""
+        parts: list[NDArray[Any]] = []
+        done = 0
+        while done < len(images):
+            part = images[done : done + self.most]
+            try:
+                parts.append(self._features(part))
+                done += len(part)
+            except (RuntimeError, MemoryError) as error:
+                if len(part) == 1 or not _is_out_of_memory(error):
+                    raise
+                self.most = (len(part) + 1) // 2
+        return np.concatenate(parts)
+
+    def _features(self, images: Tensor) -> NDArray[Any]:
+        import torch
+
+        lower = self.spec.precision != PRECISION
+        cast = torch.autocast(self.device.type, getattr(torch, self.spec.precision), enabled=lower)
+        with torch.inference_mode(), cast, _fitting(self.spec.input):
+            batch = normalise(images.to(self.device, non_blocking=True), self.spec.input)
+            if self.spec.view:
+                batch = torch.rot90(batch, VIEWS[self.spec.view], (2, 3))
+            found: NDArray[Any] = self._said(batch).cpu().numpy()
+        return found
+
+    def _said(self, batch: Tensor) -> Tensor:
+        """Return the pooling (images, dim), float32, or the map (images, dim, height, width), float16."""
+        if self.spec.pooled != DENSE:
+            return self.say(batch, self.spec.pooled).pooled.float()
+        dense = self.say(batch, self.backbone.default_pooling).dense
+        if dense is None:
+            raise UsageError("this model gives no map of features, which the protocol needs")
+        return dense.half()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """True for what torch says on a GPU and on the CPU, and for Python's own."""
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
 @contextlib.contextmanager
@@ -112,7 +162,7 @@ def _fitting(spec: InputSpec) -> Iterator[None]:
     try:
         yield
     except (AssertionError, RuntimeError, ValueError) as error:
-        if "out of memory" in str(error):
+        if _is_out_of_memory(error):
             raise
         height, width = spec.size
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -180,7 +230,7 @@ def batches(
     split: Split, spec: InputSpec, positions: NDArray[np.int64], work: Work
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Give (positions, uint8 images (images, channels, height, width)) in order; raise DataError for a bad one."""
-    return _loaded(_Decoder(split, spec, _grouped(positions, work.batch_size)), work, len(positions))
+    return _loaded(_Decoder(split, spec, _grouped(positions, work.images_at_once)), work, len(positions))
 
 
 def _grouped(positions: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -197,6 +247,7 @@ def _loaded(decoder: _Decoder, work: Work, images_in_all: int) -> Iterator[tuple
         batch_size=None,
         num_workers=min(workers, len(decoder)),
         prefetch_factor=4 if workers else None,
+        pin_memory=work.device != "cpu",
     )
     for chosen, images in loader:
         if isinstance(images, str):

@@ -15,7 +15,7 @@ from typing import Any
 
 from ssl_bench import __version__, cards, model_zoo
 from ssl_bench.errors import SslBenchError
-from ssl_bench.extraction import Spec
+from ssl_bench.extraction import PRECISION, Spec
 from ssl_bench.files import canonical_json, digest_file, digest_json, stat_key, write_text
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
@@ -36,10 +36,10 @@ class ModelFacts:
     library: str = ""
     file_sha256: str = ""
 
-    def spec(self, requested: str) -> Spec:
+    def spec(self, requested: str, precision: str = PRECISION) -> Spec:
         """Return what causes the features for a requested pooling."""
         pooled = self.default_pooling if requested == "default" else requested
-        return Spec(self.weights_digest, self.arch, self.input, pooled)
+        return Spec(self.weights_digest, self.arch, self.input, pooled, precision)
 
 
 def facts_path(card: ModelCard, settings: Settings) -> Path | None:

@@ -174,7 +174,8 @@ class FeatureStore:
         positions = np.sort(first[~np.isin(names, self._held(spec))])
         if len(positions) == 0:
             return
-        write_text(self.folder(spec) / "spec.json", canonical_json(cards.plain(spec)))
+        if not (said := self.folder(spec) / "spec.json").is_file():
+            write_text(said, canonical_json({"first_asked_for": label, **cards.plain(spec)}))
         kept: list[Digests] = []
         rows: list[NDArray[Any]] = []
         start = last = time.monotonic()

@@ -18,7 +18,7 @@ from ssl_bench import cards, datasets, model_zoo, protocols, tasks
 from ssl_bench.datasets import index
 from ssl_bench.datasets.index import Index
 from ssl_bench.errors import MissingError, UsageError
-from ssl_bench.extraction import Spec
+from ssl_bench.extraction import PRECISION, PRECISIONS, Spec
 from ssl_bench.facts import ModelFacts, known_facts, known_speed
 from ssl_bench.features import FeatureStore
 from ssl_bench.images import InputCard
@@ -49,6 +49,8 @@ class Request:
     pooled: str = "default"
     input: str = ""
     """What is prescribed of every model's input, as "resize=squash,size=224"; empty: what the suite prescribes."""
+    precision: str = PRECISION
+    """Of the arithmetic inside the network, one of `extraction.PRECISIONS`."""
     limit: int = 0
 
 
@@ -64,13 +66,15 @@ class Job:
     pooled: str = "default"
     input: InputCard = InputCard()
     """What the suite prescribes of the input; it is in the model's card already."""
+    precision: str = PRECISION
     limit: int = 0
 
     @property
     def requested(self) -> dict[str, Any]:
         """The record's account of the features that were asked for, of any model alike."""
         prescribed = self.input.stated()
-        return {"pooled": self.pooled} | ({"input": prescribed} if prescribed else {})
+        lower = {"precision": self.precision} if self.precision != PRECISION else {}
+        return {"pooled": self.pooled} | ({"input": prescribed} if prescribed else {}) | lower
 
     @property
     def label(self) -> str:
@@ -117,6 +121,8 @@ def expand(request: Request, settings: Settings) -> list[Job]:
     prescribed = suite.input if suite else InputCard()
     with _collected(problems):
         prescribed = _input(request.input) if request.input else prescribed
+    if request.precision not in PRECISIONS:
+        problems.append(f"--precision {request.precision!r} is not one of {', '.join(PRECISIONS)}")
     if not models and not problems:
         problems.append("no model is named; give --model NAME")
     if not names and not problems:
@@ -131,7 +137,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
     if problems:
         raise UsageError("\n".join(problems))
     return [
-        Job(model, task, name, protocol, seed, request.pooled, prescribed, request.limit)
+        Job(model, task, name, protocol, seed, request.pooled, prescribed, request.precision, request.limit)
         for model in (dataclasses.replace(model, input=prescribed.over(model.input)) for model in models)
         for task in task_cards
         for name, protocol in recipes
@@ -181,7 +187,7 @@ def job_record_id(job: Job, facts: ModelFacts, task_digest: str) -> str:
     return record_id(
         weights_digest=facts.weights_digest,
         arch=facts.arch,
-        features={"requested": job.requested, "resolved": facts.spec(job.pooled).resolved},
+        features={"requested": job.requested, "resolved": facts.spec(job.pooled, job.precision).resolved},
         task_digest=task_digest,
         protocol=cards.plain(
             {"name": job.protocol_name, "version": job.protocol.version, "recipe": protocols.recipe(job.protocol)}
@@ -226,7 +232,7 @@ class Planner:
             return Planned(job, "done", images=0, record_id=identity)
         if not facts.informative:
             return Planned(job, "probe", images=0, record_id=identity)
-        spec = facts.spec(job.pooled)
+        spec = facts.spec(job.pooled, job.precision)
         images = self.store.missing(
             spec, np.concatenate([d[limited(len(d), job.limit)] for d in table.digests.values()])
         )

@@ -16,7 +16,7 @@ from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.index import Index
 from ssl_bench.environment import code_version, describe, peak_memory_mb
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
-from ssl_bench.extraction import Spec, Work
+from ssl_bench.extraction import PRECISION, Spec, Work
 from ssl_bench.facts import ModelFacts, file_sha256, remember_facts, remember_speed
 from ssl_bench.features import Cost, FeatureStore
 from ssl_bench.files import check_writable
@@ -109,7 +109,7 @@ class Runner:
         if self.results.has(identity):
             return self.results.get(identity), False
         loaded.backbone.resolve_pooling(job.pooled)
-        spec = loaded.facts.spec(job.pooled)
+        spec = loaded.facts.spec(job.pooled, job.precision)
         trial, cost = self._trial(job, loaded, data, spec)
         start = time.monotonic()
         answer = job.protocol.answer(trial)
@@ -179,7 +179,7 @@ class Runner:
             spec=spec,
             data=data,
             store=self.store,
-            work=Work(self.device, self.settings.batch_size, self.settings.workers),
+            work=Work(self.device, self.settings.batch_size, self.settings.workers, self.settings.compile),
             progress=self.progress,
             label=f"{job.model.name} × {job.task.name}",
             seed=job.seed,
@@ -247,7 +247,7 @@ class Runner:
             seed=job.seed,
             metrics=score(answer, truth, scored),
             samples=self.results.put_samples(answer.predictions.table(data.splits["test"].ids, truth)),
-            environment=describe(self.device) | {"decoder": decoder_name()},
+            environment=describe(self.device) | {"decoder": decoder_name(), "compiled": self.settings.compile},
             code=code_version(),
             timing={
                 "extract_seconds": round(cost.seconds, 3),
@@ -287,17 +287,19 @@ def run(
     seeds: Sequence[int] = (),
     pooled: str = "default",
     input: str = "",
+    precision: str = PRECISION,
     **flags: Any,
 ) -> Outcome:
     """Measure models on a suite or on tasks, as `ssl-bench run` does, and return the records.
 
-    `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers, offline, progress.
+    `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers,
+    compile, offline, progress.
     Raises UsageError for a wrong word, and MissingError, a line each, for absent weights and data. A job that fails is
     in `Outcome.failures`.
     """
     settings = resolve(flags).settings
     names = (models,) if isinstance(models, str) else tuple(models)
-    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled, input)
+    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled, input, precision)
     planned = Planner(settings).plan(expand(request, settings))
     lacking = missing_lines(planned)
     if lacking:

@@ -35,10 +35,12 @@ class Settings:
     """Folders with further cards."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    batch_size: int = 64
-    """Images per forward pass."""
+    batch_size: int = 0
+    """Images per forward pass; 0 chooses by the device. Either way, fewer pass at once where memory runs out."""
     workers: int = -1
     """Processes that decode images; -1 chooses by the work and the cores, 0 decodes in the main process."""
+    compile: bool = False
+    """Compile the network: pays for itself after some thousands of images."""
     offline: bool = False
     """Never open a network connection."""
     progress: Literal["auto", "rich", "plain", "none"] = "auto"

@@ -115,3 +115,52 @@ def test_a_crop_of_the_whole_image_is_a_resize() -> None:
     expected = np.asarray(image.resize((16, 16), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
     assert np.array_equal(plain, expected)
     assert np.array_equal(images.augmented(image, spec, Augmentation(**whole, flip=1.0), generator), plain[:, :, ::-1])
+
+
+class Narrow(Seen):
+    """Runs out of memory with more than five images at once."""
+
+    def __init__(self, most: int = 5) -> None:
+        super().__init__()
+        self.most, self.largest = most, 0
+
+    def forward(self, images: torch.Tensor, pooling: str) -> Features:
+        if len(images) > self.most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
+        self.largest = max(self.largest, len(images))
+        return super().forward(images, pooling)
+
+
+def test_fewer_images_pass_at_once_where_memory_runs_out(tmp_path: Path) -> None:
+    """A batch that does not fit is halved until it does, and the features are the same."""
+    narrow = Narrow()
+    assert np.array_equal(rows(tmp_path / "a", narrow), rows(tmp_path / "b", Seen()))
+    assert narrow.largest == 5
+
+
+def test_a_single_image_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    """Where one image alone is too much, what ran out says so."""
+    with pytest.raises(RuntimeError, match="out of memory"):
+        rows(tmp_path, Narrow(0))
+
+
+class Linear(Backbone):
+    """A linear layer, whose arithmetic a lower precision changes."""
+
+    poolings = ("pixels",)
+    default_pooling = "pixels"
+    input = INPUT
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.network = torch.nn.Linear(64, 16).eval()
+
+    def forward(self, images: torch.Tensor, pooling: str) -> Features:
+        return Features(self.network(images.flatten(1)))
+
+
+def test_a_lower_precision_is_kept_apart_and_close(tmp_path: Path) -> None:
+    """bfloat16 gives other features within its rounding, kept in float32 under a key of their own."""
+    plain, low = rows(tmp_path, Linear()), rows(tmp_path, Linear(), precision="bfloat16")
+    assert low.dtype == np.float32
+    assert 0 < np.abs(low - plain).max() < 0.05

@@ -30,7 +30,7 @@ FLOORS = [
     {"backbones", "datasets", "checkpoints", "results"},
     {"features", "extraction"},
     {"protocols"},
-    {"facts", "scoring", "trials"},
+    {"cache", "facts", "scoring", "trials"},
     {"runner", "plan", "fetch", "leaderboard"},
     {"cli"},
 ]

@@ -19,6 +19,7 @@ COMMANDS = {
     "show": "Show a model, task, suite or protocol.",
     "results": "Look at, pack and unpack records.",
     "board": "Render records as one HTML page and as tables.",
+    "cache": "Look at the feature cache, check it, make room.",
     "demo": "Run the whole way on real data, offline, in a minute.",
     "doctor": "Check packages, devices, folders and shelves.",
     "new": "Write a working card or file for a model, task or protocol.",
@@ -26,7 +27,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Measure": ("run", "plan", "fetch"),
-    "Look": ("list", "show", "results", "board"),
+    "Look": ("list", "show", "results", "board", "cache"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130

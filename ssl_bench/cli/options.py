@@ -24,8 +24,9 @@ PLACES = (
 )
 WORK = (
     click.option("--device", help="auto, cpu, cuda or cuda:N."),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Images per forward pass."),
+    click.option("--batch-size", type=click.IntRange(min=0), help="Images per forward pass; 0 chooses."),
     click.option("--workers", type=click.IntRange(min=-1), help="Decoding processes; -1 chooses."),
+    click.option("--compile", is_flag=True, default=None, help="Compile the network; pays after thousands of images."),
     click.option("--offline", is_flag=True, default=None, help="Never open a network connection."),
     click.option("--progress", type=click.Choice(["auto", "rich", "plain", "none"]), help="How progress is shown."),
 )
@@ -42,6 +43,13 @@ SELECT = (
     ),
     click.option("--pooled", default="default", show_default=True, help="Pooling: cls, patch_mean, gap, proj …"),
     click.option("--input", default="", help="Input of every model, as resize=squash,size=224; else the suite's."),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Arithmetic inside the network; it is part of the question, and recorded.",
+    ),
     click.option("--limit", type=click.IntRange(min=0), default=0, help="Keep N samples per split; never on a board."),
 )
 SETTING_NAMES = (
@@ -53,10 +61,11 @@ SETTING_NAMES = (
     "device",
     "batch_size",
     "workers",
+    "compile",
     "offline",
     "progress",
 )
-REQUEST_NAMES = ("models", "suite", "tasks", "exclude", "protocols", "seeds", "pooled", "input", "limit")
+REQUEST_NAMES = ("models", "suite", "tasks", "exclude", "protocols", "seeds", "pooled", "input", "precision", "limit")
 
 
 def _stack(options: tuple[Any, ...], function: Command) -> Command:

@@ -24,6 +24,8 @@ def command(record: Record) -> str:
         words += ["--pooled", str(asked["pooled"])]
     if prescribed := asked.get("input"):
         words += ["--input", ",".join(f"{key}={_word(value)}" for key, value in sorted(prescribed.items()))]
+    if precision := asked.get("precision"):
+        words += ["--precision", str(precision)]
     if record.seed:
         words += ["--seeds", str(record.seed)]
     if record.task.truncated:

@@ -25,6 +25,11 @@ class Said:
 Command = Callable[..., Said]
 
 
+def lines(text: str) -> list[list[str]]:
+    """Return the rows of a piped table, without its header."""
+    return [line.split("\t") for line in text.splitlines()[1:]]
+
+
 @pytest.fixture
 def command(
     own_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

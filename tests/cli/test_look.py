@@ -9,8 +9,8 @@ import pytest
 
 from ssl_bench import protocols
 from ssl_bench.results.store import Results
-from tests.cli.conftest import Command
-from tests.cli.test_run import PIXELS, lines
+from tests.cli.conftest import Command, lines
+from tests.cli.test_run import PIXELS
 
 
 @pytest.mark.parametrize("kind", ["models", "tasks", "suites", "protocols", "metrics"])

@@ -16,14 +16,9 @@ import pytest
 from PIL import Image
 
 from ssl_bench.results.store import Results
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, lines
 
 PIXELS = "pixels,size=8,channels=grey"
-
-
-def lines(text: str) -> list[list[str]]:
-    """Return the rows of a piped table, without its header."""
-    return [line.split("\t") for line in text.splitlines()[1:]]
 
 
 def images(folder: Path, per_class: int = 12) -> Path:
