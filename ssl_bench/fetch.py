@@ -7,9 +7,11 @@ from pathlib import Path
 
 from ssl_bench import backbones, datasets, model_zoo
 from ssl_bench.backbones.base import LoadContext
+from ssl_bench.download import download
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.files import digest_file
 from ssl_bench.model_zoo import ModelCard
+from ssl_bench.progress import Progress
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import TaskCard
 
@@ -17,7 +19,7 @@ LIBRARIES = ("open_clip", "timm", "torchhub", "torchvision")
 """Adapters whose library knows where its weights are and keeps them itself, where a card names no place."""
 
 
-def fetch_weights(card: ModelCard, settings: Settings) -> Path | None:
+def fetch_weights(card: ModelCard, settings: Settings, progress: Progress | None = None) -> Path | None:
     """Download a card's weights into the weights folder and return the file; None where the card needs none or
     the card's library keeps it.
 
@@ -37,7 +39,7 @@ def fetch_weights(card: ModelCard, settings: Settings) -> Path | None:
         if card.adapter == "huggingface":
             path = _snapshot(card, settings)
         else:
-            path = _from_hub(card, settings) if card.weights.hub else _from_url(card, settings)
+            path = _from_hub(card, settings) if card.weights.hub else _from_url(card, settings, progress or Progress())
     except SslBenchError:
         raise
     except Exception as error:  # every client has its own family of network errors
@@ -76,17 +78,14 @@ def _snapshot(card: ModelCard, settings: Settings) -> Path:
     return path
 
 
-def _from_url(card: ModelCard, settings: Settings) -> Path:
-    from torch.hub import download_url_to_file
-
+def _from_url(card: ModelCard, settings: Settings, progress: Progress) -> Path:
     if not card.weights.url:
         raise MissingError(
             f"the card {card.name} names no place to fetch {card.weights.file} from; put the file there by hand"
         )
-    path = settings.weights / (card.weights.file or Path(card.weights.url).name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    download_url_to_file(card.weights.url, str(path), progress=False)
-    return path
+    name = card.weights.file or Path(card.weights.url).name
+    mirror = [f"{settings.mirror.rstrip('/')}/{name}"] if settings.mirror else []
+    return download([*mirror, card.weights.url], settings.weights / name, progress, sha256=card.weights.sha256)
 
 
 def fetch_data(card: TaskCard, settings: Settings) -> list[Path]:
@@ -104,13 +103,13 @@ def fetch_data(card: TaskCard, settings: Settings) -> list[Path]:
 
 
 def fetch_all(
-    models: Iterable[ModelCard], cards: Iterable[TaskCard], settings: Settings
+    models: Iterable[ModelCard], cards: Iterable[TaskCard], settings: Settings, progress: Progress | None = None
 ) -> list[tuple[str, Path | SslBenchError | None]]:
     """Fetch everything, going on after a failure; return (what, file or error) in order."""
     done: list[tuple[str, Path | SslBenchError | None]] = []
     for model in models:
         try:
-            done.append((f"weights of {model.name}", fetch_weights(model, settings)))
+            done.append((f"weights of {model.name}", fetch_weights(model, settings, progress)))
         except SslBenchError as error:
             done.append((f"weights of {model.name}", error))
     for card in cards:

@@ -43,6 +43,8 @@ class Settings:
     """Compile the network: pays for itself after some thousands of images."""
     offline: bool = False
     """Never open a network connection."""
+    mirror: str = ""
+    """Address of a folder that is asked first for weights that cards give an address of, by their file's name."""
     progress: Literal["auto", "rich", "plain", "none"] = "auto"
     """Progress bars on a terminal, plain lines elsewhere, or nothing."""
 

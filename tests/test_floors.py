@@ -26,7 +26,7 @@ FLOORS = [
         "environment",
         "progress",
     },
-    {"model_zoo", "tasks", "settings"},
+    {"model_zoo", "tasks", "settings", "download"},
     {"backbones", "datasets", "checkpoints", "results"},
     {"features", "extraction"},
     {"protocols"},

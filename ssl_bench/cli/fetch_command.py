@@ -7,6 +7,7 @@ import click
 from ssl_bench import model_zoo, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK, SslBenchError, UsageError
+from ssl_bench.progress import choose
 from ssl_bench.settings import Resolved
 
 
@@ -15,12 +16,14 @@ from ssl_bench.settings import Resolved
 @click.option("--suite", "-s", default="", help="Suite whose data to get.")
 @click.option("--task", "-t", "names", multiple=True, help="Task whose data to get.")
 @click.option("--offline", is_flag=True, default=None, help="Only say what is not here.")
+@click.option("--mirror", help="Address of a folder to ask first for weights, by their file's name.")
 @with_settings(PLACES)
 def command(models: tuple[str, ...], suite: str, names: tuple[str, ...], resolved: Resolved) -> int:
     """Get weights and data, on a machine with a network; `run --offline` then needs none.
 
     Weights go to the weights folder, data to the data folder (`ssl-bench run --print-config` shows both).
-    Mirrors: HF_ENDPOINT names another Hugging Face hub. Exits with 6 where something could not be had.
+    An interrupted download goes on where it stopped. Mirrors: --mirror or SSL_BENCH_MIRROR for files with an address of
+    their own, HF_ENDPOINT for another Hugging Face hub. Exits with 6 where something could not be had.
 
     \b
     Example:
@@ -34,7 +37,9 @@ def command(models: tuple[str, ...], suite: str, names: tuple[str, ...], resolve
     wanted = [*(tasks.get_suite(suite, settings.shelves).tasks if suite else ()), *names]
     cards = [tasks.get(name, settings.shelves) for name in dict.fromkeys(wanted)]
     failed = False
-    for what, found in fetch_all([model_zoo.get(name, settings.shelves) for name in models], cards, settings):
+    for what, found in fetch_all(
+        [model_zoo.get(name, settings.shelves) for name in models], cards, settings, choose(settings.progress)
+    ):
         failed |= isinstance(found, SslBenchError)
         click.echo(f"{what}: {'MISSING: ' if isinstance(found, SslBenchError) else ''}{found or 'nothing to put here'}")
     return EXIT_MISSING if failed else EXIT_OK

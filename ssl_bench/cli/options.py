@@ -63,6 +63,7 @@ SETTING_NAMES = (
     "workers",
     "compile",
     "offline",
+    "mirror",
     "progress",
 )
 REQUEST_NAMES = ("models", "suite", "tasks", "exclude", "protocols", "seeds", "pooled", "input", "precision", "limit")
