@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssl_bench import cards, datasets, model_zoo, protocols, tasks
+from ssl_bench import cards, datasets, model_zoo, own_data, protocols, tasks
 from ssl_bench.datasets import index
 from ssl_bench.datasets.index import Index
 from ssl_bench.errors import MissingError, UsageError
@@ -115,7 +115,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
     if unknown and suite:
         problems.append(f"--exclude {unknown[0]!r}: the suite has no such task; it has {', '.join(names)}")
     names = [name for name in dict.fromkeys(names) if name not in request.exclude]
-    task_cards = _gather(problems, names, lambda name: tasks.get(name, settings.shelves))
+    task_cards = _gather(problems, names, lambda name: own_data.get(name, settings.shelves))
     texts = request.protocols or (suite.protocols if suite else DEFAULT_PROTOCOLS)
     recipes = _gather(problems, texts, lambda text: (text.partition(",")[0], protocols.get(text)))
     prescribed = suite.input if suite else InputCard()
@@ -126,7 +126,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
     if not models and not problems:
         problems.append("no model is named; give --model NAME")
     if not names and not problems:
-        problems.append("no task is named; give --suite NAME or --task NAME")
+        problems.append("no task is named; give --suite NAME, --task NAME or --data FOLDER of images")
     problems += [
         f"{name} cannot ask the task {task.name!r}, which is of the kind {task.kind!r}: it asks "
         f"{' and '.join(protocol.kinds)}"

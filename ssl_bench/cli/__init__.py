@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "Measure models on tasks and write one record per job.",
     "plan": "Say what a run would do: jobs, cached, missing, time.",
     "fetch": "Get the weights and data of models and tasks.",
+    "data": "What data there is, how to get it, and whether it is whole.",
     "list": "List models, tasks, suites, protocols, metrics.",
     "show": "Show a model, task, suite or protocol.",
     "results": "Look at, pack and unpack records.",
@@ -26,7 +27,7 @@ COMMANDS = {
     "completion": "Print the shell completion script.",
 }
 GROUPS = {
-    "Measure": ("run", "plan", "fetch"),
+    "Measure": ("run", "plan", "fetch", "data"),
     "Look": ("list", "show", "results", "board", "cache"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
@@ -70,6 +71,7 @@ def cli() -> None:
       ssl-bench demo                                          the whole way on real data, offline
       ssl-bench run --model dinov2_vitb14 --suite vtab        a model and a suite, from names to records
       ssl-bench run --model ckpt:w.pth,family=cifar_resnet --task cifar10_jpeg --protocol knn
+      ssl-bench run --model dinov2_vitb14 --data ./my_images  your own folder of classes
       ssl-bench plan --model 'dinov2_*' --suite vtab          what that would do, and what is missing
       ssl-bench board --html board.html                       the records as a page
     """

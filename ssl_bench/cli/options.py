@@ -33,7 +33,7 @@ WORK = (
 SELECT = (
     click.option("--model", "-m", "models", multiple=True, help="Name, glob, card file, or adapter:name,key=value."),
     click.option("--suite", "-s", default="", help="Suite of tasks; it brings its own protocols."),
-    click.option("--task", "-t", "tasks", multiple=True, help="Task; may be given several times."),
+    click.option("--task", "-t", "tasks", multiple=True, help="Task, card file or folder of images; repeatable."),
     click.option("--exclude", multiple=True, help="Task of the suite to leave out."),
     click.option(
         "--protocol", "-p", "protocols", multiple=True, help="Protocol, or protocol,field=value for a recipe."
@@ -97,6 +97,8 @@ def with_request(function: Command) -> Command:
         from ssl_bench.plan import Request  # the reading commands do without what a plan imports
 
         words = {name: given.pop(name) for name in REQUEST_NAMES}
+        if given.get("data") and not (words["suite"] or words["tasks"]):
+            words["tasks"] = (str(given["data"].resolve()),)  # a folder of images is the task
         return function(request=Request(**words | {"seeds": parse_seeds(words["seeds"])}), **given)
 
     return _stack(SELECT, wrapped)

@@ -16,7 +16,7 @@ from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError, did_you_mean
 from ssl_bench.tasks import TaskCard
 
-NOT_READERS = frozenset(("base", "containers", "index", "labels", "splits"))
+NOT_READERS = frozenset(("base", "checks", "containers", "index", "labels", "splits"))
 
 
 def readers() -> tuple[str, ...]:

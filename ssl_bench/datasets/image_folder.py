@@ -7,6 +7,7 @@ images, such as a README, are not part of the data; within a class folder every 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Options:
     """Folder within it that holds the splits, such as "eurosat/2750"."""
     split: str = ""
     """For a source without split folders, `<class>/<image>`: the name of its only split."""
+    parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """For the same: the splits to draw, name to share of every class; the shares add up to 1."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -42,11 +45,12 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
 
     Raises DataError for a split without classes, a class folder without images and a file in it that is no image.
     """
-    chosen = cards.from_table(Options, options, "data")
+    chosen = _options(options)
     listing = containers.listing(root / chosen.path)
     where = f"{listing.path}/{chosen.inside}".rstrip("/")
     names = _image_names(listing, chosen, where)
     _check_folders(listing, chosen, names, where)
+    names = _drawn(names[chosen.split], chosen.parts) if chosen.parts else names
     classes = tuple(sorted({class_name for samples in names.values() for class_name, _ in samples}))
     labels = {class_name: label for label, class_name in enumerate(classes)}
     splits = {}
@@ -61,6 +65,33 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
             classes,
         )
     return splits
+
+
+def _options(options: Mapping[str, Any]) -> Options:
+    """Return the options; a source whose splits are drawn has one split until then."""
+    chosen = cards.from_table(Options, options, "data")
+    if not chosen.parts:
+        return chosen
+    if abs(sum(chosen.parts.values()) - 1) > 1e-9 or min(chosen.parts.values()) <= 0:
+        raise UsageError(f"data.parts: the shares {dict(chosen.parts)} must be above 0 and add up to 1")
+    return dataclasses.replace(chosen, split=chosen.split or "all")
+
+
+def _drawn(samples: list[tuple[str, str]], parts: Mapping[str, float]) -> dict[str, list[tuple[str, str]]]:
+    """Return the samples (class, path) in splits: every class in the order of its paths' md5, cut by the shares."""
+    by_class: dict[str, list[tuple[str, str]]] = {}
+    for sample in samples:
+        by_class.setdefault(sample[0], []).append(sample)
+    drawn: dict[str, list[tuple[str, str]]] = {name: [] for name in parts}
+    for members in by_class.values():
+        members.sort(key=lambda sample: hashlib.md5(sample[1].encode(), usedforsecurity=False).digest())
+        start, share = 0, 0.0
+        for name, part in parts.items():
+            share += part
+            stop = round(share * len(members))
+            drawn[name] += members[start:stop]
+            start = stop
+    return drawn
 
 
 def _prefix(options: Options) -> str:

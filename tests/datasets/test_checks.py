@@ -1,0 +1,96 @@
+"""What is wrong with a task's images: broken ones, and ones that two splits share."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssl_bench import datasets, tasks
+from ssl_bench.datasets import checks
+from ssl_bench.datasets.base import Split, digest_image
+from ssl_bench.images import Raw
+
+
+class Memory(list[Raw]):
+    def read(self, index: int) -> Raw:
+        return self[index]
+
+
+def picture(seed: int, **how: object) -> bytes:
+    """Return a smooth random picture as a file; `how` is how it is saved."""
+    small = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    image = Image.fromarray(small).resize((64, 64), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    image.save(file, **{"format": "png", **how})
+    return file.getvalue()
+
+
+def split_of(name: str, files: list[Raw], label: int = 0) -> Split:
+    ids = tuple(f"{name}/{i}" for i in range(len(files)))
+    return Split(Memory(files), np.arange(len(files)), ids, np.full(len(files), label, dtype=np.int64))
+
+
+def digests(splits: dict[str, Split]) -> dict[str, np.ndarray]:
+    return {
+        role: np.stack([np.frombuffer(digest_image(split.read(i)), dtype=np.uint8) for i in range(len(split))])
+        for role, split in splits.items()
+    }
+
+
+def ignore(count: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def test_equal_bytes_in_two_splits() -> None:
+    """A test image that train holds too is found with its twin; two copies within one split are not told."""
+    train = split_of("train", [picture(0), picture(1), picture(1)])
+    test = split_of("test", [picture(2), picture(1)], label=1)
+    splits = {"train": train, "test": test}
+    (pair,) = checks.equal_pairs(splits, digests(splits))
+    assert (pair.sample, pair.other, pair.same, pair.labels_agree) == ("test/1", "train/1", True, False)
+
+
+def test_nearly_the_same_picture() -> None:
+    """A picture saved anew with losses is found, and other pictures and empty ones are not."""
+    flat = np.full((64, 64, 3), 255, dtype=np.uint8)
+    train = split_of("train", [picture(seed) for seed in range(50)] + [flat])
+    test = split_of("test", [picture(7, format="jpeg", quality=60), picture(99), flat])
+    splits = {"train": train, "test": test}
+    assert (
+        checks.equal_pairs(
+            {"train": train, "test": split_of("test", [picture(7, format="jpeg")])},
+            digests({"train": train, "test": split_of("test", [picture(7, format="jpeg")])}),
+        )
+        == []
+    )
+    (pair,) = checks.near_pairs(splits, ignore)
+    assert (pair.sample, pair.other, pair.same) == ("test/0", "train/7", False)
+
+
+def test_broken_images_are_named() -> None:
+    """A truncated file is named with its split; whole ones are not."""
+    found = list(checks.undecodable({"train": split_of("train", [picture(0), picture(1)[:200]])}, ignore))
+    assert len(found) == 1
+    assert found[0].startswith("train: cannot decode the image train/1")
+
+
+def test_caltech_101_holds_its_images_twice(real_data: Path) -> None:
+    """The real Caltech-101 has pictures that its test part shares with its training part, seen by eye."""
+    splits = datasets.load(tasks.get("caltech101_1414"), real_data)
+    pairs = {(pair.sample, pair.other) for pair in checks.near_pairs(splits, ignore)}
+    assert ("test/garfield/image_0033.jpg", "train/garfield/image_0034.jpg") in pairs
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_distances_are_those_of_a_loop(count: int) -> None:
+    """The nearest fingerprint in bits is what comparing one by one gives."""
+    draw = np.random.default_rng(0)
+    ones, others = (draw.integers(0, 2**63, n, dtype=np.uint64) for n in (40, count))
+    where, bits = checks._nearest(ones, others)
+    for i, value in enumerate(ones):
+        loop = [bin(int(value) ^ int(other)).count("1") for other in others]
+        assert (where[i], bits[i]) == (int(np.argmin(loop)), min(loop))
