@@ -121,6 +121,11 @@ class Runner:
             self.progress.say(f"{job.label}: a run beside this one got other numbers; both records are kept")
         return record, True
 
+    def trial(self, job: Job) -> Trial:
+        """Return what the job's protocol would look at."""
+        loaded, data = self._load_model(job.model), self._load_data(job.task, job.limit)
+        return self._trial(job, loaded, data, loaded.facts.spec(job.pooled, job.precision))[0]
+
     def _load_model(self, card: ModelCard) -> _Loaded:
         if self._model is None or self._model[0] != card.name:
             self._model, self._memory = None, {}

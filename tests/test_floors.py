@@ -31,7 +31,7 @@ FLOORS = [
     {"features", "extraction"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
-    {"runner", "plan", "fetch", "leaderboard"},
+    {"runner", "plan", "fetch", "look", "leaderboard"},
     {"cli"},
 ]
 PUBLISHING = {"results", "leaderboard"}

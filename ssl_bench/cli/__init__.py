@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": "Say what a run would do: jobs, cached, missing, time.",
     "fetch": "Get the weights and data of models and tasks.",
     "data": "What data there is, how to get it, and whether it is whole.",
+    "look": "Write a page of what a network would see of a task.",
     "list": "List models, tasks, suites, protocols, metrics.",
     "show": "Show a model, task, suite or protocol.",
     "results": "Look at, pack and unpack records.",
@@ -28,7 +29,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
-    "Look": ("list", "show", "results", "board", "cache"),
+    "Look": ("look", "list", "show", "results", "board", "cache"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130

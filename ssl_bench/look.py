@@ -1,0 +1,152 @@
+"""A page to look at before measuring: what a network would see of a task, how its classes are spread, and neighbours.
+
+The page needs no network and no script, and opens from a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import io
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.datasets.base import Split
+from ssl_bench.images import InputSpec, decode, pixels
+from ssl_bench.protocols.base import Trial
+from ssl_bench.solvers.neighbours import nearest
+from ssl_bench.tasks import TaskCard
+
+PLAIN = InputSpec((96, 96), resize="short", mean=(0.0,) * 3, std=(1.0,) * 3)
+"""How images are shown where no model says what it sees."""
+SIDE = 112
+"""Pixels of a shown image's longer side."""
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1b1b1f;background:#fff}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}table{border-collapse:collapse}
+td,th{padding:.1rem .8rem .1rem 0;text-align:left;font-variant-numeric:tabular-nums}.n{text-align:right}
+.sheet{display:flex;flex-wrap:wrap;gap:.6rem}
+figure{margin:0;width:112px}
+figcaption{font-size:.75rem;overflow-wrap:anywhere}
+img{width:112px;height:112px;object-fit:contain;image-rendering:pixelated;background:#8882}
+.bar{display:inline-block;height:.7rem;background:#3867d6;vertical-align:middle}
+.row{display:flex;gap:.6rem;margin:.4rem 0;align-items:flex-start}.wrong figcaption{color:#b3261e}
+@media(prefers-color-scheme:dark){body{color:#e6e6ea;background:#17181c}.wrong figcaption{color:#ff8a80}}
+"""
+HEAD = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+    "style-src 'unsafe-inline'\">"
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The training images that a model finds nearest to some test images."""
+
+    queries: NDArray[np.int64]  # (queries,): positions in test
+    nearest: NDArray[np.int64]  # (queries, k): positions in train
+
+
+def page(
+    card: TaskCard,
+    splits: Mapping[str, Split],
+    spec: InputSpec | None = None,
+    model: str = "",
+    neighbours: Neighbours | None = None,
+    per_class: int = 3,
+) -> str:
+    """Return the page; `spec` is what `model` sees, and without one images are shown small and whole."""
+    seen = f"as {html.escape(model)} sees them: {_said(spec)}" if spec else "cut to their middle square"
+    parts = [
+        f"{HEAD}<title>{html.escape(card.title)}</title><style>{STYLE}</style>",
+        f"<h1>{html.escape(card.title)}</h1><p>{html.escape(' '.join(card.note.split()))}</p>",
+        _balance(splits),
+    ]
+    if neighbours is not None:
+        parts.append(_neighbours(splits, neighbours, spec or PLAIN))
+    for role, split in splits.items():
+        shown = _spread(split.labels, per_class)
+        figures = "".join(_figure(split, int(position), spec or PLAIN) for position in shown)
+        parts.append(
+            f'<h2>{role}: {len(shown)} of {len(split):,} images, {seen}</h2><div class="sheet">{figures}</div>'
+        )
+    return "\n".join(parts) + "\n</html>\n"
+
+
+def _said(spec: InputSpec) -> str:
+    size = f"{spec.size[0]} x {spec.size[1]} pixels"
+    short = f"short side {spec.resize_to or min(spec.size)}, centre cropped"
+    how = {"short": short, "squash": "squashed", "none": "unresized"}[spec.resize]
+    return f"{size}, {how}, {spec.interpolation}, {spec.channels}"
+
+
+def _spread(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
+    """Return positions of up to `per_class` samples of every class, class by class, the same every time."""
+    generator = np.random.default_rng(0)
+    members = (generator.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels))
+    return np.concatenate(list(members))
+
+
+def _balance(splits: Mapping[str, Split]) -> str:
+    """Return a table of how many samples each class has per split."""
+    names = splits["test"].class_names
+    classes = max(int(split.labels.max()) for split in splits.values()) + 1
+    counts = {role: np.bincount(split.labels, minlength=classes) for role, split in splits.items()}
+    largest = max(int(count.max()) for count in counts.values())
+    head = "".join(f"<th class=n>{role}</th><th></th>" for role in splits)
+    rows = []
+    for label in range(classes):
+        cells = "".join(
+            f'<td class=n>{count[label]:,}</td><td><span class=bar style="width:{100 * count[label] / largest:.1f}px">'
+            "</span></td>"
+            for count in counts.values()
+        )
+        rows.append(f"<tr><td>{html.escape(names[label] if names else str(label))}</td>{cells}</tr>")
+    return f"<h2>Samples per class</h2><table><tr><th>class</th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _neighbours(splits: Mapping[str, Split], found: Neighbours, spec: InputSpec) -> str:
+    train, test = splits["train"], splits["test"]
+    rows = []
+    for query, places in zip(found.queries, found.nearest, strict=True):
+        figures = [_figure(test, int(query), spec)]
+        figures += [
+            _figure(train, int(place), spec, wrong=train.labels[place] != test.labels[query]) for place in places
+        ]
+        rows.append(f'<div class="row">{"".join(figures)}</div>')
+    return (
+        "<h2>Nearest training images</h2><p>Each row: a test image, then the training images that the model finds most "
+        f"like it; red names are of another class.</p>{''.join(rows)}"
+    )
+
+
+def _figure(split: Split, position: int, spec: InputSpec, wrong: bool = False) -> str:
+    label = int(split.labels[position])
+    name = split.class_names[label] if split.class_names else str(label)
+    mark = ' class="wrong"' if wrong else ""
+    alt = html.escape(f"{split.ids[position]}, class {name}")
+    source = _data_url(pixels(decode(split.read(position), split.ids[position]), spec))
+    return f'<figure{mark}><img src="{source}" alt="{alt}"><figcaption>{html.escape(name)}</figcaption></figure>'
+
+
+def _data_url(seen: NDArray[np.uint8]) -> str:
+    """Return uint8 pixels (channels, height, width) as a small PNG."""
+    from PIL import Image
+
+    image = Image.fromarray(seen[0] if len(seen) == 1 else seen.transpose(1, 2, 0))
+    image.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    image.save(file, "png")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def neighbours_of(trial: Trial, count: int, k: int = 6) -> Neighbours:
+    """Return the `k` nearest training images, by cosine, of `count` test samples that are drawn the same every time."""
+    queries = np.sort(np.random.default_rng(1).permutation(trial.sizes["test"])[:count])
+    bank = trial.features("train")
+    found = nearest(bank, trial.features("test")[queries], min(k, len(bank)), device=trial.device)
+    return Neighbours(queries, found.indices)
