@@ -61,7 +61,7 @@ class CachedSupply(Supply):
         pooled = self.backbone.resolve_pooling(pooling) if pooling else self.spec.pooled
         spec = dataclasses.replace(self.spec, pooled=pooled, view=view)
         if (spec.key, split) not in self.memory:
-            self.memory[spec.key, split] = self._rows(spec, split)[:]
+            self.memory[spec.key, split] = self._rows(spec, split)[:].astype(np.float32, copy=False)
         return self.memory[spec.key, split]
 
     def dense(self, split: str) -> Rows:
