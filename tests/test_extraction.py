@@ -160,7 +160,7 @@ class Linear(Backbone):
 
 
 def test_a_lower_precision_is_kept_apart_and_close(tmp_path: Path) -> None:
-    """A lower precision gives other features within its rounding under a key of their own; float16 in half the space."""
+    """A lower precision gives other features within its rounding under a key of their own, float16 in half the room."""
     plain = rows(tmp_path, Linear())
     for precision, kept in (("bfloat16", np.float32), ("float16", np.float16)):
         low = rows(tmp_path, Linear(), precision=precision)
