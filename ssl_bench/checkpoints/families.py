@@ -15,7 +15,9 @@ from ssl_bench.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MACHINERY = ("families", "keys", "reading", "relative_vit", "resnet", "vit")
+MACHINERY = (
+    "archives", "families", "keys", "reading", "relative_vit", "resnet", "stand_ins", "torchscript", "vit",
+)  # fmt: skip
 
 
 class Family(Protocol):
