@@ -86,6 +86,7 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
     [
         ["--help"],
         ["run", "--help"],
+        ["model", "check", "--help"],
         ["list"],
         ["show", "digits"],
         ["plan", "-m", "pixels", "-s", "quick"],

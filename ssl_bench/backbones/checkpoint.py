@@ -18,7 +18,7 @@ from ssl_bench.backbones.base import (
     freeze,
     missing_weights,
 )
-from ssl_bench.checkpoints import families, keys, reading
+from ssl_bench.checkpoints import converted, families, keys, reading
 from ssl_bench.checkpoints.families import Family, Taken
 from ssl_bench.errors import UsageError
 from ssl_bench.images import InputSpec
@@ -35,7 +35,7 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
         raise missing_weights(card, card.weights.url or "a local file; put it into the weights folder")
     where = f"{card.name}: {context.weights_path}"
     outer = reading.read(context.weights_path)
-    taken, shown = _taken(card, family, outer, reading.converted_from(context.weights_path), where)
+    taken, shown = _taken(card, family, outer, converted.read_note(context.weights_path), where)
     arch = families.arch_of(family, {**shown, **card.arch})
     try:
         network = _build(card, family, arch, context.seed)
@@ -48,6 +48,8 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
 class CheckpointBackbone(Backbone):
     """A network of one family of checkpoint files."""
 
+    arguments: dict[str, Any]
+    """The arguments of the family's `build`."""
     taken: Taken | None
     """What was taken of the file, and what was left there; None for an untrained network."""
 
@@ -59,7 +61,7 @@ class CheckpointBackbone(Backbone):
         self.input = card.input.applied_to(InputSpec(**family.INPUT))
         self.poolings = family.POOLINGS
         self.default_pooling = choose_pooling(card, family.POOLINGS, family.POOLINGS[0])
-        self._arch = {"family": card.weights.family, **arch}
+        self._family_name, self.arguments = card.weights.family, dict(arch)
 
     @torch.inference_mode()
     def forward(self, images: Tensor, pooling: str) -> Features:
@@ -70,7 +72,7 @@ class CheckpointBackbone(Backbone):
 
     def arch(self) -> dict[str, Any]:
         """Return the family and the arguments of its `build`."""
-        return {"class": type(self.network).__qualname__, **self._arch}
+        return {"class": type(self.network).__qualname__, "family": self._family_name, **self.arguments}
 
 
 def _libraries(network: nn.Module) -> str:
@@ -80,19 +82,17 @@ def _libraries(network: nn.Module) -> str:
 
 
 def _taken(
-    card: ModelCard, family: Family, outer: Mapping[str, Any], converted: Mapping[str, Any], where: str
+    card: ModelCard, family: Family, outer: Mapping[str, Any], note: Mapping[str, Any], where: str
 ) -> tuple[Taken, dict[str, Any]]:
     """Return the backbone's tensors, and the arguments of `build` that they show.
 
     A file of `ssl-bench model convert` has the network's own names and says the arguments itself.
     """
     name = card.weights.family
-    if converted:
-        if converted.get("family") != name:
-            raise UsageError(
-                f"{where} was converted as the family {converted.get('family')}: weights.family is {name!r}"
-            )
-        return Taken(dict(outer)), {key: _tuples(value) for key, value in converted["arch"].items()}
+    if note:
+        if note["family"] != name:
+            raise UsageError(f"{where} was converted as the family {note['family']}, not {name}")
+        return Taken(dict(outer)), {key: _tuples(value) for key, value in note["arch"].items()}
     try:
         taken = families.take(family, outer, where, card.weights.container)
         return taken, family.shown_by(taken.tensors)

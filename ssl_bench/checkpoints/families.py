@@ -7,7 +7,9 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import ssl_bench.checkpoints
@@ -18,10 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MACHINERY = (
-    "archives", "families", "keys", "reading", "relative_vit", "resnet", "stand_ins", "torchscript", "vit",
+    "archives", "converted", "families", "keys", "reading", "relative_vit", "resnet", "stand_ins", "torchscript", "vit",
 )  # fmt: skip
-
-
 LEAST = 0.1
 """Share of names and shapes below which a file is not said to fit a family."""
 TEXT = ("word_embeddings", "tok_embeddings", "embed_tokens", "token_embedding", "wte.weight", "shared.weight")
@@ -171,6 +171,28 @@ def _or_other(best: list[str]) -> str:
     return ", or another of these, by who trained it" if len(best) > 1 else ""
 
 
+def told_apart(best: Sequence[str], outer: Mapping[str, Any], container: str = "") -> list[dict[str, Any]]:
+    """Return, for families that a file fits, what each is and what in network and input is not the same for all."""
+    facts = {}
+    for name in best:
+        family = get(name, name)
+        state = tensors_of(family, branch_of(family, outer, name, container))
+        arch = arch_of(family, family.shown_by(state))
+        facts[name] = {**arch, **family.INPUT, "pooling": family.POOLINGS[0]}
+    every = {key for each in facts.values() for key in each}
+    differ = [key for key in sorted(every) if len({repr(each.get(key)) for each in facts.values()}) > 1]
+    return [
+        {"family": name, "what": _title(name), "own": {key: each[key] for key in differ if key in each}}
+        for name, each in facts.items()
+    ]
+
+
+def _title(name: str) -> str:
+    """Return what a family's module says that it is, up to the first stop or bracket."""
+    text = inspect.getdoc(importlib.import_module(f"ssl_bench.checkpoints.{name}")) or ""
+    return re.split(r"\.(?:\s|$)| \(", text)[0]
+
+
 def seems(outer: Mapping[str, Any], container: str = "") -> str:
     """Return a sentence on what a file seems to be that fits no family."""
     try:
@@ -190,7 +212,8 @@ def _share(family: Family, outer: Mapping[str, Any], container: str) -> float:
 
     try:
         state = tensors_of(family, branch_of(family, outer, "", container))
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of layers without width, which is what a foreign file shows
             return keys.overlap(state, family.build(**family.shown_by(state)))
     except UNFIT:
         return 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -23,8 +22,6 @@ NO_CHECKPOINT = (
 )
 PICKLES = (b"\x80\x03", b"\x80\x04", b"\x80\x05")
 """How pickles begin that torch.save did not write: it takes protocol 2."""
-NAMED = "ssl_bench"
-"""The entry of a safetensors file's metadata in which `ssl-bench model convert` says what it wrote."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -82,20 +79,6 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path} is no whole safetensors file ({error}); it may be truncated: download it again"
         ) from error
-
-
-def converted_from(path: Path) -> dict[str, Any]:
-    """Return what `ssl-bench model convert` noted in a safetensors file (family, arch, source), or {} for others."""
-    from safetensors import SafetensorError, safe_open
-
-    if _head(path)[8:9] != b"{":
-        return {}
-    try:
-        with safe_open(path, framework="pt") as file:
-            noted = json.loads((file.metadata() or {}).get(NAMED, "{}"))
-    except (SafetensorError, json.JSONDecodeError):  # `read` says what is wrong with the file
-        return {}
-    return noted if isinstance(noted, dict) else {}
 
 
 def _names(path: Path) -> list[str]:

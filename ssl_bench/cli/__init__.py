@@ -17,6 +17,7 @@ COMMANDS = {
     "fetch": "Get the weights and data of models and tasks.",
     "list": "List models, tasks, suites, protocols, metrics.",
     "show": "Show a model, task, suite or protocol.",
+    "model": "Look into a checkpoint file, convert it, tell its digests.",
     "results": "Look at, pack and unpack records.",
     "board": "Render records as one HTML page and as tables.",
     "demo": "Run the whole way on real data, offline, in a minute.",
@@ -26,7 +27,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Measure": ("run", "plan", "fetch"),
-    "Look": ("list", "show", "results", "board"),
+    "Look": ("list", "show", "model", "results", "board"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130
