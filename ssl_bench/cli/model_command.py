@@ -216,9 +216,7 @@ def _looked_at(backbone: CheckpointBackbone, path: Path) -> Facts:
         "left in the file": dict(taken.left),
         "tensors": len(taken.tensors),
         "precision": sorted({str(tensor.dtype).removeprefix("torch.") for tensor in taken.tensors.values()}),
-        "missing, allowed": dict(
-            Counter(name.split(".")[-1] for name in network.state_dict() if name not in taken.tensors)
-        ),
+        "missing, allowed": dict(Counter(missing)),
         "arch": arch,
         "parameters": backbone.parameter_count(),
         "weights digest": backbone.weights_digest(),
