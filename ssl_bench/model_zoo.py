@@ -128,9 +128,13 @@ def get(text: str, shelves: Shelves | None = None) -> ModelCard:
         raise UsageError(
             f"no adapter is called {adapter!r}.{did_you_mean(adapter, ADAPTERS)} Known: {', '.join(ADAPTERS)}"
         )
-    path = (shelves or Shelves()).find(ROOM, "model", head)
-    table, where = _with_options(cards.read_toml(path), options, text), repr(text) if options else str(path)
-    name = f"{path.stem}{text.removeprefix(head)}"
+    return read((shelves or Shelves()).find(ROOM, "model", head), options, text.removeprefix(head))
+
+
+def read(path: Path, options: Mapping[str, str] | None = None, suffix: str = "") -> ModelCard:
+    """Return the card in a file, with `options` over what it says and `suffix`, their words, behind its name."""
+    name = f"{path.stem}{suffix}"
+    table, where = _with_options(cards.read_toml(path), options or {}, name), repr(name) if options else str(path)
     card = cards.from_table(ModelCard, table, where, name=name, folder=str(path.parent))
     if ":" not in card.adapter and card.adapter not in ADAPTERS:
         raise UsageError(f"{path}: no adapter is called {card.adapter!r}.{did_you_mean(card.adapter, ADAPTERS)}")
