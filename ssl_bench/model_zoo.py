@@ -56,7 +56,7 @@ class Weights:
     container: str = ""
     """The branch of the file that is taken, such as "model_ema"; empty where there is but one."""
     prefix: str = ""
-    """Only keys that begin with it are taken, without it, such as "encoder_q."; for the adapter `timm`."""
+    """Only keys that begin with it are taken, without it, such as "encoder_q."; for `timm` and `checkpoint`."""
     drop: tuple[str, ...] = ()
     """Beginnings of key names that are not the backbone, such as "decoder"; for the adapter `timm`."""
 

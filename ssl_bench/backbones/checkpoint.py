@@ -94,7 +94,7 @@ def _taken(
             raise UsageError(f"{where} was converted as the family {note['family']}, not {name}")
         return Taken(dict(outer)), {key: _tuples(value) for key, value in note["arch"].items()}
     try:
-        taken = families.take(family, outer, where, card.weights.container)
+        taken = families.take(family, outer, where, card.weights.container, card.weights.prefix)
         return taken, family.shown_by(taken.tensors)
     except UsageError:
         raise

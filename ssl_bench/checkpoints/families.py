@@ -9,7 +9,7 @@ import inspect
 import pkgutil
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import ssl_bench.checkpoints
@@ -96,11 +96,14 @@ class Taken:
     """Beginnings of names that are not the backbone, and how many tensors each has."""
 
 
-def take(family: Family, outer: Mapping[str, Any], where: str, container: str = "") -> Taken:
-    """Return the backbone's tensors in a file, and what was done to find them."""
+def take(family: Family, outer: Mapping[str, Any], where: str, container: str = "", prefix: str = "") -> Taken:
+    """Return the backbone's tensors in a file, and what was done to find them.
+
+    `container` names the branch, and `prefix` what stands before the names that the family's authors use.
+    """
     named = keys.name_branch(outer, where, _container(family, outer, container))
     others = tuple(name for name in keys.CONTAINERS if name != named and keys.has_branch(outer, name))
-    taken = _taken(family, keys.choose_branch(outer, where, named), where)
+    taken = _taken(family, keys.choose_branch(outer, where, named), where, prefix)
     return dataclasses.replace(taken, container=named, others=others)
 
 
@@ -120,10 +123,12 @@ def tensors_of(family: Family, branch: Mapping[str, Tensor]) -> dict[str, Tensor
     return _taken(family, branch, "").tensors
 
 
-def _taken(family: Family, branch: Mapping[str, Tensor], where: str) -> Taken:
+def _taken(family: Family, branch: Mapping[str, Tensor], where: str, first: str = "") -> Taken:
     """Unwrap, strip, drop and rename a branch, and note what was stripped and left."""
     whole = keys.unwrap(branch, where)
-    prefixes = [name for prefix in family.PREFIXES if (name := keys.unwrapped(prefix))]
+    if not any(key.startswith(first) for key in whole):
+        raise UsageError(f"{where}: no name begins with {first!r}. Names begin with: {', '.join(beginnings(whole))}")
+    prefixes = [name for prefix in (first, *family.PREFIXES) if (name := keys.unwrapped(prefix))]
     kept, names = whole, {key: key for key in whole}  # names: what remains of a name, to the name in the file
     found = []
     for prefix in prefixes:
@@ -132,8 +137,14 @@ def _taken(family: Family, branch: Mapping[str, Tensor], where: str) -> Taken:
             kept = keys.strip_prefix(kept, (prefix,))
             names = {key: names[prefix + key] for key in kept}
     kept = keys.drop(kept, [keys.unwrapped(start) for start in family.DROPPED])
-    left = collections.Counter(key.partition(".")[0] for key in sorted(set(whole) - {names[key] for key in kept}))
-    return Taken(family.renamed(kept), prefixes=tuple(found), left=dict(left))
+    left = beginnings(set(whole) - {names[key] for key in kept})
+    return Taken(family.renamed(kept), prefixes=tuple(found), left=left)
+
+
+def beginnings(left: Iterable[str]) -> dict[str, int]:
+    """Return the first parts of names ("head" of "head.weight", "params/txt" of JAX's), and how many have each."""
+    firsts = ("/".join(name.partition(".")[0].split("/")[:2]) for name in sorted(left))
+    return dict(collections.Counter(firsts))
 
 
 def arch_of(family: Family, shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,6 +169,8 @@ def nearest(outer: Mapping[str, Any], besides: str, container: str = "") -> str:
     fits = shares(outer, container)
     own = fits.pop(besides, 0.0)
     highest = max(fits.values(), default=0.0)
+    if highest < 1 and (prefix := _fitting_prefix(besides, outer, container)):
+        return f" Without their first part the names fit: weights.prefix = {prefix!r}"
     if max(own, highest) < LEAST:
         return f" {seems(outer, container)}"
     if own >= highest:
@@ -165,6 +178,19 @@ def nearest(outer: Mapping[str, Any], besides: str, container: str = "") -> str:
     best = sorted(name for name in fits if fits[name] == highest)
     which = f"family {best[0]}" if len(best) == 1 else f"families {', '.join(best)}"
     return f" Its keys fit the {which} best ({highest:.0%} in common): weights.family = {best[0]!r}{_or_other(best)}"
+
+
+def _fitting_prefix(name: str, outer: Mapping[str, Any], container: str) -> str:
+    """Return the beginning of names, such as "model.", without which a file fits a family; "" where there is none."""
+    if name not in names():
+        return ""
+    family = get(name, name)
+    try:
+        firsts = beginnings(keys.unwrap(branch_of(family, outer, "", container), ""))
+    except UsageError:
+        return ""
+    often = sorted(firsts, key=lambda first: -firsts[first])[:4]
+    return next((f"{first}." for first in often if _share(family, outer, container, f"{first}.") == 1), "")
 
 
 def _or_other(best: list[str]) -> str:
@@ -206,12 +232,12 @@ def seems(outer: Mapping[str, Any], container: str = "") -> str:
     return "No family fits it; how one is written: ssl_bench/checkpoints/__init__.py"
 
 
-def _share(family: Family, outer: Mapping[str, Any], container: str) -> float:
+def _share(family: Family, outer: Mapping[str, Any], container: str, prefix: str = "") -> float:
     """Return how well a file fits a family; 0 where it lacks what the family needs to be built."""
     import torch
 
     try:
-        state = tensors_of(family, branch_of(family, outer, "", container))
+        state = take(family, outer, "", container, prefix).tensors
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of layers without width, which is what a foreign file shows
             return keys.overlap(state, family.build(**family.shown_by(state)))

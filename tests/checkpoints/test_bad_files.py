@@ -94,6 +94,8 @@ BAD: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "time series": (save(series), "dino_vit", r"no tensor has the four axes.*text, sound, tables or time"),
     "detector": (save(detector), "moco", r"fit the families .*vicreg"),
     "average besides": (lambda p: torch.save({"state_dict": vit(), "ema": vit()}, p), "dino_vit", r"state_dict, ema"),
+    "lightning": (lambda p: torch.save(under("model.", vit()), p), "dino_vit", r"weights\.prefix = 'model\.'"),
+    "wrong prefix": (save(vit), "dino_vit,prefix=x.", r"no name begins with 'x\.'\. Names begin with: blocks, cls_"),
     "no tensors": (save({"epoch": 3}), "dino_vit", r"no state dict, only epoch"),
     "no such branch": (
         save({"model": {}}),
@@ -139,6 +141,21 @@ def test_wrappers_are_seen_through(tmp_path: Path, prefix: str) -> None:
     network = loaded(tmp_path / "a.pth", "dino_vit").network
     assert network is not None
     assert all(torch.equal(network.state_dict()[key], value) for key, value in vit().items())
+
+
+def test_a_prefix_of_ones_own_is_named(tmp_path: Path) -> None:
+    """What stands before the authors' names, in a training code of one's own, is taken off by `weights.prefix`."""
+    torch.save({"state_dict": under("model.", vit()) | {"loss.w": torch.ones(1)}}, tmp_path / "a.ckpt")
+    backbone = loaded(tmp_path / "a.ckpt", "dino_vit", prefix="model.")
+    assert backbone.taken.left == {"loss": 1}  # type: ignore[attr-defined]
+    assert backbone.taken.prefixes == ("model.",)  # type: ignore[attr-defined]
+
+
+def test_names_of_jax_are_counted_by_their_tower() -> None:
+    """Names with slashes begin with their first two parts."""
+    assert families.beginnings(["params/img/a/b", "params/txt/a", "params/txt/b", "head.w", "t"]) == {
+        "head": 1, "params/img": 1, "params/txt": 2, "t": 1,
+    }  # fmt: skip
 
 
 def test_what_is_taken_and_left_is_told(tmp_path: Path) -> None:
