@@ -44,7 +44,7 @@ def read_npz(path: Path) -> dict[str, Any]:
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
             check_sizes(path, entries)
             return {entry.filename.removesuffix(".npy"): _read_entry(archive, entry, path) for entry in entries}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"{path} is no whole .npz file ({error}); download it again") from error
 
 

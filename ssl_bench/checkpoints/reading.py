@@ -35,9 +35,7 @@ def read(path: Path) -> dict[str, Any]:
     head = _head(path)
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         return _read_safetensors(path)
-    if not zipfile.is_zipfile(path):
-        if head.startswith(b"PK"):
-            raise _truncated(path)
+    if not head.startswith(b"PK"):
         if head[:2] in PICKLES:
             raise UsageError(
                 f"{path} is a Python pickle (protocol {head[1]}), not a file of torch.save, and reading it could run "
@@ -87,7 +85,7 @@ def _names(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             archives.check_sizes(path, archive.infolist())
             return archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise _truncated(path) from error
 
 

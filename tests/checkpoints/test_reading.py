@@ -5,13 +5,15 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from ssl_bench.checkpoints import reading
+from ssl_bench.checkpoints import keys, reading
 from ssl_bench.errors import MissingError, UsageError
 
 STATE = {"conv.weight": torch.arange(1000.0).reshape(10, 100), "conv.bias": torch.ones(10)}
@@ -73,7 +75,7 @@ def test_a_mapped_file_reads_only_what_is_used(tmp_path: Path) -> None:
     """Of a large file only the tensors that are used come into memory: not those of its optimizer."""
     torch.save({"model": STATE, "optimizer": {"state": torch.ones(25_000_000)}}, tmp_path / "a.pth")
     code = (
-        "import re, sys; from pathlib import Path; import torch; from ssl_bench.checkpoints import reading\n"
+        "import re, sys; from pathlib import Path; import torch; from ssl_bench.checkpoints import keys, reading\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
         "reading.read(Path(sys.argv[1]).with_name('b.pth')); before = peak()\n"
         "total = reading.read(Path(sys.argv[1]))['model']['conv.weight'].sum(); print(total.item(), peak() - before)"
@@ -109,6 +111,70 @@ def test_a_pickle_that_torch_did_not_write_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"model": [1.0]}, protocol=4))
     with pytest.raises(UsageError, match=r"Python pickle \(protocol 4\).*refused"):
         reading.read(tmp_path / "a.pkl")
+
+
+HEADERS = {
+    "longer than the file": b"\xff\xff\xff\xff\x00\x00\x00\x00{}",
+    "not JSON": (8).to_bytes(8, "little") + b"{nonsens",
+    "outside the file": b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}',
+    "too few bytes": b'{"a":{"dtype":"F32","shape":[400],"data_offsets":[0,8]}}',
+    "overlapping": b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
+    b'"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_headers_of_safetensors_are_held_against_the_file(tmp_path: Path, kind: str) -> None:
+    """A safetensors file whose header is not that of its bytes is refused."""
+    header = HEADERS[kind]
+    prefix = len(header).to_bytes(8, "little") if header.startswith(b"{") else b""
+    (tmp_path / "a.safetensors").write_bytes(prefix + header + b"\0" * 8)
+    with pytest.raises(UsageError, match="no whole safetensors file"):
+        reading.read(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors", "npz", "torchscript"])
+def test_damage_never_ends_in_a_traceback(tmp_path: Path, kind: str) -> None:
+    """Whatever bytes are changed or cut off, a file is read or refused in one line."""
+    whole, path = tmp_path / "whole", tmp_path / "damaged"
+    if kind == "safetensors":
+        save_file(STATE, whole)
+    elif kind == "npz":
+        with whole.open("wb") as file:
+            np.savez(file, **{name: value.numpy() for name, value in STATE.items()})
+    elif kind == "torchscript":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls its scripts old
+            torch.jit.script(torch.nn.Linear(2, 2)).save(str(whole))
+    else:
+        torch.save({"model": STATE, "args": [1, "a"]}, whole, _use_new_zipfile_serialization=kind == "zip")
+    random, refused = np.random.default_rng(0), 0
+    for _ in range(60):
+        content = np.frombuffer(whole.read_bytes(), np.uint8).copy()
+        content[random.integers(min(len(content), 1000), size=3)] = random.integers(256, size=3)
+        path.write_bytes(content[: random.integers(len(content)) if random.random() < 0.2 else None].tobytes())
+        try:
+            reading.read(path)
+        except UsageError as error:
+            refused += str(path) in str(error)
+    assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("outer", "container"),
+    [
+        ({"state_dict": STATE, "pytorch-lightning_version": "2.1", "callbacks": {}, "epoch": 1}, "state_dict"),
+        ({"module": STATE, "ds_version": "0.9", "param_shapes": [{"conv.weight": torch.Size([10, 100])}]}, "module"),
+        ({"model": STATE, "optim": {"state": {0: torch.ones(1)}}}, "model"),
+    ],
+    ids=["lightning", "deepspeed", "fsdp"],
+)
+def test_files_of_training_frameworks(tmp_path: Path, outer: dict[str, object], container: str) -> None:
+    """The state dict in a file of Lightning, of DeepSpeed, or put together from FSDP's shards is found by itself."""
+    torch.save(outer, tmp_path / "a.ckpt")
+    read = reading.read(tmp_path / "a.ckpt")
+    assert keys.name_branch(read, "a") == container
+    assert keys.choose_branch(read, "a").keys() == STATE.keys()
 
 
 @pytest.mark.data
