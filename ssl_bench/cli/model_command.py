@@ -175,7 +175,10 @@ def _identified(path: Path, container: str, as_json: bool) -> str:
         if as_json:
             echo_json({"file": str(path), "share in common": highest, "families": rows})
         else:
-            echo_table(("family", "what", "told apart by"), [(r["family"], r["what"], _words(r["own"])) for r in rows])
+            echo_table(
+                ("family", "what", "told apart by"),
+                [(r["family"], r["what"], _words(r["own"]) if r["own"] else "the usual") for r in rows],
+            )
         raise UsageError(
             f"{path} fits {len(best)} families equally well ({highest:.0%} of names and shapes in common). Names do "
             f"not tell who trained it: --family {' or '.join(best)}"
