@@ -1,14 +1,13 @@
 """Inert stand-ins for what training codes pickle beside their tensors: no foreign class is imported, none is called.
 
 torch's own restricted reader stops at a name that it does not know. A name of a third party (a configuration, a meter,
-a mixed-precision state) is then read as a class of ours that ignores what it is given. Names of the standard library
-and of torch itself are refused unless they are listed here, since that is where pickles that do harm take their
-functions from; and since a stand-in is never that function, a name that slips through still does nothing.
+a mixed-precision state) is then read as a class of ours that ignores what it is given. Names of the standard library,
+of NumPy and of torch itself are refused unless they are listed here, since that is where pickles that do harm take
+their functions from; and since a stand-in is never that function, a name that slips through still does nothing.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections import OrderedDict
@@ -24,6 +23,12 @@ REFUSED = (
     | {"numpy", "torch", "cloudpickle", "dill", "joblib"}
 )
 """Top packages whose names are not read as stand-ins, unless they are listed below."""
+NUMBERS = re.compile(
+    r"numpy\.(?:ndarray|dtype|dtypes\.\w+|bool_?|u?int\d+|float\d+|_?core\.multiarray\.(?:scalar|_reconstruct)"
+    r"|random\._pickle\.\w+)"
+)
+"""What NumPy's numbers, arrays and random states are pickled as. The real ones are not called: a pickle may set what an
+array takes for a pointer."""
 UNKNOWN = re.compile(r"GLOBAL ([\w.<>]+) was not an allowed global|GLOBAL ([\w.<>]+) whose module")
 UNFIT = re.compile(r"for dict,.*but got <class '([\w.<>]+)'>|(?:append to|extend) lists, but got <class '([\w.<>]+)'>")
 
@@ -73,8 +78,8 @@ class StandIns:
         self._made: dict[str, type[Inert]] = {}
 
     def allowed(self) -> list[Any]:
-        """Return what `torch.serialization.safe_globals` takes: real values that do nothing, and the stand-ins."""
-        return [*_real(), *((kind, name) for name, kind in self._made.items())]
+        """Return the stand-ins as `torch.serialization.safe_globals` takes them."""
+        return [(kind, name) for name, kind in self._made.items()]
 
     def learn(self, complaint: str) -> str:
         """Give the name that torch's reader complained of a stand-in, or a better one; return "" where that is done.
@@ -90,7 +95,7 @@ class StandIns:
             return "?"
         name = unknown[1] or unknown[2]
         name = name if "." in name else f"builtins.{name}"
-        refused = name not in PLAIN and name.partition(".")[0] in REFUSED
+        refused = name not in PLAIN and name.partition(".")[0] in REFUSED and not NUMBERS.fullmatch(name)
         if refused or name in self._made or len(self._made) >= MOST:
             return name
         self._made[name] = _named(name, PLAIN.get(name, Inert))
@@ -109,17 +114,3 @@ def _named(name: str, base: type[Inert]) -> type[Inert]:
     """Return a class of ours that bears a foreign name, by which torch's complaints can be told apart."""
     module, _, last = name.rpartition(".")
     return type(last, (base,), {"__module__": module, "__qualname__": last})
-
-
-def _real() -> list[Any]:
-    """Return real classes and functions that do nothing when they are unpickled: arguments and numpy's values."""
-    import numpy as np
-
-    core = getattr(np, "_core", None) or np.core
-    renamed = [
-        (getattr(core.multiarray, name), f"numpy.{home}.multiarray.{name}")
-        for name in ("scalar", "_reconstruct")
-        for home in ("core", "_core")
-    ]
-    kinds = {type(np.dtype(code)) for code in (*np.typecodes["AllInteger"], *"?efdgFDSUOMm")}
-    return [argparse.Namespace, np.dtype, np.ndarray, *kinds, *renamed]

@@ -140,6 +140,13 @@ def test_a_foreign_class_that_is_here_is_not_called(tmp_path: Path) -> None:
     assert not called
 
 
+def test_arrays_of_numpy_are_not_made(tmp_path: Path) -> None:
+    """Not even NumPy's own arrays are made from a pickle, which could say where in memory their objects lie."""
+    outer = reading.read(saved(tmp_path / "a.pth", np.array([{"a": 1}, None], dtype=object)))
+    assert not isinstance(outer["extra"], np.ndarray)
+    assert outer["model"].keys() == STATE.keys()
+
+
 class Calls:
     """An object whose unpickling calls a function."""
 
