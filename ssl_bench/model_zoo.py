@@ -56,7 +56,7 @@ class Weights:
     container: str = ""
     """The branch of the file that is taken, such as "model_ema"; empty where there is but one."""
     prefix: str = ""
-    """Only keys that begin with it are taken, without it, such as "encoder_q."; for the adapter `timm`."""
+    """Only keys that begin with it are taken, without it, such as "encoder_q."; for `timm` and `checkpoint`."""
     drop: tuple[str, ...] = ()
     """Beginnings of key names that are not the backbone, such as "decoder"; for the adapter `timm`."""
 
@@ -128,9 +128,13 @@ def get(text: str, shelves: Shelves | None = None) -> ModelCard:
         raise UsageError(
             f"no adapter is called {adapter!r}.{did_you_mean(adapter, ADAPTERS)} Known: {', '.join(ADAPTERS)}"
         )
-    path = (shelves or Shelves()).find(ROOM, "model", head)
-    table, where = _with_options(cards.read_toml(path), options, text), repr(text) if options else str(path)
-    name = f"{path.stem}{text.removeprefix(head)}"
+    return read((shelves or Shelves()).find(ROOM, "model", head), options, text.removeprefix(head))
+
+
+def read(path: Path, options: Mapping[str, str] | None = None, suffix: str = "") -> ModelCard:
+    """Return the card in a file, with `options` over what it says and `suffix`, their words, behind its name."""
+    name = f"{path.stem}{suffix}"
+    table, where = _with_options(cards.read_toml(path), options or {}, name), repr(name) if options else str(path)
     card = cards.from_table(ModelCard, table, where, name=name, folder=str(path.parent))
     if ":" not in card.adapter and card.adapter not in ADAPTERS:
         raise UsageError(f"{path}: no adapter is called {card.adapter!r}.{did_you_mean(card.adapter, ADAPTERS)}")

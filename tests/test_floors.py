@@ -99,6 +99,7 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
     [
         ["--help"],
         ["run", "--help"],
+        ["model", "check", "--help"],
         ["list"],
         ["show", "digits"],
         ["plan", "-m", "pixels", "-s", "quick"],
@@ -124,3 +125,17 @@ def test_reading_commands_load_nothing_heavy(words: list[str], tmp_path: Path) -
         check=False,
     )
     assert "LOADED []" in done.stdout, done.stdout[-500:] + done.stderr
+
+
+@pytest.mark.parametrize("words", ["list models", "list tasks", "list protocols", "show digits_vit"])
+def test_lists_and_cards_do_without_numpy(words: str, tmp_path: Path) -> None:
+    """A list of cards or protocols, and one card, are printed without NumPy, which takes longer than 100 cards."""
+    code = (
+        "import sys\nfrom ssl_bench import cli\n"
+        f"sys.argv = ['ssl-bench', *{words.split()!r}]\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert end.code in (0, None), end.code\n"
+        "print('LOADED', 'numpy' in sys.modules)"
+    )
+    environment = {"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert "LOADED False" in done.stdout, done.stdout[-500:] + done.stderr

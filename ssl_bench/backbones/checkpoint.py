@@ -18,8 +18,8 @@ from ssl_bench.backbones.base import (
     freeze,
     missing_weights,
 )
-from ssl_bench.checkpoints import families, keys, reading
-from ssl_bench.checkpoints.families import Family
+from ssl_bench.checkpoints import converted, families, keys, reading
+from ssl_bench.checkpoints.families import Family, Taken
 from ssl_bench.errors import UsageError
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
@@ -34,27 +34,34 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
     if context.weights_path is None:
         raise missing_weights(card, card.weights.url or "a local file; put it into the weights folder")
     where = f"{card.name}: {context.weights_path}"
-    branch = families.branch_of(family, reading.read(context.weights_path), where, card.weights.container)
-    state, shown = _shown_by(card, family, branch, where)
+    outer = reading.read(context.weights_path)
+    taken, shown = _taken(card, family, outer, converted.read_note(context.weights_path), where)
     arch = families.arch_of(family, {**shown, **card.arch})
     try:
         network = _build(card, family, arch, context.seed)
-        keys.load_strict(network, state, where)
+        keys.load_strict(network, taken.tensors, where)
     except UsageError as error:
-        raise UsageError(f"{error}{families.nearest(branch, besides=card.weights.family)}") from error
-    return CheckpointBackbone(card, family, network, arch)
+        raise UsageError(f"{error}{_nearest(card, outer)}") from error
+    return CheckpointBackbone(card, family, network, arch, taken)
 
 
 class CheckpointBackbone(Backbone):
     """A network of one family of checkpoint files."""
 
-    def __init__(self, card: ModelCard, family: Family, network: nn.Module, arch: Mapping[str, Any]) -> None:
-        self.network, self._family = freeze(network), family
+    arguments: dict[str, Any]
+    """The arguments of the family's `build`."""
+    taken: Taken | None
+    """What was taken of the file, and what was left there; None for an untrained network."""
+
+    def __init__(
+        self, card: ModelCard, family: Family, network: nn.Module, arch: Mapping[str, Any], taken: Taken | None = None
+    ) -> None:
+        self.network, self._family, self.taken = freeze(network), family, taken
         self.library = _libraries(network)
         self.input = card.input.applied_to(InputSpec(**family.INPUT))
         self.poolings = family.POOLINGS
         self.default_pooling = choose_pooling(card, family.POOLINGS, family.POOLINGS[0])
-        self._arch = {"family": card.weights.family, **arch}
+        self._family_name, self.arguments = card.weights.family, dict(arch)
 
     @torch.inference_mode()
     def forward(self, images: Tensor, pooling: str) -> Features:
@@ -65,7 +72,7 @@ class CheckpointBackbone(Backbone):
 
     def arch(self) -> dict[str, Any]:
         """Return the family and the arguments of its `build`."""
-        return {"class": type(self.network).__qualname__, **self._arch}
+        return {"class": type(self.network).__qualname__, "family": self._family_name, **self.arguments}
 
 
 def _libraries(network: nn.Module) -> str:
@@ -74,23 +81,45 @@ def _libraries(network: nn.Module) -> str:
     return ", ".join([f"torch {torch.__version__}", *(f"{name} {importlib.metadata.version(name)}" for name in found)])
 
 
-def _shown_by(
-    card: ModelCard, family: Family, branch: Mapping[str, Tensor], where: str
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the backbone's tensors, and the arguments of `build` that they show."""
+def _taken(
+    card: ModelCard, family: Family, outer: Mapping[str, Any], note: Mapping[str, Any], where: str
+) -> tuple[Taken, dict[str, Any]]:
+    """Return the backbone's tensors, and the arguments of `build` that they show.
+
+    A file of `ssl-bench model convert` has the network's own names and says the arguments itself.
+    """
+    name = card.weights.family
+    if note:
+        if note["family"] != name:
+            raise UsageError(f"{where} was converted as the family {note['family']}, not {name}")
+        return Taken(dict(outer)), {key: _tuples(value) for key, value in note["arch"].items()}
     try:
-        state = families.tensors_of(family, branch)
-        return state, family.shown_by(state)
-    except KeyError as error:
-        name = card.weights.family
-        hint = families.nearest(branch, besides=name)
-        raise UsageError(f"{where} does not fit the family {name}. It lacks the key {error.args[0]}.{hint}") from error
+        taken = families.take(family, outer, where, card.weights.container, card.weights.prefix)
+        return taken, family.shown_by(taken.tensors)
+    except UsageError:
+        raise
+    except families.UNFIT as error:
+        lacks = (
+            f"It lacks the key {error.args[0]}." if isinstance(error, KeyError) else "It lacks what shows the depth."
+        )
+        raise UsageError(f"{where} does not fit the family {name}. It lacks {lacks}.{_nearest(card, outer)}") from error
+
+
+def _tuples(value: Any) -> Any:
+    """Return lists as tuples, as `build` has them."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _nearest(card: ModelCard, outer: Mapping[str, Any]) -> str:
+    return families.nearest(outer, besides=card.weights.family, container=card.weights.container)
 
 
 def _build(card: ModelCard, family: Family, arch: Mapping[str, Any], seed: int) -> nn.Module:
     """Return the untrained network."""
     try:
         return build_seeded(lambda: family.build(**arch), seed)
-    except (TypeError, ValueError) as error:
+    except UsageError:
+        raise
+    except families.UNFIT as error:
         problem = f"{card.name}: the family {card.weights.family} cannot be built with {dict(arch)}:"
         raise UsageError(f"{problem} {error}.") from error

@@ -12,34 +12,42 @@ if TYPE_CHECKING:
 
 CONTAINERS = (
     "state_dict", "model", "model_state_dict", "teacher", "target_encoder", "network", "module", "resnet",
-    "model_ema", "state_dict_ema",
+    "model_ema", "state_dict_ema", "ema", "ema_state_dict",
 )  # fmt: skip
 """Names under which training codes keep the state dict."""
+WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"})
+"""Parts of names that come from a wrapper around a network or a block: parallel, compiled, sharded, checkpointed."""
 COUNTERS = "num_batches_tracked"
 """Batch norm's step counter, which files from before 2018 lack and which changes no feature."""
 
 
 def choose_branch(outer: Mapping[str, Any], where: str, container: str = "") -> dict[str, Tensor]:
-    """Return the state dict inside a checkpoint's outermost dictionary.
+    """Return the state dict inside a checkpoint's outermost dictionary; see `name_branch`."""
+    branch: Any = outer
+    container = name_branch(outer, where, container)
+    for level in container.split(".") if container else ():
+        if not isinstance(branch, Mapping) or level not in branch:
+            raise UsageError(f"{where}: there is no branch {container!r}. The file holds: {_some(branch)}")
+        branch = branch[level]
+    if not isinstance(branch, Mapping) or not _tensors(branch):
+        raise UsageError(f"{where}: the branch {container or 'taken'!r} holds no tensors, only {_some(branch)}")
+    return _tensors(branch)
+
+
+def name_branch(outer: Mapping[str, Any], where: str, container: str = "") -> str:
+    """Return the name of the state dict inside a checkpoint's outermost dictionary; "" for the dictionary itself.
 
     `container` names the branch, with dots between levels ("classy_state_dict.base_model.model.trunk"). Without it, a
     dictionary of tensors is taken itself, else the one branch with a usual name; two of them are an error, because an
     average of weights and the weights themselves give different numbers.
     """
-    branch: Any = outer
-    for level in container.split(".") if container else ():
-        if not isinstance(branch, Mapping) or level not in branch:
-            raise UsageError(f"{where}: there is no branch {container!r}. The file holds: {_some(branch)}")
-        branch = branch[level]
-    if not container and not _tensors(outer):
-        found = [name for name in CONTAINERS if isinstance(outer.get(name), Mapping)]
-        if len(found) != 1:
-            which = f"several state dicts ({', '.join(found)})" if found else f"no state dict, only {_some(outer)}"
-            raise UsageError(f"{where}: the file holds {which}. Say which branch: weights.container = ...")
-        branch = outer[found[0]]
-    if not isinstance(branch, Mapping) or not _tensors(branch):
-        raise UsageError(f"{where}: the branch {container or 'taken'!r} holds no tensors, only {_some(branch)}")
-    return _tensors(branch)
+    if container or _tensors(outer):
+        return container
+    found = [name for name in CONTAINERS if isinstance(outer.get(name), Mapping)]
+    if len(found) != 1:
+        which = f"several state dicts ({', '.join(found)})" if found else f"no state dict, only {_some(outer)}"
+        raise UsageError(f"{where}: the file holds {which}. Say which branch: weights.container = ...")
+    return found[0]
 
 
 def has_branch(outer: Mapping[str, Any], container: str) -> bool:
@@ -55,6 +63,21 @@ def has_branch(outer: Mapping[str, Any], container: str) -> bool:
 def as_named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors as they are: the rename of families whose names are the network's own."""
     return dict(state)
+
+
+def unwrapped(name: str) -> str:
+    """Return a name, or the beginning of one, without the parts that wrappers add, wherever they stand."""
+    *parts, last = name.split(".")
+    return ".".join([*(part for part in parts if part not in WRAPPERS), last])
+
+
+def unwrap(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Return the tensors under names without the parts of wrappers; raise UsageError where two names become one."""
+    found: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        if found.setdefault(unwrapped(key), tensor) is not tensor:
+            raise UsageError(f"{where}: the file holds {unwrapped(key)} twice, once as {key}; keep one of them")
+    return found
 
 
 def strip_prefix(state: Mapping[str, Tensor], prefixes: Iterable[str]) -> dict[str, Tensor]:

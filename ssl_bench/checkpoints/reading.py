@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import pathlib
 import pickle
-import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
+from ssl_bench.checkpoints import archives, torchscript
+from ssl_bench.checkpoints.stand_ins import StandIns
 from ssl_bench.errors import MissingError, UsageError
 
 NO_CHECKPOINT = (
@@ -18,24 +17,39 @@ NO_CHECKPOINT = (
         "is a web page (HTML or XML), not a checkpoint; download the file itself, signed in if its site asks for it",
     ),
     (b"version https://git-lfs", "is a Git LFS pointer, not the checkpoint; run `git lfs pull` in its repository"),
+    (b"\x1f\x8b", "is a gzip archive; unpack it and name the file inside"),
+    (b"\x89HDF", "is an HDF5 file (Keras, TensorFlow); save its arrays: numpy.savez(new_path, **arrays)"),
 )
-REFUSED = re.compile(r"(?:GLOBAL|Unsupported class|Unsupported operand \d+|type) ([A-Za-z_][\w.]*\.\w+)")
+PICKLES = (b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""How pickles begin that torch.save did not write: it takes protocol 2."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the outermost dictionary of a safetensors or torch file (zip or legacy), its tensors on the CPU.
+    """Return the outermost dictionary of a file, its tensors on the CPU and of the kind that they were saved as.
 
+    Files are known by content: safetensors, torch's zip format (mapped into memory: what is not used is not read) and
+    its format from before 1.6, TorchScript archives (their parameters and buffers; the program is not run) and `.npz`.
     Raises MissingError if there is no such file, and UsageError for a file that is truncated, is no checkpoint, or
-    holds an object other than tensors and plain values.
+    holds what could run code.
     """
     head = _head(path)
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         return _read_safetensors(path)
-    if zipfile.is_zipfile(path):
-        _check_zip(path)
-    elif head.startswith(b"PK"):
-        raise _truncated(path)
-    return _read_torch(path)
+    if not head.startswith(b"PK"):
+        if head[:2] in PICKLES:
+            raise UsageError(
+                f"{path} is a Python pickle (protocol {head[1]}), not a file of torch.save, and reading it could run "
+                "code: refused. Save its tensors: torch.save(state_dict, new_path)"
+            )
+        return _read_torch(path, mapped=False)
+    names = _names(path)
+    if torchscript.is_torchscript(names):
+        return dict(torchscript.read(path))
+    if names and all(name.endswith(".npy") for name in names):
+        return archives.read_npz(path)
+    if not any(name.endswith("data.pkl") for name in names):
+        raise UsageError(f"{path} is a zip archive without a torch state dict (it holds {', '.join(names[:3])})")
+    return _read_torch(path, mapped=True)
 
 
 def _head(path: Path) -> bytes:
@@ -65,62 +79,51 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _check_zip(path: Path) -> None:
-    """Raise UsageError for zip files that torch.load cannot read, by what they hold."""
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    if any(name.endswith("constants.pkl") for name in names):
-        raise UsageError(
-            f"{path} is a TorchScript program, not a state dict. "
-            "Save its tensors: torch.save(torch.jit.load(path).state_dict(), new_path)"
-        )
-    if not any(name.endswith("data.pkl") for name in names):
-        raise UsageError(f"{path} is a zip archive without a torch state dict (it holds {', '.join(names[:3])})")
+def _names(path: Path) -> list[str]:
+    """Return the file names in a zip archive that would not unpack to many times its size."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archives.check_sizes(path, archive.infolist())
+            return archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        raise _truncated(path) from error
 
 
-def _read_torch(path: Path) -> dict[str, Any]:
-    """Read a torch file with weights_only, which knows tensors and plain values and refuses everything else."""
+def _read_torch(path: Path, mapped: bool) -> dict[str, Any]:
+    """Read a torch file with weights_only, which knows tensors and plain values; foreign classes get stand-ins."""
     import torch
 
-    try:
-        with torch.serialization.safe_globals(_harmless()):
-            outer = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refused_or_unreadable(path, error) from error
-    except (EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
-        raise _truncated(path) from error
+    stand_ins = StandIns()
+    while True:
+        try:
+            with torch.serialization.safe_globals(stand_ins.allowed()):
+                outer = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            break
+        except pickle.UnpicklingError as error:
+            if refused := stand_ins.learn(str(error)):
+                raise _refused(path, refused) from error
+        except Exception as error:  # a damaged pickle can raise anything
+            raise _truncated(path) from error
     if not isinstance(outer, dict):
-        raise UsageError(f"{path} holds a {type(outer).__name__}, not a dictionary of tensors")
+        raise UsageError(
+            f"{path} holds a {type(outer).__qualname__}, not a dictionary of tensors. Where the network's own code is "
+            "at hand: torch.save(network.state_dict(), new_path)"
+        )
     return outer
 
 
-def _harmless() -> list[Any]:
-    """Return what training codes keep beside their tensors and what does nothing when it is unpickled."""
-    import numpy as np
-
-    core = getattr(np, "_core", None) or np.core
-    renamed = [
-        (getattr(core.multiarray, name), f"numpy.{home}.multiarray.{name}")
-        for name in ("scalar", "_reconstruct")
-        for home in ("core", "_core")
-    ]
-    kinds = [type(np.dtype(kind)) for kind in ("bool", "int32", "int64", "uint8", "float32", "float64")]
-    return [argparse.Namespace, (pathlib.PosixPath, "pathlib.PosixPath"), np.dtype, np.ndarray, *kinds, *renamed]
-
-
-def _refused_or_unreadable(path: Path, error: Exception) -> UsageError:
-    """Tell an object that is not allowed, by name, from a pickle that is broken."""
-    refused = REFUSED.search(str(error))
-    if refused is None:
+def _refused(path: Path, name: str) -> UsageError:
+    """Tell an object that is not allowed, by name, from a pickle that is broken ("?")."""
+    if name == "?":
         return _truncated(path)
     return UsageError(
-        f"{path} holds a pickled {refused[1]}, and loading that could run code of the file's author: refused. "
+        f"{path} holds a pickled {name}, and loading that could run code of the file's author: refused. "
         "If you trust the file, keep its tensors only: torch.save(checkpoint['state_dict'], new_path)"
     )
 
 
 def _truncated(path: Path) -> UsageError:
     return UsageError(
-        f"{path} ({path.stat().st_size} bytes) is no whole torch or safetensors file: truncated or of another format; "
-        "download it again"
+        f"{path} ({path.stat().st_size} bytes) is no whole torch, safetensors or npz file: truncated or of another "
+        "format; download it again"
     )

@@ -19,6 +19,7 @@ COMMANDS = {
     "look": "Write a page of what a network would see of a task.",
     "list": "List models, tasks, suites, protocols, metrics.",
     "show": "Show a model, task, suite or protocol.",
+    "model": "Look into a checkpoint file, convert it, tell its digests.",
     "results": "Look at, pack and unpack records.",
     "board": "Render records as one HTML page and as tables.",
     "cache": "Look at the feature cache, check it, make room.",
@@ -29,7 +30,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
-    "Look": ("look", "list", "show", "results", "board", "cache"),
+    "Look": ("look", "list", "show", "model", "results", "board", "cache"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130

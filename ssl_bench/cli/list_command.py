@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ssl_bench import cards, metrics, model_zoo, protocols, tasks
+from ssl_bench import cards, model_zoo, protocols, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json, echo_table
 from ssl_bench.errors import UsageError, did_you_mean
@@ -20,8 +20,8 @@ Row = dict[str, Any]
 
 def _models(settings: Settings) -> list[Row]:
     rows = []
-    for name in model_zoo.names(settings.shelves):
-        card = model_zoo.get(name, settings.shelves)
+    for name, path in model_zoo.names(settings.shelves).items():
+        card = model_zoo.read(path)
         state = model_zoo.weights_state(card, settings.weight_folders)
         weights = "none needed" if not state.needed else "to fetch" if state.missing else "here"
         rows.append({"name": name, "title": card.title, "adapter": card.adapter, "weights": weights})
@@ -49,6 +49,8 @@ def _protocols(settings: Settings) -> list[Row]:
 
 
 def _metrics(settings: Settings) -> list[Row]:
+    from ssl_bench import metrics  # brings NumPy, which no other list needs
+
     return [
         {"name": metric.name, "unit": metric.unit, "better": "higher" if metric.higher_is_better else "lower"}
         for metric in metrics.METRICS.values()

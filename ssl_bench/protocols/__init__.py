@@ -7,11 +7,13 @@ import dataclasses
 import importlib
 import typing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssl_bench import cards
 from ssl_bench.errors import UsageError, did_you_mean
-from ssl_bench.protocols.base import Protocol
+
+if TYPE_CHECKING:
+    from ssl_bench.protocols.base import Protocol
 
 FOLDER = Path(__file__).parent
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench import protocols
+from ssl_bench import cards, model_zoo, protocols
 from ssl_bench.results.store import Results
 from tests.cli.conftest import Command, lines
 from tests.cli.test_run import PIXELS
@@ -137,3 +137,19 @@ def test_the_demo_goes_the_whole_way_and_the_trained_network_wins(command: Comma
         values = {row[0]: float(row[5]) for row in rows if row[2] == protocol}
         assert len(values) == 4
         assert max(values, key=lambda name: values[name]) == "digits_vit"
+
+
+def test_a_long_shelf_is_read_once(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of models reads every card once and looks through the folders once, however many cards there are."""
+    card = Path(model_zoo.names()["digits_vit"])
+    (tmp_path / "long" / "model_zoo").mkdir(parents=True)
+    for number in range(30):
+        (tmp_path / "long" / "model_zoo" / f"copy{number}.toml").write_bytes(card.read_bytes())
+    read, looked = [], []
+    read_toml, names = cards.read_toml, cards.Shelves.names
+    monkeypatch.setattr(cards, "read_toml", lambda path: (read.append(path), read_toml(path))[1])
+    monkeypatch.setattr(cards.Shelves, "names", lambda self, room: (looked.append(room), names(self, room))[1])
+    rows = lines(command("list", "models", "--shelf", tmp_path / "long").out)
+    assert sum(row[0].startswith("copy") for row in rows) == 30
+    assert sorted(read) == sorted(set(read))
+    assert looked == ["model_zoo"]

@@ -6,10 +6,14 @@ in `tests/checkpoints/` and, where the authors' code can be run, a case in `benc
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ssl_bench.checkpoints import keys
@@ -17,6 +21,16 @@ from ssl_bench.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+LEAST = 0.1
+"""Share of names and shapes below which a file is not said to fit a family."""
+TEXT = ("word_embeddings", "tok_embeddings", "embed_tokens", "token_embedding", "wte.weight", "shared.weight")
+"""Parts of names that only models of text have."""
+UNFIT = (
+    ArithmeticError, AssertionError, AttributeError, IndexError, KeyError, RuntimeError, StopIteration, TypeError,
+    UsageError, ValueError,
+)  # fmt: skip
+"""What a family raises that is asked for a network which a foreign file does not show."""
 
 
 class Family(Protocol):
@@ -66,15 +80,71 @@ def get(name: str, where: str) -> Family:
     return cast(Family, importlib.import_module(f"{__name__}.{name}"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What a family takes of a file, and what it leaves there."""
+
+    tensors: dict[str, Tensor]
+    """The backbone's tensors under the network's own names."""
+    container: str = ""
+    """The branch of the file that was taken; empty for the outermost dictionary."""
+    others: tuple[str, ...] = ()
+    """Further branches of the file that hold a state dict, such as a moving average of the weights."""
+    prefixes: tuple[str, ...] = ()
+    """The prefixes that names had."""
+    left: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Beginnings of names that are not the backbone, and how many tensors each has."""
+
+
+def take(family: Family, outer: Mapping[str, Any], where: str, container: str = "", prefix: str = "") -> Taken:
+    """Return the backbone's tensors in a file, and what was done to find them.
+
+    `container` names the branch, and `prefix` what stands before the names that the family's authors use.
+    """
+    named = keys.name_branch(outer, where, _container(family, outer, container))
+    others = tuple(name for name in keys.CONTAINERS if name != named and keys.has_branch(outer, name))
+    taken = _taken(family, keys.choose_branch(outer, where, named), where, prefix)
+    return dataclasses.replace(taken, container=named, others=others)
+
+
 def branch_of(family: Family, outer: Mapping[str, Any], where: str, container: str = "") -> dict[str, Tensor]:
     """Return the state dict inside a file: the branch that the card names, else the family's, else the only one."""
+    return keys.choose_branch(outer, where, _container(family, outer, container))
+
+
+def _container(family: Family, outer: Mapping[str, Any], container: str) -> str:
+    """Return the branch that the card names, else the first of the family's that is there, else ""."""
     own = (name for name in family.CONTAINERS if keys.has_branch(outer, name))
-    return keys.choose_branch(outer, where, container or next(own, ""))
+    return container or next(own, "")
 
 
 def tensors_of(family: Family, branch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the backbone's tensors under the network's own names."""
-    return family.renamed(keys.drop(keys.strip_prefix(branch, family.PREFIXES), family.DROPPED))
+    return _taken(family, branch, "").tensors
+
+
+def _taken(family: Family, branch: Mapping[str, Tensor], where: str, first: str = "") -> Taken:
+    """Unwrap, strip, drop and rename a branch, and note what was stripped and left."""
+    whole = keys.unwrap(branch, where)
+    if not any(key.startswith(first) for key in whole):
+        raise UsageError(f"{where}: no name begins with {first!r}. Names begin with: {', '.join(beginnings(whole))}")
+    prefixes = [name for prefix in (first, *family.PREFIXES) if (name := keys.unwrapped(prefix))]
+    kept, names = whole, {key: key for key in whole}  # names: what remains of a name, to the name in the file
+    found = []
+    for prefix in prefixes:
+        if any(key.startswith(prefix) for key in kept):
+            found.append(prefix)
+            kept = keys.strip_prefix(kept, (prefix,))
+            names = {key: names[prefix + key] for key in kept}
+    kept = keys.drop(kept, [keys.unwrapped(start) for start in family.DROPPED])
+    left = beginnings(set(whole) - {names[key] for key in kept})
+    return Taken(family.renamed(kept), prefixes=tuple(found), left=left)
+
+
+def beginnings(left: Iterable[str]) -> dict[str, int]:
+    """Return the first parts of names ("head" of "head.weight", "params/txt" of JAX's), and how many have each."""
+    firsts = ("/".join(name.partition(".")[0].split("/")[:2]) for name in sorted(left))
+    return dict(collections.Counter(firsts))
 
 
 def arch_of(family: Family, shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,31 +154,92 @@ def arch_of(family: Family, shown: Mapping[str, Any]) -> dict[str, Any]:
     return {**own, **shown}
 
 
-def nearest(branch: Mapping[str, Tensor], besides: str) -> str:
-    """Return " Its keys fit the family x best (93% in common)…" or "" where none but `besides` fits at all.
+def shares(outer: Mapping[str, Any], container: str = "") -> dict[str, float]:
+    """Return how well a file fits each family, best first: of names and shapes, the share in common."""
+    found = {name: _share(get(name, name), outer, container) for name in names()}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
-    Names and shapes alone do not tell all families apart: those that fit equally well are all named.
+
+def nearest(outer: Mapping[str, Any], besides: str, container: str = "") -> str:
+    """Return " Its keys fit the family x best (93% in common)…", or what the file seems to be where none fits.
+
+    Names and shapes alone do not tell all families apart: those that fit equally well are all named. Nothing is said
+    where no other family fits better than `besides`, the one that did not do.
     """
-    shares = {name: _share(get(name, name), branch) for name in names() if name != besides}
-    highest = max(shares.values(), default=0.0)
-    if highest < 0.1:
+    fits = shares(outer, container)
+    own = fits.pop(besides, 0.0)
+    highest = max(fits.values(), default=0.0)
+    if highest < 1 and (prefix := _fitting_prefix(besides, outer, container)):
+        return f" Without their first part the names fit: weights.prefix = {prefix!r}"
+    if max(own, highest) < LEAST:
+        return f" {seems(outer, container)}"
+    if own >= highest:
         return ""
-    best = [name for name in shares if shares[name] == highest]
+    best = sorted(name for name in fits if fits[name] == highest)
     which = f"family {best[0]}" if len(best) == 1 else f"families {', '.join(best)}"
     return f" Its keys fit the {which} best ({highest:.0%} in common): weights.family = {best[0]!r}{_or_other(best)}"
+
+
+def _fitting_prefix(name: str, outer: Mapping[str, Any], container: str) -> str:
+    """Return the beginning of names, such as "model.", without which a file fits a family; "" where there is none."""
+    if name not in names():
+        return ""
+    family = get(name, name)
+    try:
+        firsts = beginnings(keys.unwrap(branch_of(family, outer, "", container), ""))
+    except UsageError:
+        return ""
+    often = sorted(firsts, key=lambda first: -firsts[first])[:4]
+    return next((f"{first}." for first in often if _share(family, outer, container, f"{first}.") == 1), "")
 
 
 def _or_other(best: list[str]) -> str:
     return ", or another of these, by who trained it" if len(best) > 1 else ""
 
 
-def _share(family: Family, branch: Mapping[str, Tensor]) -> float:
+def told_apart(best: Sequence[str], outer: Mapping[str, Any], container: str = "") -> list[dict[str, Any]]:
+    """Return, for families that a file fits, what each is and what in network and input is not the same for all."""
+    facts = {}
+    for name in best:
+        family = get(name, name)
+        state = tensors_of(family, branch_of(family, outer, name, container))
+        arch = arch_of(family, family.shown_by(state))
+        facts[name] = {**arch, **family.INPUT, "pooling": family.POOLINGS[0]}
+    every = {key for each in facts.values() for key in each}
+    differ = [key for key in sorted(every) if len({repr(each.get(key)) for each in facts.values()}) > 1]
+    return [
+        {"family": name, "what": _title(name), "own": {key: each[key] for key in differ if key in each}}
+        for name, each in facts.items()
+    ]
+
+
+def _title(name: str) -> str:
+    """Return what a family's module says that it is, up to the first stop or bracket."""
+    text = inspect.getdoc(importlib.import_module(f"ssl_bench.checkpoints.families.{name}")) or ""
+    return re.split(r"\.(?:\s|$)| \(", text)[0]
+
+
+def seems(outer: Mapping[str, Any], container: str = "") -> str:
+    """Return a sentence on what a file seems to be that fits no family."""
+    try:
+        branch = keys.choose_branch(outer, "", container)
+    except UsageError:
+        return "No family fits it."
+    text = next((name for name in branch if any(word in name for word in TEXT)), "")
+    if not any(tensor.ndim in (4, 5) for tensor in branch.values()):
+        seen = f"its names are those of a text model ({text})" if text else "a model of text, sound, tables or time?"
+        return f"No family fits it, and no tensor has the four axes of a layer that takes images: {seen}"
+    return "No family fits it; how one is written: ssl_bench/checkpoints/__init__.py"
+
+
+def _share(family: Family, outer: Mapping[str, Any], container: str, prefix: str = "") -> float:
     """Return how well a file fits a family; 0 where it lacks what the family needs to be built."""
     import torch
 
     try:
-        state = tensors_of(family, branch)
-        with torch.device("meta"):
+        state = take(family, outer, "", container, prefix).tensors
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of layers without width, which is what a foreign file shows
             return keys.overlap(state, family.build(**family.shown_by(state)))
-    except (ArithmeticError, AssertionError, IndexError, KeyError, RuntimeError, TypeError, ValueError, UsageError):
+    except UNFIT:
         return 0.0

@@ -1,8 +1,8 @@
 """OpenAI's CLIP (Radford et al. 2021, https://arxiv.org/abs/2103.00020): the vision transformers of its image towers.
 
-Names as in https://github.com/openai/CLIP. The released .pt files are TorchScript programs, which are not run here:
-save `torch.jit.load(path).state_dict()` with torch.save and name that file. The catch: the activation is
-x * sigmoid(1.702 x), which no shape tells from GELU. Linear probes use `pre_proj`, zero-shot classification `proj`.
+Names as in https://github.com/openai/CLIP. The released .pt files are TorchScript programs: their tensors are read, and
+the programs are not run. The catch: the activation is x * sigmoid(1.702 x), which no shape tells from GELU. Linear
+probes use `pre_proj`, zero-shot classification `proj`.
 """
 
 from __future__ import annotations
