@@ -16,6 +16,7 @@ from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import digest_file
 
 CARDS = list(model_zoo.names())
+LIBRARIES = ("open_clip", "timm")
 EXTRAS = {"huggingface": ("transformers",), "onnx": ("onnx", "onnxruntime")}
 """Packages that an adapter needs and only an extra brings."""
 
@@ -49,7 +50,7 @@ def test_every_card_is_whole(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [name for name in CARDS if model_zoo.get(name).adapter not in ("module", "onnx", "torchhub")]
+    "name", [name for name in CARDS if model_zoo.get(name).adapter not in ("module", "onnx", "torchhub", *LIBRARIES)]
 )
 def test_every_card_builds(name: str) -> None:
     """A card's network can be built, offers the card's pooling, and takes its own input.
@@ -64,6 +65,17 @@ def test_every_card_builds(name: str) -> None:
     features = backbone.forward(torch.rand(1, channels, *backbone.input.size), backbone.default_pooling)
     assert features.pooled.ndim == 2
     assert features.pooled.isfinite().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CARDS if model_zoo.get(name).adapter in LIBRARIES])
+def test_every_card_of_a_library_builds(name: str) -> None:
+    """A library builds the card's network, which offers the card's pooling and takes its input; no tensor is filled."""
+    with torch.device("meta"):
+        backbone = backbones.load(model_zoo.get(name), LoadContext(untrained=True))
+        channels = 1 if backbone.input.channels == "grey" else 3
+        features = backbone.forward(torch.rand(1, channels, *backbone.input.size), backbone.default_pooling)
+    assert features.pooled.ndim == 2
 
 
 def test_pinned_file_is_verified(tmp_path: Path) -> None:
