@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,16 @@ def test_every_card_builds(name: str) -> None:
     features = backbone.forward(torch.rand(1, channels, *backbone.input.size), backbone.default_pooling)
     assert features.pooled.ndim == 2
     assert features.pooled.isfinite().all()
+
+
+def test_written_cards_are_those_of_the_table() -> None:
+    """Every row of `tools/cards.toml` has its card, with the same weights, title, pooling and labels."""
+    table = Path(__file__).parents[2] / "tools" / "cards.toml"
+    for group in tomllib.loads(table.read_text(encoding="utf-8"))["group"]:
+        for name, (weights, title) in group["cards"].items():
+            card = model_zoo.get(name)
+            found = (card.adapter, card.weights.name, card.title, card.pooled, card.about.labels_used)
+            assert found == (group["adapter"], weights, title, group["pooled"], group["about"]["labels_used"])
 
 
 @pytest.mark.slow
