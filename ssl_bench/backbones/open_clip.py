@@ -120,7 +120,8 @@ def _wants_quick_gelu(card: ModelCard, name: str, tag: str) -> bool:
 
 def _create(card: ModelCard, name: str, tag: str | None, arch: Mapping[str, Any]) -> nn.Module:
     try:
-        return cast(nn.Module, open_clip.create_model(name, pretrained=tag, **arch))
+        device = torch.get_default_device()  # open_clip itself would take the CPU, also where another is asked for
+        return cast(nn.Module, open_clip.create_model(name, pretrained=tag, device=device, **arch))
     except (OSError, RuntimeError, ValueError) as error:
         if tag is None:
             raise UsageError(f"{card.name}: open_clip cannot build {name} with {dict(arch)}: {error}") from error

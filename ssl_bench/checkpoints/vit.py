@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from ssl_bench.errors import UsageError
 
-Positions = Literal["scaled", "resized", "antialiased"]
+Positions = Literal["scaled", "resized", "antialiased", "bilinear"]
 """How stored position embeddings reach another grid, bicubically: `scaled` by the factor (grid + 0.1) / stored, as
-DINO's code; `resized` to the grid, as MSN's; `antialiased`, to the grid too, as timm's. They agree at the stored size
-alone."""
+DINO's code; `resized` to the grid, as MSN's; `antialiased`, to the grid too, as timm's; `bilinear`, antialiased but
+bilinear, as TIPS'. They agree at the stored size alone."""
 
 INPUT: Mapping[str, Any] = {"size": (224, 224), "resize": "short", "resize_to": 256}
 POOLINGS = ("cls", "patch_mean", "cls+patch_mean")
@@ -148,5 +148,6 @@ def interpolate(stored: Tensor, old: tuple[int, int], new: tuple[int, int], rule
         factors = ((new[0] + 0.1) / old[0], (new[1] + 0.1) / old[1])
         grid = functional.interpolate(grid, scale_factor=factors, mode="bicubic")
     else:
-        grid = functional.interpolate(grid, size=new, mode="bicubic", antialias=rule == "antialiased")
+        mode, antialias = ("bilinear" if rule == "bilinear" else "bicubic"), rule != "resized"
+        grid = functional.interpolate(grid, size=new, mode=mode, antialias=antialias)
     return grid.flatten(2).transpose(1, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import digest_file
 
 CARDS = list(model_zoo.names())
+LIBRARIES = ("open_clip", "timm")
 EXTRAS = {"huggingface": ("transformers",), "onnx": ("onnx", "onnxruntime")}
 """Packages that an adapter needs and only an extra brings."""
 
@@ -49,7 +51,7 @@ def test_every_card_is_whole(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [name for name in CARDS if model_zoo.get(name).adapter not in ("module", "onnx", "torchhub")]
+    "name", [name for name in CARDS if model_zoo.get(name).adapter not in ("module", "onnx", "torchhub", *LIBRARIES)]
 )
 def test_every_card_builds(name: str) -> None:
     """A card's network can be built, offers the card's pooling, and takes its own input.
@@ -64,6 +66,27 @@ def test_every_card_builds(name: str) -> None:
     features = backbone.forward(torch.rand(1, channels, *backbone.input.size), backbone.default_pooling)
     assert features.pooled.ndim == 2
     assert features.pooled.isfinite().all()
+
+
+def test_written_cards_are_those_of_the_table() -> None:
+    """Every row of `tools/cards.toml` has its card, with the same weights, title, pooling and labels."""
+    table = Path(__file__).parents[2] / "tools" / "cards.toml"
+    for group in tomllib.loads(table.read_text(encoding="utf-8"))["group"]:
+        for name, (weights, title) in group["cards"].items():
+            card = model_zoo.get(name)
+            found = (card.adapter, card.weights.name, card.title, card.pooled, card.about.labels_used)
+            assert found == (group["adapter"], weights, title, group["pooled"], group["about"]["labels_used"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CARDS if model_zoo.get(name).adapter in LIBRARIES])
+def test_every_card_of_a_library_builds(name: str) -> None:
+    """A library builds the card's network, which offers the card's pooling and takes its input; no tensor is filled."""
+    with torch.device("meta"):
+        backbone = backbones.load(model_zoo.get(name), LoadContext(untrained=True))
+        channels = 1 if backbone.input.channels == "grey" else 3
+        features = backbone.forward(torch.rand(1, channels, *backbone.input.size), backbone.default_pooling)
+    assert features.pooled.ndim == 2
 
 
 def test_pinned_file_is_verified(tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ SMALL: dict[str, dict[str, Any]] = {
     **{name: {"depths": (1, 1, 1, 1)} for name in RESNETS},
     **{name: {"depth": 2, "size": 64} for name in ("beit", "beitv2", "data2vec", "simmim_vit")},
     "simmim_swin": {"depths": (2, 2), "heads": (4, 8), "size": 48},
+    **{name: {"depth": 2} for name in ("augreg", "deit", "flair", "meru", "openclip", "siglip", "slip", "tips")},
+    "swag": {"depth": 2, "size": 64},
+    "clip_resnet": {"depths": (1, 1, 1, 1), "size": 64},
+    "virtex": {"depths": (1, 1, 1, 1)},
 }
 
 
