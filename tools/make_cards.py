@@ -94,7 +94,8 @@ def card_text(name: str, title: str, group: Facts, facts: Facts) -> str:
     """Return the TOML of one card, in the order and alignment of those written by hand."""
     published = dict(group.get("published", {}).get(name, {}))
     source = published.pop("source", "")
-    about = {**group["about"], "licence": group.get("licence") or facts["licence"]}
+    licence = group.get("licence") or facts.get("licence", "")
+    about = {**group["about"], **({"licence": licence} if licence else {})}
     note = " ".join(part for part in (group.get("note", ""), facts.get("note", "")) if part)
     rooms = {
         "": {"title": title, "adapter": group["adapter"], "pooled": group["pooled"]},

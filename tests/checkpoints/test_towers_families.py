@@ -129,6 +129,9 @@ def test_clip_resnet(tmp_path: Path) -> None:
     """OpenAI's ResNet with attention over its last map is timm's after timm's own renaming."""
     network = randomised(families.get("clip_resnet", "test").build(size=64))
     state = network.state_dict()
+    for key in state:  # sixteen blocks add up: keep the sum small, so that rounding is
+        if key.endswith("bn3.weight"):
+            state[key] *= 0.1
     source = timm.create_model("resnet50_clip", num_classes=1024, img_size=64).eval()
     source.load_state_dict(timm.models.byobnet.checkpoint_filter_fn(under("visual.", state), source))
     backbone = load(tmp_path, under("visual.", state, *TEXT), "clip_resnet")

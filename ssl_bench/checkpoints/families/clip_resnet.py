@@ -14,10 +14,9 @@ from typing import Any
 from open_clip.modified_resnet import ModifiedResNet
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import keys, resnet, vit
-from ssl_bench.checkpoints.families import clip
+from ssl_bench.checkpoints import clip_vit, keys, resnet, vit
 
-INPUT = clip.INPUT
+INPUT = clip_vit.INPUT
 POOLINGS = ("proj", "gap")
 CONTAINERS = ("state_dict",)
 PREFIXES = ("module.", "visual.")

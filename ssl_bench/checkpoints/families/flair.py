@@ -10,15 +10,14 @@ from typing import Any
 
 from torch import nn
 
-from ssl_bench.checkpoints import vit
-from ssl_bench.checkpoints.families import clip
+from ssl_bench.checkpoints import clip_vit, vit
 
-INPUT = clip.INPUT
+INPUT = clip_vit.INPUT
 POOLINGS = vit.POOLINGS
 CONTAINERS = ("state_dict",)
 PREFIXES = ("module.", "visual.")
 DROPPED: tuple[str, ...] = ()  # text tower, poolings and projections do not bear the prefix
-renamed = clip.renamed
+renamed = clip_vit.renamed
 shown_by = vit.shown_by
 features = vit.features
 

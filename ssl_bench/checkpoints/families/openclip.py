@@ -11,18 +11,18 @@ from typing import Any
 
 from torch import nn
 
-from ssl_bench.checkpoints.families import clip
+from ssl_bench.checkpoints import clip_vit
 
-INPUT = clip.INPUT
-POOLINGS = clip.POOLINGS
+INPUT = clip_vit.INPUT
+POOLINGS = clip_vit.POOLINGS
 CONTAINERS = ("state_dict",)
-PREFIXES = clip.PREFIXES
-DROPPED = clip.DROPPED
-renamed = clip.renamed
-shown_by = clip.shown_by
-features = clip.features
+PREFIXES = clip_vit.PREFIXES
+DROPPED: tuple[str, ...] = ()
+renamed = clip_vit.renamed
+shown_by = clip_vit.shown_by
+features = clip_vit.features
 
 
 def build(*, outputs: int = 512, heads: int = 0, eps: float = 1e-5, **shown: Any) -> nn.Module:
     """Return the untrained image tower."""
-    return clip.build(outputs=outputs, heads=heads, eps=eps, quick_gelu=False, **shown)
+    return clip_vit.build(outputs=outputs, heads=heads, eps=eps, quick_gelu=False, **shown)
