@@ -25,6 +25,9 @@ alone."""
 
 INPUT: Mapping[str, Any] = {"size": (224, 224), "resize": "short", "resize_to": 256}
 POOLINGS = ("cls", "patch_mean", "cls+patch_mean")
+LAYER_POOLINGS = ("cls_last4", "cls_last4+patch_mean")
+"""Poolings over several blocks, each after the final norm: cls of the last four side by side, as DINO's linear
+classifier of ViT-S and DINOv2's of four layers take it, and the mean over patches of the last behind them."""
 HEADS = {1280: 16, 1408: 16}
 """Heads of the widths whose heads are not 64 wide: ViT-H and ViT-g."""
 
@@ -100,6 +103,27 @@ def pooled(tokens: Tensor, prefix: int, height: int) -> dict[str, Tensor]:
     if prefix:
         found |= {"cls": tokens[:, 0], "cls+patch_mean": torch.cat([tokens[:, 0], mean], dim=1)}
     return found
+
+
+def layer_poolings(network: nn.Module) -> tuple[str, ...]:
+    """Return the poolings over several blocks that a network of timm's offers: those with cls and four blocks do."""
+    has_cls = getattr(network, "cls_token", None) is not None
+    blocks = getattr(network, "blocks", ())
+    return LAYER_POOLINGS if has_cls and len(blocks) >= 4 and hasattr(network, "forward_intermediates") else ()
+
+
+def of_layers(network: Any, images: Tensor, pooling: str) -> dict[str, Tensor]:
+    """Return one of LAYER_POOLINGS and the map of patches.
+
+    Sources: `eval_linear.py` of https://github.com/facebookresearch/dino (`n_last_blocks`, `avgpool_patchtokens`) and
+    `dinov2/eval/linear.py` of https://github.com/facebookresearch/dinov2 (`create_linear_input`).
+    """
+    found = network.forward_intermediates(
+        images, indices=4, return_prefix_tokens=True, norm=True, intermediates_only=True
+    )
+    dense = found[-1][0]
+    parts = [prefix[:, 0] for _, prefix in found] + ([dense.mean((2, 3))] if pooling.endswith("+patch_mean") else [])
+    return {pooling: torch.cat(parts, dim=1), "dense": dense}
 
 
 class ViT(VisionTransformer):  # type: ignore[misc]  # timm has no types
