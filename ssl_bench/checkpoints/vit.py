@@ -64,17 +64,31 @@ def build(
     **more: Any,
 ) -> ViT:
     """Return the untrained network; 0 stands for the usual: `hidden` 4 width, `heads` of 64 dimensions each."""
-    return ViT(
-        positions,
-        img_size=size,
-        patch_size=patch,
-        embed_dim=width,
-        depth=depth,
-        num_heads=heads or HEADS.get(width, max(1, width // 64)),
-        mlp_ratio=((hidden or 4 * width) + 0.5) / width,  # timm rounds the product down
-        norm_layer=functools.partial(nn.LayerNorm, eps=eps),
+    return ViT(**arguments(width, depth, patch, hidden, size, heads=heads, eps=eps, positions=positions, **more))
+
+
+def arguments(
+    width: int = 384,
+    depth: int = 12,
+    patch: int = 16,
+    hidden: int = 0,
+    size: int = 224,
+    *,
+    heads: int = 0,
+    eps: float = 1e-6,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the arguments of a network of this kind, by timm's names."""
+    return {
+        "img_size": size,
+        "patch_size": patch,
+        "embed_dim": width,
+        "depth": depth,
+        "num_heads": heads or HEADS.get(width, max(1, width // 64)),
+        "mlp_ratio": ((hidden or 4 * width) + 0.5) / width,  # timm rounds the product down
+        "norm_layer": functools.partial(nn.LayerNorm, eps=eps),
         **more,
-    )
+    }
 
 
 def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
@@ -132,7 +146,7 @@ class ViT(VisionTransformer):  # type: ignore[misc]  # timm has no types
     Registers have no positions of their own; where there is a cls token, the first stored position is its.
     """
 
-    def __init__(self, positions: Positions, *, registers: int = 0, **arguments: Any) -> None:
+    def __init__(self, positions: Positions = "antialiased", *, registers: int = 0, **arguments: Any) -> None:
         has_cls = arguments.get("class_token", True)
         super().__init__(
             num_classes=0,
