@@ -64,17 +64,17 @@ class VideoViT(vit.ViT):
             raise ValueError(f"a clip of 16 frames has 1 to 8 moments of two frames, not {moments}")
         self.moments = moments
         table = sines(8 * self.patch_embed.num_patches, self.embed_dim)
-        del self.pos_embed
-        if stored:
-            self.pos_embed = nn.Parameter(table)
-        else:
+        self.register_parameter("pos_embed", nn.Parameter(table) if stored else None)
+        if not stored:
+            del self.pos_embed
             self.register_buffer("pos_embed", table, persistent=False)
 
     def _pos_embed(self, x: Tensor) -> Tensor:
         """Add to patches (images, height, width, dim) the positions of every moment in turn."""
         patches = x.flatten(1, 2).repeat(1, self.moments, 1)
-        assert self.pos_embed is not None
-        return patches + self.pos_embed[:, : patches.shape[1]]
+        places: Any = self.pos_embed
+        positions: Tensor = places[:, : patches.shape[1]]
+        return patches + positions
 
 
 def sines(count: int, width: int) -> Tensor:

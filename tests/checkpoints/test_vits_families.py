@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from timm.models.vision_transformer import VisionTransformer
 from timm.models.xcit import Xcit
 from torch import Tensor, nn
 
+from ssl_bench import backbones, model_zoo
+from ssl_bench.backbones.base import LoadContext
 from tests.checkpoints.layouts import ONE, State, assert_same, images, load, other, randomised, training, under
 
 Layout = Callable[[State], dict[str, Any]]
@@ -225,7 +228,9 @@ def test_swins(tmp_path: Path, layout: str) -> None:
     """A Swin loads from its authors' layout; its norms' epsilon, which no shape shows, is theirs."""
     source = swin(1e-6)
     file = SWINS[layout](stages_end_with_downsampling(source.state_dict()))
-    backbone = load(tmp_path, file, layout, ",size=64")
+    torch.save(file, tmp_path / "weights.pth")
+    card = model_zoo.get(f"ckpt:{tmp_path / 'weights.pth'},family={layout}")
+    backbone = backbones.load(dataclasses.replace(card, arch={"size": 64}), LoadContext(tmp_path / "weights.pth"))
     with torch.inference_mode():
         assert_same(backbone.forward(images(), "gap").pooled, source(images()))
     assert {module.eps for module in backbone.network.modules() if isinstance(module, nn.LayerNorm)} == {1e-6}  # type: ignore[union-attr]

@@ -145,7 +145,7 @@ class _Attention(nn.Module):
 
     def _rotate(self, tokens: Tensor, places: Tensor) -> Tensor:
         """Rotate dimension i with dimension i + half by the angle that place (tokens, 2) and frequencies give."""
-        angle = places @ self.rope["freqs"]
+        angle: Tensor = places @ self.rope["freqs"]
         first, second = tokens.chunk(2, dim=-1)
         return tokens * angle.cos() + torch.cat([-second, first], dim=-1) * angle.sin()
 

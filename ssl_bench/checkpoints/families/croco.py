@@ -91,6 +91,6 @@ def _angles(height: int, width: int, head: int) -> Tensor:
 
 def _turn(tokens: Tensor, angles: Tensor) -> Tensor:
     """Rotate tokens (images, heads, tokens, head): in each half of a head, dimension i with i + a quarter."""
-    first, second = tokens.unflatten(3, (2, 2, -1)).unbind(4)
+    first, second = tokens.reshape(*tokens.shape[:3], 2, 2, -1).unbind(4)
     cosine, sine = angles.cos(), angles.sin()
     return torch.stack([first * cosine - second * sine, second * cosine + first * sine], dim=4).flatten(3)

@@ -25,7 +25,7 @@ DROPPED = ("head.",)
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name positions as timm does, and split what cls asks from what patches answer."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for key, tensor in state.items():
         name = key.replace("pos_embeder.", "pos_embed.")
         if name.startswith("cls_attn_blocks.") and ".attn.qkv." in name:
