@@ -217,6 +217,31 @@ def croco(positions: str) -> Case:
     return network, {"model": network.state_dict(), "croco_kwargs": {"pos_embed": positions}}, say, 224
 
 
+def galileo() -> Case:
+    module = importlib.import_module("single_file_galileo")
+    network = noise(module.Encoder(max_patch_size=8, embedding_size=128, depth=4, mlp_ratio=4, num_heads=8))
+
+    def say(net: Any, images: Tensor) -> Found:
+        height, width, visible = *images.shape[2:], 1
+        bands = torch.zeros(len(images), height, width, 1, len(module.SPACE_TIME_BANDS))
+        bands[..., net.space_time_groups["S2_RGB"]] = images.permute(0, 2, 3, 1)[:, :, :, None]
+        masks = torch.ones(*bands.shape[:4], len(net.space_time_groups))
+        masks[..., visible] = 0
+        others = (
+            (net.space_groups, module.SPACE_BANDS, (height, width)),
+            (net.time_groups, module.TIME_BANDS, (1,)),
+            (net.static_groups, module.STATIC_BANDS, ()),
+        )
+        given = [torch.zeros(len(images), *shape, len(names)) for _, names, shape in others]
+        hidden = [torch.ones(len(images), *shape, len(groups)) for groups, _, shape in others]
+        months = torch.full((len(images), 1), 6)
+        found = net(bands, *given, masks, *hidden, months, patch_size=8)
+        tokens = found[0][:, :, :, 0, visible]
+        return {"patch_mean": net.average_tokens(*found[:8]), "dense": tokens.permute(0, 3, 1, 2)}
+
+    return network, network.state_dict(), say, 64
+
+
 CASES: Cases = [
     ("dino_vit", "dino", "ViT-S/16, four blocks, 96 px from 224", dino),
     ("dinov2", "dinov2", "ViT-S/14, four blocks, 224 px from 518", dinov2),
@@ -231,6 +256,7 @@ CASES: Cases = [
     ("videomae", "VideoMAE", "2 blocks of 384, still clip of 224 px", videomae),
     ("vjepa", "jepa", "ViT-S/16, still clip of 224 px", vjepa),
     ("omnimae", "omnivore", "3 blocks of 384, 224 px", omnimae),
+    ("galileo", "galileo", "nano of visible bands, 64 px", galileo),
     ("croco", "croco", "3 blocks of 384, sines, 224 px", lambda: croco("cosine")),
     ("croco", "croco", "3 blocks of 384, rotations, 224 px", lambda: croco("RoPE100")),
 ]

@@ -22,7 +22,10 @@ SMALL: dict[str, dict[str, Any]] = {
     **{name: {"depths": (1, 1, 1, 1)} for name in RESNETS},
     **{name: {"depth": 2, "size": 64} for name in ("beit", "beitv2", "data2vec", "simmim_vit")},
     "simmim_swin": {"depths": (2, 2), "heads": (4, 8), "size": 48},
-    **{name: {"depth": 2} for name in ("croco", "data2vec2", "dino_xcit", "latentmim", "localmim_vit", "synclr")},
+    **{
+        name: {"depth": 2}
+        for name in ("croco", "data2vec2", "dino_xcit", "galileo", "latentmim", "localmim_vit", "synclr")
+    },
     **{name: {"depth": 2, "size": 64, "width": 128} for name in ("omnimae", "videomae", "vjepa")},
     "cae": {"depth": 2, "size": 64},
     **{name: {"depths": (2, 2), "heads": (4, 8), "size": 64, "window": 4} for name in ("ibot_swin", "localmim_swin")},
