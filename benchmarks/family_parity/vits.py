@@ -92,6 +92,9 @@ def latentmim() -> Case:
 
 def cae() -> Case:
     dropped_places()
+    package = types.ModuleType("models")  # whose own __init__ needs much that the encoder does not
+    package.__path__ = [f"{sys.path[0]}/models"]
+    sys.modules["models"] = package
     module = importlib.import_module("models.modeling_cae_helper")
     norm = partial(nn.LayerNorm, eps=1e-6)
     network = module.VisionTransformerEncoder(
@@ -109,6 +112,60 @@ def hpm() -> Case:
     network = noise(importlib.import_module("models_vit").vit_small_patch16(num_classes=0))
     state = network.state_dict()
     return network, {"model": state | {"vis_mask_token": torch.ones(1)}}, lambda net, x: {"cls": net(x)}, 224
+
+
+def stop() -> Case:
+    module = importlib.import_module("src.deit")
+    norm = partial(nn.LayerNorm, eps=1e-6)
+    network = module.VisionTransformer([224], embed_dim=384, depth=3, num_heads=6, qkv_bias=True, norm_layer=norm)
+    network = noise(network)
+    say = lambda net, x: {"patch_mean": net(x).mean(1), "dense": grid(net(x))}  # noqa: E731
+    return network, {"target_encoder": under("module.", network.state_dict())}, say, 224
+
+
+def webssl(registers: int = 0) -> Case:
+    module = importlib.import_module("dinov2.vision_transformer")
+    network = module.DinoVisionTransformer(
+        img_size=224,
+        patch_size=14,
+        embed_dim=256,
+        depth=4,
+        num_heads=4,
+        ffn_layer="swiglu",
+        init_values=1e-5,
+        block_chunks=2,
+        num_register_tokens=registers,
+    )
+    network = noise(network)
+
+    def say(net: Any, images: Tensor) -> Found:
+        found = net.forward_features(images)
+        patches = found["x_norm_patchtokens"]
+        return {"cls": found["x_norm_clstoken"], "patch_mean": patches.mean(1), "dense": grid(patches)}
+
+    return network, network.state_dict(), say, 224
+
+
+def semaim() -> Case:
+    dropped_places()
+    package = types.ModuleType("models")  # whose own __init__ may need more
+    package.__path__ = [f"{sys.path[0]}/models"]
+    sys.modules["models"] = package
+    module = importlib.import_module("models.models_vit")
+    network = noise(module.vit_base_patch16(num_classes=0, global_pool=False))
+    return network, {"state_dict": under("module.", network.state_dict())}, lambda net, x: {"cls": net(x)}, 224
+
+
+def of_dino_kin(place: str, prefix: str) -> Case:
+    network = noise(importlib.import_module(place).vit_small(patch_size=16))
+    content = {"teacher": under(prefix, network.state_dict())}
+    return network, content, lambda net, x: cls_and_patches(net.get_intermediate_layers(x, 1)[0]), 96
+
+
+def sit() -> Case:
+    network = noise(importlib.import_module("vision_transformer").vit_small(patch_size=16))
+    content = {"teacher": under("module.backbone.", network.state_dict())}
+    return network, content, lambda net, x: cls_and_patches(net(x)), 96
 
 
 def ibot_swin() -> Case:
@@ -250,6 +307,18 @@ CASES: Cases = [
     ("cae", "CAE", "3 blocks of 384, 12 heads, 224 px", cae),
     ("mae", "HPM", "ViT-S/16, 224 px", hpm),
     ("mae", "DropPos", "ViT-S/16, 224 px", hpm),
+    ("mae", "SemAIM", "ViT-B/16, 224 px", semaim),
+    ("dinov2", "webssl", "4 blocks of 256 in 2 chunks, gated, 224 px", webssl),
+    ("ijepa", "StoP", "3 blocks of 384, 224 px", stop),
+    ("dino_vit", "udi", "ViT-S/16, 96 px from 224", lambda: of_dino_kin("vision_transformer", "backbone.backbone.")),
+    (
+        "dino_vit",
+        "CrIBo",
+        "ViT-S/16, 96 px from 224",
+        lambda: of_dino_kin("source.models.vision_transformer", "backbone."),
+    ),
+    ("dino_vit", "mokd", "ViT-S/16, 96 px from 224", lambda: of_dino_kin("backbones.vision_transformer", "backbone.")),
+    ("dino_vit", "SiT", "ViT-S/16, 96 px from 224", sit),
     ("ibot_swin", "ibot", "Swin-T, windows of 7, 224 px", ibot_swin),
     ("dino_xcit", "xcit", "3 blocks of 128, 224 px", dino_xcit),
     ("dinov3_convnext", "dinov3", "2, 2, 2, 2 blocks, 256 px", dinov3_convnext),

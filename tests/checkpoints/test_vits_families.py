@@ -94,6 +94,17 @@ def test_plain_vits(tmp_path: Path, layout: str) -> None:
     assert_same(found.dense, patch_map(source, images()))
 
 
+def test_stop_is_as_ijepa(tmp_path: Path) -> None:
+    """StoP's target encoder, or teacher in its older files, loads as I-JEPA's."""
+    source = vit(class_token=False, global_pool="avg", fc_norm=False)
+    state = under("module.", source.state_dict())
+    with torch.inference_mode():
+        expected = source(images())
+    for container in ("target_encoder", "teacher"):
+        content = training(encoder=other(state), predictor={"x": ONE}, **{container: state})
+        assert_same(load(tmp_path, content, "ijepa").forward(images(), "patch_mean").pooled, expected)
+
+
 def test_latentmim_orders_colours_last(tmp_path: Path) -> None:
     """Latent MIM's linear patch embedding sees rows, columns, then colours; a convolution orders others."""
     source = vit()
