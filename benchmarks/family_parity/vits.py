@@ -1,10 +1,8 @@
-"""Vision transformers trained on images and video, beside those of vision_transformers.py."""
+"""Vision transformers trained on images, and what shares their trainers, beside those of vision_transformers.py."""
 
 from __future__ import annotations
 
 import importlib
-import sys
-import types
 from functools import partial
 from typing import Any
 
@@ -12,20 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.family_parity.common import Case, Cases, Found, cls_and_patches, grid, noise, under
-
-
-def dropped_places() -> None:
-    """Put back places of timm and torch that authors' code names."""
-    import numpy as np
-    import timm.layers
-    import timm.models.vision_transformer as vits
-
-    np.float = float  # type: ignore[attr-defined]
-    vits._cfg = lambda **given: given
-    sys.modules["timm.models.layers"] = timm.layers
-    sys.modules["timm.models.registry"] = sys.modules["timm.models._registry"]
-    sys.modules["torch._six"] = types.ModuleType("torch._six")
-    sys.modules["torch._six"].inf = float("inf")  # type: ignore[attr-defined]
+from benchmarks.family_parity.old_places import bare_models, dropped_places
 
 
 def last_four(network: Any, images: Tensor) -> Found:
@@ -92,9 +77,7 @@ def latentmim() -> Case:
 
 def cae() -> Case:
     dropped_places()
-    package = types.ModuleType("models")  # whose own __init__ needs much that the encoder does not
-    package.__path__ = [f"{sys.path[0]}/models"]
-    sys.modules["models"] = package
+    bare_models()
     module = importlib.import_module("models.modeling_cae_helper")
     norm = partial(nn.LayerNorm, eps=1e-6)
     network = module.VisionTransformerEncoder(
@@ -148,12 +131,15 @@ def webssl(registers: int = 0) -> Case:
 
 def semaim() -> Case:
     dropped_places()
-    package = types.ModuleType("models")  # whose own __init__ may need more
-    package.__path__ = [f"{sys.path[0]}/models"]
-    sys.modules["models"] = package
+    bare_models()
     module = importlib.import_module("models.models_vit")
     network = noise(module.vit_base_patch16(num_classes=0, global_pool=False))
-    return network, {"state_dict": under("module.", network.state_dict())}, lambda net, x: {"cls": net(x)}, 224
+    return (
+        network,
+        {"state_dict": under("module.", network.state_dict())},
+        lambda net, x: {"cls": net.forward_features(x)},
+        224,
+    )
 
 
 def of_dino_kin(place: str, prefix: str) -> Case:
@@ -201,104 +187,6 @@ def dinov3_convnext() -> Case:
     return network, network.state_dict(), say, 256
 
 
-def videomae() -> Case:
-    dropped_places()
-    module = importlib.import_module("modeling_pretrain")
-    network = module.PretrainVisionTransformerEncoder(
-        embed_dim=384, depth=2, num_heads=6, qkv_bias=True, init_values=0.0, norm_layer=partial(nn.LayerNorm, eps=1e-6)
-    )
-    network = noise(network)
-
-    def say(net: Any, images: Tensor) -> Found:
-        clip = images[:, :, None].expand(-1, -1, 16, -1, -1)
-        tokens = net(clip, torch.zeros(len(images), 1568, dtype=torch.bool))
-        return {"patch_mean": tokens.mean(1), "dense": grid(tokens.unflatten(1, (8, 196)).mean(1))}
-
-    return network, {"model": under("encoder.", network.state_dict())}, say, 224
-
-
-def vjepa() -> Case:
-    module = importlib.import_module("src.models.vision_transformer")
-    network = noise(module.vit_small(img_size=224, num_frames=16, tubelet_size=2, uniform_power=True))
-
-    def say(net: Any, images: Tensor) -> Found:
-        tokens = net(images[:, :, None].repeat(1, 1, 16, 1, 1))
-        return {"patch_mean": tokens.mean(1), "dense": grid(tokens.unflatten(1, (8, 196)).mean(1))}
-
-    state = under("module.backbone.", network.state_dict())
-    return network, {"target_encoder": state, "encoder": {k: t + 1 for k, t in state.items()}}, say, 224
-
-
-def omnimae() -> Case:
-    dropped_places()
-    sys.modules.setdefault("hydra", types.ModuleType("hydra"))
-    module = importlib.import_module("omnivision.models.vision_transformer")
-    embed = [
-        module.PadIm2Video(ntimes=2, pad_type="repeat"),
-        nn.Conv3d(3, 384, kernel_size=(2, 16, 16), stride=(2, 16, 16)),
-    ]
-    network = module.VisionTransformer(
-        img_size=[3, 16, 224, 224],
-        patch_size=[2, 16, 16],
-        embed_dim=384,
-        depth=3,
-        attn_target=partial(module.Attention, num_heads=6, qkv_bias=True),
-        drop_path_rate=0.0,
-        classifier_feature="global_pool",
-        use_cls_token=False,
-        learnable_pos_embed=False,
-        patch_embed_type="generic",
-        patch_embed_params_list=embed,
-        patch_dropping=True,
-    )
-    network = noise(network)
-
-    def say(net: Any, images: Tensor) -> Found:
-        tokens = net.prepare_tokens(images, None, None)
-        for block in net.blocks:
-            tokens = block(tokens)
-        tokens = net.norm(tokens)
-        return {"patch_mean": tokens.mean(1), "dense": grid(tokens)}
-
-    return network, under("trunk.", network.state_dict()), say, 224
-
-
-def croco(positions: str) -> Case:
-    module = importlib.import_module("models.croco")
-    network = noise(module.CroCoNet(enc_embed_dim=384, enc_depth=3, enc_num_heads=6, dec_depth=1, pos_embed=positions))
-
-    def say(net: Any, images: Tensor) -> Found:
-        tokens = net._encode_image(images)[0]
-        return {"patch_mean": tokens.mean(1), "dense": grid(tokens)}
-
-    return network, {"model": network.state_dict(), "croco_kwargs": {"pos_embed": positions}}, say, 224
-
-
-def galileo() -> Case:
-    module = importlib.import_module("single_file_galileo")
-    network = noise(module.Encoder(max_patch_size=8, embedding_size=128, depth=4, mlp_ratio=4, num_heads=8))
-
-    def say(net: Any, images: Tensor) -> Found:
-        height, width, visible = *images.shape[2:], 1
-        bands = torch.zeros(len(images), height, width, 1, len(module.SPACE_TIME_BANDS))
-        bands[..., net.space_time_groups["S2_RGB"]] = images.permute(0, 2, 3, 1)[:, :, :, None]
-        masks = torch.ones(*bands.shape[:4], len(net.space_time_groups))
-        masks[..., visible] = 0
-        others = (
-            (net.space_groups, module.SPACE_BANDS, (height, width)),
-            (net.time_groups, module.TIME_BANDS, (1,)),
-            (net.static_groups, module.STATIC_BANDS, ()),
-        )
-        given = [torch.zeros(len(images), *shape, len(names)) for _, names, shape in others]
-        hidden = [torch.ones(len(images), *shape, len(groups)) for groups, _, shape in others]
-        months = torch.full((len(images), 1), 6)
-        found = net(bands, *given, masks, *hidden, months, patch_size=8)
-        tokens = found[0][:, :, :, 0, visible]
-        return {"patch_mean": net.average_tokens(*found[:8]), "dense": tokens.permute(0, 3, 1, 2)}
-
-    return network, network.state_dict(), say, 64
-
-
 CASES: Cases = [
     ("dino_vit", "dino", "ViT-S/16, four blocks, 96 px from 224", dino),
     ("dinov2", "dinov2", "ViT-S/14, four blocks, 224 px from 518", dinov2),
@@ -322,10 +210,4 @@ CASES: Cases = [
     ("ibot_swin", "ibot", "Swin-T, windows of 7, 224 px", ibot_swin),
     ("dino_xcit", "xcit", "3 blocks of 128, 224 px", dino_xcit),
     ("dinov3_convnext", "dinov3", "2, 2, 2, 2 blocks, 256 px", dinov3_convnext),
-    ("videomae", "VideoMAE", "2 blocks of 384, still clip of 224 px", videomae),
-    ("vjepa", "jepa", "ViT-S/16, still clip of 224 px", vjepa),
-    ("omnimae", "omnivore", "3 blocks of 384, 224 px", omnimae),
-    ("galileo", "galileo", "nano of visible bands, 64 px", galileo),
-    ("croco", "croco", "3 blocks of 384, sines, 224 px", lambda: croco("cosine")),
-    ("croco", "croco", "3 blocks of 384, rotations, 224 px", lambda: croco("RoPE100")),
 ]
