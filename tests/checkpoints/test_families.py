@@ -30,6 +30,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "cae": {"depth": 2, "size": 64},
     **{name: {"depths": (2, 2), "heads": (4, 8), "size": 64, "window": 4} for name in ("ibot_swin", "localmim_swin")},
     "capi": {"width": 128, "depth": 2},
+    "mmpretrain_vit": {"depth": 2},
+    "sam": {"depth": 2, "width": 128, "size": 64, "window": 2, "whole": (1,), "neck": 32},
     "dinov3_convnext": {"depths": (1, 1, 1, 1)},
 }
 

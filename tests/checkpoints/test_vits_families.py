@@ -15,6 +15,7 @@ import torch
 from timm.models.beit import Beit
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer_sam import VisionTransformerSAM
 from timm.models.xcit import Xcit
 from torch import Tensor, nn
 
@@ -34,6 +35,18 @@ def vit(width: int = 128, heads: int = 2, depth: int = 2, **arguments: Any) -> n
 def patch_map(network: Any, batch: Tensor) -> Tensor:
     """Return timm's own map of patches."""
     return network.forward_intermediates(batch, indices=1, norm=True, intermediates_only=True)[0]
+
+
+def mm_names(state: State) -> State:
+    """Return timm's tensors under OpenMMLab's names."""
+    names = {"patch_embed.proj": "patch_embed.projection", "blocks.": "layers.", ".norm": ".ln", "norm.": "ln1."}
+    names |= {"mlp.fc1": "ffn.layers.0.0", "mlp.fc2": "ffn.layers.1"}
+    found = {}
+    for key, tensor in state.items():
+        for ours, theirs in names.items():
+            key = key.replace(ours, theirs)
+        found[key] = tensor
+    return found
 
 
 PLAIN: dict[str, Layout] = {
@@ -74,6 +87,10 @@ PLAIN: dict[str, Layout] = {
         "feature_extractor.backbone.", s, "prototypes", "feature_extractor.head.0.weight", "teacher.head.0.weight"
     ),
     "dino_vit, PathDino": lambda s: under("backbone.", s),
+    "mmpretrain_vit": lambda s: {
+        "meta": {"epoch": 300},
+        "state_dict": under("backbone.", mm_names(s), "neck.mlp.0.weight", "head.fc.weight", "momentum_encoder.x"),
+    },
     "localmim_vit": lambda s: training(
         model={key.replace("norm.", "norm.3.") if key.startswith("norm.") else key: s[key] for key in s}
         | {f"norm.{index}.{name}": s[f"norm.{name}"] + 1 for index in range(3) for name in ("weight", "bias")}
@@ -245,6 +262,21 @@ def test_swins(tmp_path: Path, layout: str) -> None:
     with torch.inference_mode():
         assert_same(backbone.forward(images(), "gap").pooled, source(images()))
     assert {module.eps for module in backbone.network.modules() if isinstance(module, nn.LayerNorm)} == {1e-6}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("prefix", ["", "image_encoder."])
+def test_sam(tmp_path: Path, prefix: str) -> None:
+    """SAM's encoder loads with its prefix and, as LVM-Med's files have it, without; the whole-image blocks are seen."""
+    given = {"img_size": 128, "embed_dim": 128, "depth": 3, "num_heads": 2, "window_size": 4, "neck_chans": 32}
+    given |= {"use_rel_pos": True, "global_attn_indexes": (1,), "num_classes": 0}
+    source = randomised(VisionTransformerSAM(**given, norm_layer=functools.partial(nn.LayerNorm, eps=1e-6)))
+    state = {key.replace(".mlp.fc", ".mlp.lin"): tensor for key, tensor in source.state_dict().items()}
+    others = ("mask_decoder.iou_token.weight", "prompt_encoder.no_mask_embed.weight") if prefix else ()
+    backbone = load(tmp_path, under("", under(prefix, state), *others), "sam")
+    with torch.inference_mode():
+        expected = source.forward_features(images(128))
+    assert_same(backbone.forward(images(128), "gap").dense, expected)
+    assert (backbone.arch()["whole"], backbone.arch()["window"]) == ([1], 4)
 
 
 def test_dino_xcit(tmp_path: Path) -> None:
