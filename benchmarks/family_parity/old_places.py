@@ -27,3 +27,9 @@ def bare_models() -> None:
     sys.modules["models"] = package
     sys.modules["tensorboardX"] = types.ModuleType("tensorboardX")
     sys.modules["tensorboardX"].SummaryWriter = None  # type: ignore[attr-defined]
+
+
+def absent(*names: str) -> None:
+    """Let packages be imported of which nothing is used."""
+    for name in names:
+        sys.modules.setdefault(name, types.ModuleType(name))

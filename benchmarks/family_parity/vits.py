@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.family_parity.common import Case, Cases, Found, cls_and_patches, grid, noise, under
-from benchmarks.family_parity.old_places import bare_models, dropped_places
+from benchmarks.family_parity.old_places import absent, bare_models, dropped_places
 
 
 def last_four(network: Any, images: Tensor) -> Found:
@@ -166,6 +167,20 @@ def ibot_swin() -> Case:
     return network, {"state_dict": network.state_dict()}, say, 224
 
 
+def solider() -> Case:
+    dropped_places()
+    absent("cv2", "mmcv", "mmcv.runner")
+    sys.modules["mmcv.runner"].load_checkpoint = None  # type: ignore[attr-defined]
+    network = importlib.import_module("swin_transformer").swin_tiny_patch4_window7_224(semantic_weight=1.0)
+    noise(network)  # its own `eval` returns nothing
+
+    def say(net: Any, images: Tensor) -> Found:
+        pooled, maps = net(images, torch.tensor([[1.0, 0.0]]).expand(len(images), -1))
+        return {"gap": pooled, "dense": maps[-1]}
+
+    return network, {"teacher": under("backbone.", network.state_dict())}, say, 224
+
+
 def dino_xcit() -> Case:
     dropped_places()
     module = importlib.import_module("xcit")
@@ -208,6 +223,7 @@ CASES: Cases = [
     ("dino_vit", "mokd", "ViT-S/16, 96 px from 224", lambda: of_dino_kin("backbones.vision_transformer", "backbone.")),
     ("dino_vit", "SiT", "ViT-S/16, 96 px from 224", sit),
     ("ibot_swin", "ibot", "Swin-T, windows of 7, 224 px", ibot_swin),
+    ("solider", "SOLIDER", "Swin-T, semantics alone, 224 px", solider),
     ("dino_xcit", "xcit", "3 blocks of 128, 224 px", dino_xcit),
     ("dinov3_convnext", "dinov3", "2, 2, 2, 2 blocks, 256 px", dinov3_convnext),
 ]

@@ -43,7 +43,13 @@ def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def build(
+def build(**given: Any) -> nn.Module:
+    """Return the untrained network; see `arguments`, whose defaults are Swin-B."""
+    network: nn.Module = SwinTransformer(**arguments(**given))
+    return network
+
+
+def arguments(
     width: int = 128,
     depths: tuple[int, ...] = (2, 2, 18, 2),
     heads: tuple[int, ...] = (4, 8, 16, 32),
@@ -51,18 +57,17 @@ def build(
     *,
     size: int = 224,
     eps: float = 1e-5,
-) -> nn.Module:
-    """Return the untrained network; the defaults are Swin-B."""
-    network: nn.Module = SwinTransformer(
-        img_size=size,
-        embed_dim=width,
-        depths=depths,
-        num_heads=heads,
-        window_size=window,
-        num_classes=0,
-        norm_layer=functools.partial(nn.LayerNorm, eps=eps),
-    )
-    return network
+) -> dict[str, Any]:
+    """Return the arguments of a network of this kind, by timm's names."""
+    return {
+        "img_size": size,
+        "embed_dim": width,
+        "depths": depths,
+        "num_heads": heads,
+        "window_size": window,
+        "num_classes": 0,
+        "norm_layer": functools.partial(nn.LayerNorm, eps=eps),
+    }
 
 
 def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:

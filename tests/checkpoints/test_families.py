@@ -28,7 +28,10 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     **{name: {"depth": 2, "size": 64, "width": 128} for name in ("omnimae", "videomae", "vjepa")},
     "cae": {"depth": 2, "size": 64},
-    **{name: {"depths": (2, 2), "heads": (4, 8), "size": 64, "window": 4} for name in ("ibot_swin", "localmim_swin")},
+    **{
+        name: {"depths": (2, 2), "heads": (4, 8), "size": 64, "window": 4}
+        for name in ("ibot_swin", "localmim_swin", "solider")
+    },
     "capi": {"width": 128, "depth": 2},
     "mmpretrain_vit": {"depth": 2},
     "sam": {"depth": 2, "width": 128, "size": 64, "window": 2, "whole": (1,), "neck": 32},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -262,6 +263,47 @@ def test_swins(tmp_path: Path, layout: str) -> None:
     with torch.inference_mode():
         assert_same(backbone.forward(images(), "gap").pooled, source(images()))
     assert {module.eps for module in backbone.network.modules() if isinstance(module, nn.LayerNorm)} == {1e-6}  # type: ignore[union-attr]
+
+
+def solider_file(source: nn.Module, bias: float) -> State:
+    """Return a Swin's tensors under OpenMMLab's names, with controllers that scale by softplus(bias)."""
+    names = {"patch_embed.proj": "patch_embed.projection", "layers.": "stages.", ".attn.": ".attn.w_msa."}
+    names |= {"mlp.fc1": "ffn.layers.0.0", "mlp.fc2": "ffn.layers.1"}
+    found: State = {"norm0.weight": ONE}
+    for key, tensor in stages_end_with_downsampling(source.state_dict()).items():
+        name = re.sub(r"^norm\.", "norm3.", key)
+        for ours, theirs in names.items():
+            name = name.replace(ours, theirs)
+        if ".downsample." in key:  # timm: column, row, colour
+            parts = tensor.reshape(*tensor.shape[:-1], 2, 2, -1)
+            tensor = parts.permute(*range(parts.ndim - 3), -1, -2, -3).reshape(tensor.shape)
+        found[name] = tensor
+    for stage, width in enumerate((64, 128, 128)):
+        slope = torch.tensor([0.0, 1.0]).expand(width, 2)
+        found |= {
+            f"semantic_embed_w.{stage}.weight": slope,
+            f"semantic_embed_w.{stage}.bias": torch.full((width,), bias),
+        }
+        found |= {f"semantic_embed_b.{stage}.weight": slope, f"semantic_embed_b.{stage}.bias": torch.zeros(width)}
+    return found
+
+
+def test_solider(tmp_path: Path) -> None:
+    """SOLIDER merges places colour by colour, shifts the last windows too, and scales by its share of semantics."""
+    source = swin(1e-5, always_partition=True)
+    state = solider_file(source, math.log(math.e - 1))  # softplus of it is 1
+    torch.save({"teacher": under("backbone.", state, "head.mlp.0.weight")}, tmp_path / "weights.pth")
+    card = model_zoo.get(f"ckpt:{tmp_path / 'weights.pth'},family=solider")
+
+    def pooled(**arch: Any) -> Tensor:
+        changed = dataclasses.replace(card, arch={"size": 64, **arch})
+        return backbones.load(changed, LoadContext(tmp_path / "weights.pth")).forward(images(), "gap").pooled
+
+    with torch.inference_mode():
+        expected, unshifted = source(images()), swin(1e-5)(images())
+    assert_same(pooled(), expected)
+    assert (pooled(semantic=0.5) - expected).abs().max() > 0.01
+    assert (unshifted - expected).abs().max() > 0.001
 
 
 @pytest.mark.parametrize("prefix", ["", "image_encoder."])
