@@ -359,3 +359,10 @@ def test_dinov3_convnext_norms_the_mean(tmp_path: Path) -> None:
     assert_same(found.dense, dense)
     assert_same(found.pooled, dense.mean((2, 3)))
     assert (found.pooled - backbone.forward(images(), "gap").pooled).abs().max() > 0.1
+
+
+def test_heads_of_web_ssl_are_128_wide() -> None:
+    """From two billion parameters on, cards of Web-SSL say how many heads there are, which no shape shows."""
+    for name in ("dino2b", "dino3b", "dino5b", "mae2b", "mae3b"):
+        arch = model_zoo.get(f"webssl_{name}").arch
+        assert arch["width"] == 128 * arch["heads"]
