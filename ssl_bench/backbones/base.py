@@ -98,6 +98,26 @@ class Backbone(abc.ABC):
             )
         return requested
 
+    def layers(self, images: Tensor, indices: Sequence[int]) -> list[Features]:
+        """Return what the layers with these numbers say of normalised images, without gradients; see `layers.of`."""
+        import torch
+
+        from ssl_bench.backbones import layers
+
+        with torch.inference_mode():
+            return layers.of(self._own_network(), images, indices)
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """Return the network's parameters from stem to head, a group for each layer; see `layers.groups`."""
+        from ssl_bench.backbones import layers
+
+        return layers.groups(self._own_network())
+
+    def _own_network(self) -> nn.Module:
+        if self.network is None:
+            raise UsageError(f"{type(self).__name__} has no network whose layers it could hand out")
+        return self.network
+
     def arch(self) -> dict[str, Any]:
         """Return plain values that name the architecture beyond the tensors' names and shapes, for the digest."""
         return {"class": type(self.network).__qualname__ if self.network is not None else type(self).__qualname__}

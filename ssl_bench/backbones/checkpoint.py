@@ -59,20 +59,35 @@ class CheckpointBackbone(Backbone):
         self.network, self._family, self.taken = freeze(network), family, taken
         self.library = _libraries(network)
         self.input = card.input.applied_to(InputSpec(**family.INPUT))
-        self.poolings = family.POOLINGS
-        self.default_pooling = choose_pooling(card, family.POOLINGS, family.POOLINGS[0])
+        self._of_layers = _layer_poolings(network)
+        self.poolings = (*family.POOLINGS, *self._of_layers)
+        self.default_pooling = choose_pooling(card, self.poolings, family.POOLINGS[0])
         self._family_name, self.arguments = card.weights.family, dict(arch)
 
     @torch.inference_mode()
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the pooling that the family defines, and its map where it has one."""
         assert self.network is not None
-        found = self._family.features(self.network, images)
+        if pooling in self._of_layers:
+            from ssl_bench.checkpoints import vit
+
+            found = vit.of_layers(self.network, images, pooling)
+        else:
+            found = self._family.features(self.network, images)
         return Features(found[pooling], found.get("dense"))
 
     def arch(self) -> dict[str, Any]:
         """Return the family and the arguments of its `build`."""
         return {"class": type(self.network).__qualname__, "family": self._family_name, **self.arguments}
+
+
+def _layer_poolings(network: nn.Module) -> tuple[str, ...]:
+    """Return the poolings over several blocks, without timm where the network is not of timm's kind."""
+    if not hasattr(network, "forward_intermediates"):
+        return ()
+    from ssl_bench.checkpoints import vit
+
+    return vit.layer_poolings(network)
 
 
 def _libraries(network: nn.Module) -> str:
@@ -102,7 +117,7 @@ def _taken(
         lacks = (
             f"It lacks the key {error.args[0]}." if isinstance(error, KeyError) else "It lacks what shows the depth."
         )
-        raise UsageError(f"{where} does not fit the family {name}. It lacks {lacks}.{_nearest(card, outer)}") from error
+        raise UsageError(f"{where} does not fit the family {name}. {lacks}{_nearest(card, outer)}") from error
 
 
 def _tuples(value: Any) -> Any:

@@ -3,7 +3,7 @@
 Poolings, with the final norm where timm has it:
 
 - token networks (ViT, DeiT, DINO, BEiT, EVA, SigLIP …): `cls`, `patch_mean` (cls and registers excluded),
-  `cls+patch_mean`, `map` (attention pooling);
+  `cls+patch_mean`, `map` (attention pooling), and over the last four blocks `cls_last4`, `cls_last4+patch_mean`;
 - all others (ResNet, ConvNeXt, Swin, Hiera …): `gap`.
 
 - `proj`, where the card keeps the last linear layer ([arch] num_classes = its outputs): what that layer makes of the
@@ -35,7 +35,7 @@ from ssl_bench.backbones.base import (
     freeze,
     missing_weights,
 )
-from ssl_bench.checkpoints import keys, reading
+from ssl_bench.checkpoints import keys, reading, vit
 from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.images import InputSpec, Resize
 from ssl_bench.model_zoo import ModelCard
@@ -76,6 +76,9 @@ class TimmBackbone(Backbone):
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return timm's own final features, pooled, and the map of patches or pixels of the last stage."""
         network: Any = self.network
+        if pooling in vit.LAYER_POOLINGS:
+            several = vit.of_layers(network, images, pooling)
+            return Features(several[pooling], several["dense"])
         found = network.forward_features(images)
         return Features(pool(network, found, pooling), dense_map(network, found, images))
 
@@ -155,7 +158,13 @@ def poolings_of(network: Any) -> tuple[tuple[str, ...], str]:
         default = "head"
     if default not in offered:
         offered.append(default)
-    return (*offered, *kept), default
+    several = () if has_tail(network) else vit.layer_poolings(network)
+    return (*offered, *several, *kept), default
+
+
+def has_tail(network: Any) -> bool:
+    """True where the final norm stands behind the pooling, so that blocks have no norm of their own."""
+    return not isinstance(network.fc_norm, nn.Identity)
 
 
 def pool(network: Any, found: Tensor, pooling: str) -> Tensor:

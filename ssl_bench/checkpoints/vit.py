@@ -25,6 +25,9 @@ bilinear, as TIPS'. They agree at the stored size alone."""
 
 INPUT: Mapping[str, Any] = {"size": (224, 224), "resize": "short", "resize_to": 256}
 POOLINGS = ("cls", "patch_mean", "cls+patch_mean")
+LAYER_POOLINGS = ("cls_last4", "cls_last4+patch_mean")
+"""Poolings over several blocks, each after the final norm: cls of the last four side by side, as DINO's linear
+classifier of ViT-S and DINOv2's of four layers take it, and the mean over patches of the last behind them."""
 HEADS = {1280: 16, 1408: 16}
 """Heads of the widths whose heads are not 64 wide: ViT-H and ViT-g."""
 
@@ -61,17 +64,31 @@ def build(
     **more: Any,
 ) -> ViT:
     """Return the untrained network; 0 stands for the usual: `hidden` 4 width, `heads` of 64 dimensions each."""
-    return ViT(
-        positions,
-        img_size=size,
-        patch_size=patch,
-        embed_dim=width,
-        depth=depth,
-        num_heads=heads or HEADS.get(width, max(1, width // 64)),
-        mlp_ratio=((hidden or 4 * width) + 0.5) / width,  # timm rounds the product down
-        norm_layer=functools.partial(nn.LayerNorm, eps=eps),
+    return ViT(**arguments(width, depth, patch, hidden, size, heads=heads, eps=eps, positions=positions, **more))
+
+
+def arguments(
+    width: int = 384,
+    depth: int = 12,
+    patch: int = 16,
+    hidden: int = 0,
+    size: int = 224,
+    *,
+    heads: int = 0,
+    eps: float = 1e-6,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the arguments of a network of this kind, by timm's names."""
+    return {
+        "img_size": size,
+        "patch_size": patch,
+        "embed_dim": width,
+        "depth": depth,
+        "num_heads": heads or HEADS.get(width, max(1, width // 64)),
+        "mlp_ratio": ((hidden or 4 * width) + 0.5) / width,  # timm rounds the product down
+        "norm_layer": functools.partial(nn.LayerNorm, eps=eps),
         **more,
-    )
+    }
 
 
 def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
@@ -102,13 +119,34 @@ def pooled(tokens: Tensor, prefix: int, height: int) -> dict[str, Tensor]:
     return found
 
 
+def layer_poolings(network: nn.Module) -> tuple[str, ...]:
+    """Return the poolings over several blocks that a network of timm's offers: those with cls and four blocks do."""
+    has_cls = getattr(network, "cls_token", None) is not None
+    blocks = getattr(network, "blocks", ())
+    return LAYER_POOLINGS if has_cls and len(blocks) >= 4 and hasattr(network, "forward_intermediates") else ()
+
+
+def of_layers(network: Any, images: Tensor, pooling: str) -> dict[str, Tensor]:
+    """Return one of LAYER_POOLINGS and the map of patches.
+
+    Sources: `eval_linear.py` of https://github.com/facebookresearch/dino (`n_last_blocks`, `avgpool_patchtokens`) and
+    `dinov2/eval/linear.py` of https://github.com/facebookresearch/dinov2 (`create_linear_input`).
+    """
+    found = network.forward_intermediates(
+        images, indices=4, return_prefix_tokens=True, norm=True, intermediates_only=True
+    )
+    dense = found[-1][0]
+    parts = [prefix[:, 0] for _, prefix in found] + ([dense.mean((2, 3))] if pooling.endswith("+patch_mean") else [])
+    return {pooling: torch.cat(parts, dim=1), "dense": dense}
+
+
 class ViT(VisionTransformer):  # type: ignore[misc]  # timm has no types
     """timm's network without classifier, with a choice of how positions are interpolated, and registers behind cls.
 
     Registers have no positions of their own; where there is a cls token, the first stored position is its.
     """
 
-    def __init__(self, positions: Positions, *, registers: int = 0, **arguments: Any) -> None:
+    def __init__(self, positions: Positions = "antialiased", *, registers: int = 0, **arguments: Any) -> None:
         has_cls = arguments.get("class_token", True)
         super().__init__(
             num_classes=0,

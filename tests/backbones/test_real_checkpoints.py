@@ -54,8 +54,13 @@ def knn(
 
 
 def caltech(root: Path) -> tuple[list[bytes], NDArray[np.int64], list[bytes], NDArray[np.int64]]:
+    return folders(root / "caltech101/caltech101.tar")
+
+
+def folders(path: Path) -> tuple[list[bytes], NDArray[np.int64], list[bytes], NDArray[np.int64]]:
+    """Return images and labels of train and of test from an archive of folders split/class/image."""
     found: dict[str, list[tuple[bytes, str]]] = {"train": [], "test": []}
-    with tarfile.open(root / "caltech101/caltech101.tar") as archive:
+    with tarfile.open(path) as archive:
         for member in sorted(archive.getmembers(), key=lambda member: member.name):
             parts = member.name.split("/")
             split = next((part for part in parts if part in found), None)
@@ -129,6 +134,18 @@ def test_shufflenet_neighbours_show_a_wrong_input(real_data: Path) -> None:
         scores[name] = knn(features(backbone, raws), labels, features(backbone, unseen), truth, 20)
     assert scores["own"] == pytest.approx(0.394, abs=0.015)
     assert scores["own"] > scores["rgb"] > scores["normalised"] + 0.1
+
+
+@pytest.mark.slow
+def test_galileo_neighbours(real_data: Path) -> None:
+    """On EuroSAT, 20 neighbours of Galileo-nano's features of visible bands reach 85.3 %; red for blue loses much."""
+    raws, labels, unseen, truth = folders(real_data / "eurosat-rgb/eurosat.tar")
+    scores = {}
+    for name, changed in (("own", {}), ("rgb", {"channels": "rgb"})):
+        backbone = load(real_data, "galileo_nano", **changed)
+        scores[name] = knn(features(backbone, raws), labels, features(backbone, unseen), truth, 20)
+    assert scores["own"] == pytest.approx(0.853, abs=0.005)
+    assert scores["own"] > scores["rgb"] + 0.01
 
 
 def test_trunk_inside_a_detector(real_data: Path) -> None:

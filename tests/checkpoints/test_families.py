@@ -12,6 +12,7 @@ from ssl_bench.checkpoints import families, keys
 from ssl_bench.errors import UsageError
 
 SIZES = {"burgess_vae": 32, "cifar_resnet": 32, "conv4": 84, "simmim_swin": 48}
+SIZES |= {"capi": 56}
 
 VITS = ("clip", "dino_vit", "dinov2", "dinov3", "ibot", "ijepa", "mae", "mocov3_vit", "msn")
 RESNETS = ("barlowtwins", "densecl", "dino_resnet", "moco", "mocov3_resnet", "simclrv2", "simsiam", "swav", "vicreg")
@@ -25,6 +26,20 @@ SMALL: dict[str, dict[str, Any]] = {
     "swag": {"depth": 2, "size": 64},
     "clip_resnet": {"depths": (1, 1, 1, 1), "size": 64},
     "virtex": {"depths": (1, 1, 1, 1)},
+    **{
+        name: {"depth": 2}
+        for name in ("croco", "data2vec2", "dino_xcit", "galileo", "latentmim", "localmim_vit", "synclr")
+    },
+    **{name: {"depth": 2, "size": 64, "width": 128} for name in ("omnimae", "videomae", "vjepa")},
+    "cae": {"depth": 2, "size": 64},
+    **{
+        name: {"depths": (2, 2), "heads": (4, 8), "size": 64, "window": 4}
+        for name in ("ibot_swin", "localmim_swin", "solider")
+    },
+    "capi": {"width": 128, "depth": 2},
+    "mmpretrain_vit": {"depth": 2},
+    "sam": {"depth": 2, "width": 128, "size": 64, "window": 2, "whole": (1,), "neck": 32},
+    "dinov3_convnext": {"depths": (1, 1, 1, 1)},
 }
 
 

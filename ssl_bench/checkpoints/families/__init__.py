@@ -175,7 +175,7 @@ def nearest(outer: Mapping[str, Any], besides: str, container: str = "") -> str:
         return f" {seems(outer, container)}"
     if own >= highest:
         return ""
-    best = sorted(name for name in fits if fits[name] == highest)
+    best = _native_first(name for name in fits if fits[name] == highest)
     which = f"family {best[0]}" if len(best) == 1 else f"families {', '.join(best)}"
     return f" Its keys fit the {which} best ({highest:.0%} in common): weights.family = {best[0]!r}{_or_other(best)}"
 
@@ -191,6 +191,11 @@ def _fitting_prefix(name: str, outer: Mapping[str, Any], container: str) -> str:
         return ""
     often = sorted(firsts, key=lambda first: -firsts[first])[:4]
     return next((f"{first}." for first in often if _share(family, outer, container, f"{first}.") == 1), "")
+
+
+def _native_first(found: Iterable[str]) -> list[str]:
+    """Return families, those first whose authors' names are the network's own: a file that fits needed no renaming."""
+    return sorted(found, key=lambda name: (get(name, name).renamed is not keys.as_named, name))
 
 
 def _or_other(best: list[str]) -> str:
@@ -229,7 +234,7 @@ def seems(outer: Mapping[str, Any], container: str = "") -> str:
     if not any(tensor.ndim in (4, 5) for tensor in branch.values()):
         seen = f"its names are those of a text model ({text})" if text else "a model of text, sound, tables or time?"
         return f"No family fits it, and no tensor has the four axes of a layer that takes images: {seen}"
-    return "No family fits it; how one is written: ssl_bench/checkpoints/__init__.py"
+    return "No family fits it; how one is written: ssl_bench/checkpoints/families/__init__.py"
 
 
 def _share(family: Family, outer: Mapping[str, Any], container: str, prefix: str = "") -> float:

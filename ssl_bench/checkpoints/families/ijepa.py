@@ -2,7 +2,7 @@
 
 Names as in https://github.com/facebookresearch/ijepa. There is no cls token: the feature is the mean over patches. The
 catch: the file holds `encoder`, which sees part of an image, and `target_encoder`, its average, which is evaluated; the
-two have the same names and shapes.
+two have the same names and shapes. StoP (FlexPredict), from an earlier state of this code, keeps its names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ssl_bench.checkpoints import keys, vit
 
 INPUT = vit.INPUT
 POOLINGS = ("patch_mean",)
-CONTAINERS = ("target_encoder",)
+CONTAINERS = ("target_encoder", "teacher")
 PREFIXES = ("module.",)
 DROPPED: tuple[str, ...] = ()
 renamed = keys.as_named

@@ -6,64 +6,23 @@ are for 192 pixels, with windows of 6 (Swin-B) or 12 (Swin-L). No shape shows th
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from timm.models.swin_transformer import SwinTransformer
-from torch import Tensor, nn
+from torch import nn
 
-from ssl_bench.checkpoints import vit
+from ssl_bench.checkpoints import swin
 
 INPUT: Mapping[str, Any] = {"size": (192, 192), "resize": "short", "resize_to": 219}
-POOLINGS = ("gap",)
+POOLINGS = swin.POOLINGS
 CONTAINERS = ("model",)
 PREFIXES = ("module.", "encoder.")
 DROPPED = ("mask_token", "decoder.", "head.")
-BUFFERS = ("relative_position_index", "attn_mask")
+renamed = swin.renamed
+shown_by = swin.shown_by
+features = swin.features
 
 
-def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out buffers, and move each downsampling to the stage after it, where the first stage has one."""
-    later = int("layers.0.downsample.reduction.weight" in state)
-    return {
-        re.sub(r"^layers\.(\d+)\.downsample", lambda found: f"layers.{int(found[1]) + later}.downsample", key): tensor
-        for key, tensor in state.items()
-        if not key.endswith(BUFFERS)
-    }
-
-
-def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the width of the first stage, blocks and heads of each, and the window of the first."""
-    stages = range(vit.depth_of(state, "layers."))
-    tables = [state[f"layers.{stage}.blocks.0.attn.relative_position_bias_table"] for stage in stages]
-    return {
-        "width": state["patch_embed.proj.weight"].shape[0],
-        "depths": [vit.depth_of(state, f"layers.{stage}.blocks.") for stage in stages],
-        "heads": [table.shape[1] for table in tables],
-        "window": (math.isqrt(tables[0].shape[0]) + 1) // 2,
-    }
-
-
-def build(
-    width: int = 128,
-    depths: tuple[int, ...] = (2, 2, 18, 2),
-    heads: tuple[int, ...] = (4, 8, 16, 32),
-    window: int = 6,
-    *,
-    size: int = 192,
-) -> nn.Module:
+def build(*, size: int = 192, window: int = 6, **shown: Any) -> nn.Module:
     """Return the untrained network; the defaults are Swin-B."""
-    network: nn.Module = SwinTransformer(
-        img_size=size, embed_dim=width, depths=depths, num_heads=heads, window_size=window, num_classes=0
-    )
-    return network
-
-
-def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """Return the last map after the final norm, 1/32 of the image's height and width, and its mean."""
-    assert isinstance(network, SwinTransformer)
-    vit.check_size(images, network.patch_embed.img_size)
-    dense = network.forward_features(images).permute(0, 3, 1, 2)
-    return {"gap": dense.mean((2, 3)), "dense": dense}
+    return swin.build(size=size, window=window, **shown)
