@@ -54,9 +54,9 @@ def test_blocks_do_not_matter(distance: Distance, arrays: tuple[np.ndarray, np.n
 def test_both_ways_agree(
     distance: Distance, arrays: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scan in float32 with its finish finds what the search in float64 finds."""
+    """The scan in few digits with its finish finds what the search in float64 finds."""
     scanned = nearest(*arrays, 5, distance=distance)
-    monkeypatch.setattr(neighbours, "SMALL_BANK", 10**6)
+    monkeypatch.setattr(neighbours, "GROUPS", 10**6)
     whole = nearest(*arrays, 5, distance=distance)
     np.testing.assert_array_equal(scanned.indices, whole.indices)
     np.testing.assert_array_equal(scanned.similarities, whole.similarities)
