@@ -13,7 +13,7 @@ directions come from conjugate gradients with
 
     H·D = D + C Xᵀ [ P ∘ (U − Σ_k P∘U) ],     U = X D − (X D)_y        (U is 0 at the label: no digits cancel)
 
-in float32, preconditioned by parts of the Hessian (see `preconditioner`); the objective and its gradient are in
+in float32, preconditioned by the Hessian or its diagonal (see `preconditioner`); the objective and its gradient are in
 float64.
 
 When it stops. Any probabilities q, one distribution per sample, prove a bound on how far (W, b) is above the optimum

@@ -66,6 +66,19 @@ def test_both_ways_agree(
     np.testing.assert_array_equal(scanned.similarities, whole.similarities)
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_scan_in_bfloat16_or_float32(
+    quick: bool, arrays: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor that multiplies bfloat16 and one that does not find the same neighbours."""
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: quick, raising=False)
+    scanned = nearest(*arrays, 9)
+    monkeypatch.setattr(neighbours, "GROUPS", 10**6)
+    whole = nearest(*arrays, 9)
+    np.testing.assert_array_equal(scanned.indices, whole.indices)
+    np.testing.assert_array_equal(scanned.similarities, whole.similarities)
+
+
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_differences_below_float32(distance: Distance) -> None:
     """Where hundreds of vectors differ by less than a float32 product can tell, the nearest is still found."""
