@@ -78,7 +78,7 @@ class Protocol(base.Protocol):
         (features, labels), (val_features, val_labels) = self.parts(trial)
         model = _Model(features, labels, self.features == "standardized")
         rows = []
-        for fit in model.path(grid, trial.device):
+        for fit in model.path(grid, trial.device, logistic.CHOOSING):
             right = model.scores(fit, val_features, trial.classes).argmax(axis=1) == val_labels
             rows.append(
                 {
@@ -128,8 +128,10 @@ class _Model:
         result: NDArray[np.float64] = (features.astype(np.float64) - self.mean) / self.deviation
         return result
 
-    def path(self, grid: NDArray[np.float64], device: str) -> Iterator[logistic.Solution]:
-        return logistic.path(self.features, self.numbered, grid, device=device)
+    def path(
+        self, grid: NDArray[np.float64], device: str, tolerance: float = logistic.TOLERANCE
+    ) -> Iterator[logistic.Solution]:
+        return logistic.path(self.features, self.numbered, grid, device=device, tolerance=tolerance)
 
     def scores(self, fit: logistic.Solution, features: NDArray[Any], classes: int) -> NDArray[np.float64]:
         """Return the logits (samples, classes) of features as they were extracted; −∞ for a class without a sample."""

@@ -77,15 +77,22 @@ def test_two_classes() -> None:
 def test_the_gap_is_a_bound() -> None:
     """The objective of a loose solution exceeds the optimum by no more than its gap."""
     x, y = digits(300)
-    for strict, loose in zip(logistic.path(x, y, GRID[::5]), _loosely(x, y, GRID[::5]), strict=True):
+    rough = logistic.path(x, y, GRID[::5], tolerance=1e-3)
+    for strict, loose in zip(logistic.path(x, y, GRID[::5]), rough, strict=True):
         assert (loose.objective - strict.objective) / strict.objective >= -1e-9
         assert loose.objective - strict.objective <= loose.gap + 1e-9 * strict.objective
+        assert loose.converged
+        assert loose.gap <= 1e-3 * loose.objective
 
 
-def _loosely(x: np.ndarray, y: np.ndarray, grid: np.ndarray) -> list[logistic.Solution]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logistic, "TOLERANCE", 1e-3)
-        return list(logistic.path(x, y, grid))
+def test_slices_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples taken 17 at a time have the optima of all at once."""
+    x, y = digits(300)
+    at_once = list(logistic.path(x, y, GRID[::11]))
+    monkeypatch.setattr(logistic, "SLICE", 75 * 17)
+    for fit, other in zip(logistic.path(x, y, GRID[::11]), at_once, strict=True):
+        assert fit.converged
+        assert fit.objective == pytest.approx(other.objective, rel=1e-8)
 
 
 def test_an_honest_flag(monkeypatch: pytest.MonkeyPatch) -> None:

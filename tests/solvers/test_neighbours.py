@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -54,10 +58,23 @@ def test_blocks_do_not_matter(distance: Distance, arrays: tuple[np.ndarray, np.n
 def test_both_ways_agree(
     distance: Distance, arrays: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scan in float32 with its finish finds what the search in float64 finds."""
+    """The scan in few digits with its finish finds what the search in float64 finds."""
     scanned = nearest(*arrays, 5, distance=distance)
-    monkeypatch.setattr(neighbours, "SMALL_BANK", 10**6)
+    monkeypatch.setattr(neighbours, "GROUPS", 10**6)
     whole = nearest(*arrays, 5, distance=distance)
+    np.testing.assert_array_equal(scanned.indices, whole.indices)
+    np.testing.assert_array_equal(scanned.similarities, whole.similarities)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_scan_in_bfloat16_or_float32(
+    quick: bool, arrays: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor that multiplies bfloat16 and one that does not find the same neighbours."""
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: quick, raising=False)
+    scanned = nearest(*arrays, 9)
+    monkeypatch.setattr(neighbours, "GROUPS", 10**6)
+    whole = nearest(*arrays, 9)
     np.testing.assert_array_equal(scanned.indices, whole.indices)
     np.testing.assert_array_equal(scanned.similarities, whole.similarities)
 
@@ -94,6 +111,52 @@ def test_parity_with_faiss(arrays: tuple[np.ndarray, np.ndarray]) -> None:
     assert clear.mean() > 0.8
     found = nearest(*arrays, 5, distance="euclidean")
     np.testing.assert_array_equal(found.indices[clear], indices[clear, :5])
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_any_float_type(distance: Distance, arrays: tuple[np.ndarray, np.ndarray]) -> None:
+    """A float16 bank has the neighbours of the same numbers in float32 and float64, wherever its parts are cut."""
+    bank, queries = (part.astype(np.float16) for part in arrays)
+    found = nearest(bank, queries, 9, distance=distance, block_bytes=1 << 18)
+    for kind in (np.float32, np.float64):
+        other = nearest(bank.astype(kind), queries.astype(kind), 9, distance=distance)
+        np.testing.assert_array_equal(found.indices, other.indices)
+        np.testing.assert_array_equal(found.similarities, other.similarities)
+
+
+def test_far_from_the_origin(arrays: tuple[np.ndarray, np.ndarray]) -> None:
+    """Where all cosines are within 1e-4 of each other, so that few digits tell none apart, neighbours are exact."""
+    bank, queries = arrays[0] + np.float32(1e4), arrays[1] + np.float32(1e4)
+    found = nearest(bank, queries, 5)
+    exact = similarity(bank, queries, "cosine")
+    kth = -np.sort(-exact, axis=1)[:, :5]
+    np.testing.assert_allclose(np.take_along_axis(exact, found.indices, 1), kth, rtol=0, atol=2e-11)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads and limits memory as Linux does")
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    """A memory-mapped float16 bank of 102 MB is searched in the 13 MB that the docstring's formula says, twice over."""
+    code = f"""
+import re, resource
+import numpy as np, torch
+from pathlib import Path
+from ssl_bench.solvers.neighbours import nearest
+torch.set_num_threads(1)
+bank = np.memmap({str(tmp_path / "bank")!r}, np.float16, "w+", shape=(400_000, 128))
+for start in range(0, len(bank), 10_000):
+    bank[start : start + 10_000] = np.random.default_rng(start).normal(size=(10_000, 128))
+queries = np.array(bank[::4000])
+nearest(bank[:50_000], queries, 20, block_bytes=1 << 23)
+held = int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
+resource.setrlimit(resource.RLIMIT_DATA, (held + 2 * (3 * (1 << 22) + 32 * 100 * 20), -1))
+assert (nearest(bank, queries, 20, block_bytes=1 << 23).indices[:, 0] == np.arange(0, len(bank), 4000)).all()
+try:
+    np.ones((400_000, 128), np.float32)
+except MemoryError:
+    print("BOUNDED")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "BOUNDED" in done.stdout, done.stderr[-800:]
 
 
 def test_zero_vectors() -> None:
