@@ -22,7 +22,6 @@ SMALL: dict[str, dict[str, Any]] = {
     **{name: {"depths": (1, 1, 1, 1)} for name in RESNETS},
     **{name: {"depth": 2, "size": 64} for name in ("beit", "beitv2", "data2vec", "simmim_vit")},
     "simmim_swin": {"depths": (2, 2), "heads": (4, 8), "size": 48},
-    "dino_xcit": {"width": 64, "depth": 2, "heads": 2},
     "espnet": {"depths": (1, 1)},
     "vissl_regnet": {"depths": (1, 1, 1, 1), "widths": (16, 32, 48, 64), "group_widths": (8, 8, 8, 8)},
 }

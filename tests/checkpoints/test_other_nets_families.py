@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ import torch
 import torchvision
 from timm.models.regnet import _filter_fn as timm_regnet_names
 from timm.models.resnetv2 import _create_resnetv2_bit as timm_bit
-from timm.models.xcit import Xcit
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.resnet import BasicBlock
 
 from ssl_bench.checkpoints import families
 from ssl_bench.checkpoints.families.vissl_alexnet import KINDS
-from tests.checkpoints.layouts import State, assert_same, images, load, other, randomised, training, under
+from tests.checkpoints.layouts import State, assert_same, images, load, randomised, training, under
 
 REGNET = (
     (r"^stem\.", "conv1.stem."),
@@ -97,28 +99,6 @@ def test_alexnets_of_vissl(tmp_path: Path, kind: str) -> None:
     assert_same(found.pooled, expected.mean((2, 3)))
 
 
-@pytest.mark.parametrize("patch", [16, 8])
-def test_xcits_of_dino(tmp_path: Path, patch: int) -> None:
-    """A XCiT loads under its authors' names; its feature is cls, whose blocks norm all tokens, which no shape shows."""
-    given = {"embed_dim": 64, "depth": 2, "num_heads": 4, "patch_size": patch, "tokens_norm": True, "num_classes": 0}
-    source = randomised(Xcit(**given))
-    state: State = {}
-    for key, tensor in source.state_dict().items():
-        part = re.match(r"(cls_attn_blocks\.\d\.attn\.)([qkv])\.(.*)", key)
-        name = f"{part[1]}qkv.{part[3]}" if part else key.replace("pos_embed.", "pos_embeder.")
-        state[name] = torch.cat([state[name], tensor]) if part and name in state else tensor
-    content = training(student=under("module.backbone.", other(state)), teacher=under("backbone.", state))
-    backbone = load(tmp_path, content, "dino_xcit")
-    found = backbone.forward(images(), "cls")
-    with torch.inference_mode():
-        assert_same(found.pooled, source(images()))
-    assert found.dense is not None
-    assert found.dense.shape == (2, 64, 64 // patch, 64 // patch)
-    assert_same(found.dense.mean((2, 3)), backbone.forward(images(), "patch_mean").pooled)
-    alone = load(tmp_path, content, "dino_xcit", ",norm_all=false").forward(images(), "patch_mean").pooled
-    assert (alone - found.dense.mean((2, 3))).abs().max() > 0.01
-
-
 def bit_arrays(source: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
     """Return the arrays of a BiT file: kernels as (height, width, inputs, outputs)."""
     found = {"resnet/head/conv2d/kernel": np.zeros((1, 1, 2048, 3), np.float32), "resnet/head/conv2d/bias": np.zeros(3)}
@@ -146,6 +126,23 @@ def test_bit(tmp_path: Path) -> None:
         assert_same(backbone.forward(images(), "gap").pooled, source(images()))
     assert (backbone.arch()["depths"], backbone.arch()["widen"]) == ([1, 2, 1, 1], 1)
     assert (backbone.input.mean, backbone.input.std) == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_projected_shortcuts_of_small_resnets(tmp_path: Path) -> None:
+    """A ResNet for CIFAR whose shortcuts project is known by them; those of option A have no tensors at all."""
+    widths = (16, 16, 32, 64)
+    stages = []
+    for inputs, outputs in itertools.pairwise(widths):
+        stride = 1 if inputs == outputs else 2
+        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, 2, bias=False), nn.BatchNorm2d(outputs))
+        stages.append(nn.Sequential(BasicBlock(inputs, outputs, stride, shortcut if stride == 2 else None)))
+    parts = {"conv1": nn.Conv2d(3, 16, 3, padding=1, bias=False), "bn1": nn.BatchNorm2d(16), "relu": nn.ReLU()}
+    parts |= {f"layer{number}": stage for number, stage in enumerate(stages, start=1)}
+    source = randomised(nn.Sequential(OrderedDict(parts)))
+    backbone = load(tmp_path, {"backbone": source.state_dict(), "relation": {}}, "cifar_resnet")
+    with torch.inference_mode():
+        assert_same(backbone.forward(images(32), "gap").dense, source(images(32)))
+    assert (backbone.arch()["projected"], backbone.arch()["depth"]) == (True, 8)
 
 
 def test_espnet_sees_small_values(tmp_path: Path) -> None:

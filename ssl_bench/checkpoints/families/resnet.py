@@ -1,11 +1,11 @@
 """ResNets under torchvision's names, whoever trained them, fed as torchvision feeds its own.
 
 That is how the supervised ones are kept, and most of the rest: mmpretrain, mmselfsup and what builds on them (GenView,
-ORL, InterCLR) under `backbone`; PyContrast (InfoMin, PIRL, NPID), SupCon and PixPro under `encoder`; lightly's as a
-numbered `nn.Sequential`; NPID of lemniscate, SeLa, GroCo and LVM-Med bare. ResNet-18 and 34, ResNeXt, networks whose
-every layer is wider, and the stem for images of 32 pixels are told by their shapes. The catch: neither names nor shapes
-tell a network that pads or pools another way (see solo_learn, byol, simclr) or sees other pixels; a card for images of
-32 pixels says so in [input].
+ORL, InterCLR), SCAN and relational reasoning under `backbone`; PyContrast (InfoMin, PIRL, NPID), SupCon and PixPro
+under `encoder`; lightly's also as a numbered `nn.Sequential`; NPID of lemniscate, SeLa and LVM-Med bare. ResNet-18 and
+34, ResNeXt, networks whose every layer is wider, and the stem for images of 32 pixels are told by their shapes. The
+catch: neither names nor shapes tell a network that pads or pools another way (see solo_learn, byol, simclr) or sees
+other pixels; a card for images of 32 pixels says so in [input].
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ssl_bench.checkpoints import resnet
 
 INPUT = resnet.INPUT
 POOLINGS = resnet.POOLINGS
-CONTAINERS = ("state_dict", "model", "network")
+CONTAINERS = ("state_dict", "model", "network", "backbone")
 PREFIXES = ("module.", "model.", "backbone.", "encoder.", "module.", "features.")
 DROPPED = ("fc.", "linear.", "head.", "classifier.", "top_layer")
 NUMBERED = ((r"^0\.", "conv1."), (r"^1\.", "bn1."))
