@@ -19,7 +19,7 @@ Raw: TypeAlias = "bytes | NDArray[np.uint8]"
 
 Resize = Literal["short", "squash", "none"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
-Channels = Literal["rgb", "bgr", "grey"]
+Channels = Literal["rgb", "bgr", "grey", "lab"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -38,9 +38,9 @@ class InputSpec:
     interpolation: Interpolation = "bicubic"
     """Filter of the resize, antialiased (Pillow's resize)."""
     channels: Channels = "rgb"
-    """Channel order that the network expects; `grey` is one channel, ITU-R 601 luma."""
+    """Channel order that the network expects; `grey` is one channel, ITU-R 601 luma; `lab` is CIE 1976 L*a*b*."""
     mean: tuple[float, ...] = IMAGENET_MEAN
-    """Per channel, in the order of `channels`, for pixels scaled to 0..1."""
+    """Per channel, in the order of `channels`, for pixels scaled to 0..1, or for `lab` 0..100 and about -128..127."""
     std: tuple[float, ...] = IMAGENET_STD
     """As `mean`."""
 
@@ -213,6 +213,24 @@ def normalise(batch: Tensor, spec: InputSpec) -> Tensor:
     batch = batch.float().div_(255.0)
     if spec.channels == "bgr":
         batch = batch.flip(1)
+    if spec.channels == "lab":
+        batch = _lab(batch)
     mean = torch.tensor(spec.mean, device=batch.device).view(1, -1, 1, 1)
     std = torch.tensor(spec.std, device=batch.device).view(1, -1, 1, 1)
     return batch.sub_(mean).div_(std)
+
+
+def _lab(batch: Tensor) -> Tensor:
+    """Return sRGB in 0..1 as CIE 1976 L*a*b* under daylight (D65, 2 degrees): IEC 61966-2-1, then CIE 15.
+
+    For each of X, Y, Z over its white, f(t) = t^(1/3) where t > (6/29)^3 and t / (3 (6/29)^2) + 4/29 elsewhere; then
+    L = 116 f(Y) - 16, a = 500 (f(X) - f(Y)), b = 200 (f(Y) - f(Z)).
+    """
+    import torch
+
+    to_xyz = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+    white = torch.tensor((0.95047, 1.0, 1.08883), device=batch.device).view(1, 3, 1, 1)
+    linear = torch.where(batch > 0.04045, ((batch + 0.055) / 1.055) ** 2.4, batch / 12.92)
+    t = torch.einsum("xc,nchw->nxhw", torch.tensor(to_xyz, device=batch.device), linear) / white
+    x, y, z = torch.where(t > (6 / 29) ** 3, t ** (1 / 3), t / (3 * (6 / 29) ** 2) + 4 / 29).unbind(1)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)

@@ -82,3 +82,22 @@ def test_an_input_that_contradicts_itself_is_refused() -> None:
         InputSpec((8, 8), channels="grey")
     with pytest.raises(UsageError, match="positive"):
         InputSpec((8, 8), std=(0.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("colour", "lab"),
+    [
+        ((255, 255, 255), (100.0, 0.0, 0.0)),
+        ((0, 0, 0), (0.0, 0.0, 0.0)),
+        ((255, 0, 0), (53.241, 80.092, 67.203)),
+        ((0, 255, 0), (87.735, -86.183, 83.179)),
+        ((0, 0, 255), (32.297, 79.188, -107.860)),
+        ((119, 119, 119), (50.034, 0.0, 0.0)),
+    ],
+)
+def test_lab_is_that_of_the_cie(colour: tuple[int, int, int], lab: tuple[float, float, float]) -> None:
+    """`lab` is CIE 1976 L*a*b* of sRGB under D65, before mean and std: the known values of the pure colours."""
+    spec = InputSpec((2, 2), channels="lab", mean=(50.0, 0.0, 0.0), std=(1.0, 2.0, 1.0))
+    batch = torch.tensor(colour, dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    seen = images.normalise(batch, spec)[0, :, 0, 0]
+    assert seen.tolist() == pytest.approx([lab[0] - 50.0, lab[1] / 2, lab[2]], abs=0.03)

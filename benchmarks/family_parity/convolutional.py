@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from benchmarks.family_parity.common import Case, Cases, grid, mapped, noise, under
+from benchmarks.family_parity.common import Case, Cases, grid, noise, under
 
 
 def vicregl() -> Case:
@@ -23,15 +23,9 @@ def swav() -> Case:
     return network, under("module.", network.state_dict()), lambda net, x: {"gap": net.forward_backbone(x)}, 224
 
 
-def simclrv2() -> Case:
-    network = noise(importlib.import_module("resnet").get_resnet(50, 1, 0)[0])
-    return network, {"resnet": network.state_dict(), "head": {}}, lambda net, x: mapped(net.net(x)), 224
-
-
 CASES: Cases = [
     ("vicreg", "vicreg", "ResNet-50, 96 px", lambda: _vicreg("resnet50")),
     ("vicreg", "vicreg", "ResNet-50 2x, 96 px", lambda: _vicreg("resnet50x2")),
     ("vicregl_convnext", "VICRegL", "ConvNeXt-S, 224 px", vicregl),
     ("swav", "swav", "ResNet-50, 224 px", swav),
-    ("simclrv2", "SimCLRv2-Pytorch", "ResNet-50 1x without selective kernels, 224 px", simclrv2),
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
+from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.models.resnet import ResNet as TorchvisionResNet
 
 INPUT: Mapping[str, Any] = {
@@ -19,38 +20,90 @@ POOLINGS = ("gap",)
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the blocks of each stage, and how many times wider than usual all layers are."""
+    """Return the blocks of each stage, how many times wider than usual all layers are, and what else is unusual."""
+    widen = state["conv1.weight"].shape[0] // 64
+    return {"depths": depths_of(state), "widen": widen, **_unusual(state, widen)}
+
+
+def depths_of(state: Mapping[str, Tensor]) -> list[int]:
+    """Return the number of blocks of each stage."""
     stages = (
         {key.split(".")[1] for key in state if key.startswith(f"layer{stage}.") and key.endswith("conv1.weight")}
         for stage in (1, 2, 3, 4)
     )
-    return {"depths": [len(blocks) for blocks in stages], "widen": state["conv1.weight"].shape[0] // 64}
+    return [len(blocks) for blocks in stages]
 
 
-def build(depths: tuple[int, ...] = (3, 4, 6, 3), widen: int = 1) -> ResNet:
-    """Return the untrained network without classifier: 3, 4, 6, 3 blocks are ResNet-50."""
-    return ResNet(depths, widen)
+def _unusual(state: Mapping[str, Tensor], widen: int) -> dict[str, Any]:
+    """Return what a ResNet-50 has not: basic blocks, a stem for small images, groups, wider groups."""
+    middle = state["layer1.0.conv2.weight"]  # (outputs, inputs of a group, 3, 3)
+    groups = middle.shape[0] // middle.shape[1]
+    found = {
+        "basic": "layer1.0.conv3.weight" not in state,
+        "small_stem": state["conv1.weight"].shape[-1] == 3,
+        "groups": groups,
+        "group_width": middle.shape[1] // (widen if groups == 1 else 1),
+    }
+    usual = {"basic": False, "small_stem": False, "groups": 1, "group_width": 64}
+    return {name: value for name, value in found.items() if value != usual[name]}
+
+
+def build(depths: tuple[int, ...] = (3, 4, 6, 3), widen: int = 1, **unusual: Any) -> ResNet:
+    """Return the untrained network without classifier: 3, 4, 6, 3 blocks are ResNet-50; unusual: see `ResNet`."""
+    return ResNet(depths, widen, **unusual)
 
 
 def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """Return the last map, 1/32 of the image's height and width, and its mean."""
+    """Return the last map, 1/32 of the image's height and width (1/8 behind a small stem), and its mean."""
     dense = network(images)
     return {"gap": dense.mean((2, 3)), "dense": dense}
+
+
+def renamed_by(rules: Iterable[tuple[str, str]], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with each rule, a pattern and what stands for it, applied to their names in turn."""
+    found = {}
+    for key, tensor in state.items():
+        name = key
+        for theirs, ours in rules:
+            name = re.sub(theirs, ours, name)
+        found[name] = tensor
+    return found
 
 
 class ResNet(TorchvisionResNet):  # type: ignore[misc]  # torchvision has no types
     """Images (n, 3, height, width) to the last map (n, 2048 widen, height / 32, width / 32).
 
-    Unlike torchvision's `wide_resnet50_2`, which widens the middle of each block, every layer is `widen` times as wide.
+    Unlike torchvision's `wide_resnet50_2`, which is `group_width` 128 here, every layer is `widen` times as wide.
+    `basic` blocks are those of ResNet-18 and 34, with 512 channels at the end. A small stem is one 3x3 convolution
+    of stride 1 and no pooling, for images of about 32 pixels. No shape shows `strides` and `stem_padding`.
     """
 
-    def __init__(self, depths: tuple[int, ...], widen: int) -> None:
-        super().__init__(Bottleneck, [1, 1, 1, 1])
+    maxpool: nn.Module
+
+    def __init__(
+        self,
+        depths: tuple[int, ...],
+        widen: int,
+        *,
+        basic: bool = False,
+        small_stem: bool = False,
+        stem_padding: int | None = None,
+        groups: int = 1,
+        group_width: int = 64,
+        strides: tuple[int, ...] = (1, 2, 2, 2),
+        channels: int = 3,
+    ) -> None:
+        super().__init__(Bottleneck, [1, 1, 1, 1], groups=groups, width_per_group=group_width)
         self.inplanes = 64 * widen
-        self.conv1 = nn.Conv2d(3, self.inplanes, 7, stride=2, padding=3, bias=False)
+        kernel, stride = (3, 1) if small_stem else (7, 2)
+        padding = kernel // 2 if stem_padding is None else stem_padding
+        self.conv1 = nn.Conv2d(channels, self.inplanes, kernel, stride=stride, padding=padding, bias=False)
         self.bn1 = nn.BatchNorm2d(self.inplanes)
+        if small_stem:
+            self.maxpool = nn.Identity()
         for stage, blocks in enumerate(depths):
-            layer = self._make_layer(Bottleneck, 64 * widen * 2**stage, blocks, stride=1 if stage == 0 else 2)
+            block = BasicBlock if basic else Bottleneck
+            layer = self._make_layer(block, 64 * widen * 2**stage, blocks, stride=strides[stage])
             setattr(self, f"layer{stage + 1}", layer)
         self.avgpool = self.fc = nn.Identity()
 

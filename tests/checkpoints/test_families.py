@@ -11,12 +11,12 @@ from torch import Tensor
 from ssl_bench.checkpoints import families, keys
 from ssl_bench.errors import UsageError
 
-SIZES = {"burgess_vae": 32, "cifar_resnet": 32, "conv4": 84, "simmim_swin": 48}
-SIZES |= {"capi": 56}
+SIZES = {"burgess_vae": 32, "cifar_resnet": 32, "conv4": 84, "simmim_swin": 48, "vissl_alexnet": 128, "capi": 56}
 
 VITS = ("clip", "dino_vit", "dinov2", "dinov3", "ibot", "ijepa", "mae", "mocov3_vit", "msn")
 RESNETS = ("barlowtwins", "densecl", "dino_resnet", "moco", "mocov3_resnet", "simclrv2", "simsiam", "swav", "vicreg")
 RESNETS += ("vicregl_convnext", "vissl")
+RESNETS += ("bit", "byol", "crw", "obow", "resnet", "simclr", "solo_learn", "vissl_colorization")
 SMALL: dict[str, dict[str, Any]] = {
     **{name: {"depth": 2} for name in VITS},
     **{name: {"depths": (1, 1, 1, 1)} for name in RESNETS},
@@ -40,6 +40,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "mmpretrain_vit": {"depth": 2},
     "sam": {"depth": 2, "width": 128, "size": 64, "window": 2, "whole": (1,), "neck": 32},
     "dinov3_convnext": {"depths": (1, 1, 1, 1)},
+    "espnet": {"depths": (1, 1)},
+    "vissl_regnet": {"depths": (1, 1, 1, 1), "widths": (16, 32, 48, 64), "group_widths": (8, 8, 8, 8)},
 }
 
 

@@ -37,22 +37,6 @@ def torchvision_resnet() -> nn.Module:
     return randomised(network)
 
 
-def simclrv2_names(state: State) -> State:
-    """Return torchvision's tensors under the names of the converted SimCLR v2."""
-    parts = {"conv1": "net.0", "bn1": "net.1.0", "conv2": "net.2", "bn2": "net.3.0", "conv3": "net.4", "bn3": "net.5.0"}
-    parts |= {"downsample.0": "projection.shortcut", "downsample.1": "projection.bn.0"}
-    found = {}
-    for key, tensor in state.items():
-        stage, _, rest = key.partition(".")
-        if not stage.startswith("layer"):
-            found[{"conv1": "net.0.0.", "bn1": "net.0.1.0."}[stage] + rest] = tensor
-            continue
-        block, _, name = rest.partition(".")
-        part = next(part for part in parts if name.startswith(f"{part}."))
-        found[f"net.{stage[-1]}.blocks.{block}.{parts[part]}{name.removeprefix(part)}"] = tensor
-    return found
-
-
 Layout = Callable[[State], dict[str, Any]]
 VITS: dict[str, Layout] = {
     "mae": lambda s: {"model": s},
@@ -104,7 +88,6 @@ RESNETS: dict[str, Layout] = {
         }
     ),
     "vissl, converted": lambda s: {"model_state_dict": under("_feature_blocks.", s)},
-    "simclrv2": lambda s: {"resnet": under("", simclrv2_names(s), "fc.weight", "fc.bias"), "head": {"0.weight": ONE}},
     "dino_resnet": lambda s: s,
     "dino_resnet, training": lambda s: training(
         student=under("module.backbone.", other(s)), teacher=under("backbone.", s, "head.mlp.0.weight")

@@ -333,10 +333,11 @@ def test_dino_xcit(tmp_path: Path) -> None:
             state[name.replace(".q.", ".qkv.")] = torch.cat(parts)
         elif not (name.startswith("cls_") and re.search(r"\.attn\.[kv]\.", name)):
             state[name] = tensor
-    backbone = load(tmp_path, training(student={"x": ONE}, teacher=under("backbone.", state)), "dino_xcit")
+    trunk = {"base_model": {"model": {"trunk": state, "heads": {"0.weight": ONE}}}}
     with torch.inference_mode():
         expected = source(images())
-    assert_same(backbone.forward(images(), "cls").pooled, expected)
+    for file in (training(student={"x": ONE}, teacher=under("backbone.", state)), {"classy_state_dict": trunk}):
+        assert_same(load(tmp_path, file, "dino_xcit").forward(images(), "cls").pooled, expected)
     alone = load(tmp_path, state, "dino_xcit", ",tokens_norm=false").forward(images(), "cls").pooled
     assert (alone - expected).abs().max() > 0.01
 

@@ -28,7 +28,7 @@ def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the blocks of each stage, the width of the first, the outputs and the image size of the positions."""
     positions = state["attnpool.positional_embedding"].shape[0] - 1  # the first is the mean's
     return {
-        "depths": resnet.shown_by(state)["depths"],
+        "depths": resnet.depths_of(state),
         "width": state["layer1.0.conv1.weight"].shape[0],
         "outputs": state["attnpool.c_proj.weight"].shape[0],
         "size": math.isqrt(positions) * 32,

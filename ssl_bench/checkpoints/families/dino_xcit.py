@@ -1,8 +1,8 @@
 """DINO's cross-covariance transformers (Caron et al. 2021, https://arxiv.org/abs/2104.14294; XCiT: 2106.09681).
 
-Names as in https://github.com/facebookresearch/xcit. Patches are embedded by three or four convolutions, positions
-are computed for each size. The catch: small and medium networks norm all tokens in the blocks of cls, the tiny ones
-cls alone, and no shape tells; DINO's are small and medium.
+Names as in https://github.com/facebookresearch/xcit, which VISSL keeps in a trunk of its own. Patches are embedded by
+three or four convolutions, positions are computed for each size. The catch: small and medium networks norm all tokens
+in the blocks of cls, the tiny ones cls alone, and no shape tells; DINO's are small and medium.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ssl_bench.checkpoints import vit
 
 INPUT = vit.INPUT
 POOLINGS = vit.POOLINGS
-CONTAINERS = ("teacher", "model")
+CONTAINERS = ("teacher", "model", "classy_state_dict.base_model.model.trunk")
 PREFIXES = ("module.", "backbone.")
 DROPPED = ("head.",)
 

@@ -1,7 +1,7 @@
 """The ResNets of the VISSL zoo (https://github.com/facebookresearch/vissl), whatever method trained them.
 
 Trunks lie deep in the file, and their layers under `_feature_blocks`; converted files have `model_state_dict`. The
-catches: networks of colorization take one channel, lightness, and are refused here; those converted from Caffe2 may
+catches: networks of colorization take one channel and are the family vissl_colorization; those born in Caffe2 may
 take blue, green, red, which a card says in [input].
 """
 
