@@ -11,7 +11,13 @@ from ssl_bench import protocols
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.protocols.base import Supply, Trial, stratified_holdout, top_classes
 
-FAST = ["knn", "logistic_regression,c_steps=5,c_low=-2,c_high=2"]
+FAST = [
+    "knn",
+    "logistic_regression,c_steps=5,c_low=-2,c_high=2",
+    "few_shot_ridge",
+    "few_shot_logistic,c_steps=5,c_low=-2,c_high=2",
+    "low_shot,c_steps=5,c_low=-2,c_high=2",
+]
 
 
 def test_a_trial_refuses_test_labels() -> None:
