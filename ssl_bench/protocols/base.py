@@ -169,8 +169,10 @@ def prior(trial: Trial) -> Answer:
     counts = np.bincount(trial.labels["train"], minlength=trial.classes)
     ranked = np.argsort(-counts, kind="stable")[:5]
     samples = trial.sizes["test"]
-    confidence = np.full(samples, counts.max() / max(counts.sum(), 1), dtype=np.float32)
-    return Answer(Classes(np.tile(ranked, (samples, 1)).astype(np.int64), confidence))
+    shares = (counts / max(counts.sum(), 1)).astype(np.float32)
+    scores = np.tile(shares, (samples, 1)) if trial.every_score else None
+    confidence = np.full(samples, shares.max(), dtype=np.float32)
+    return Answer(Classes(np.tile(ranked, (samples, 1)).astype(np.int64), confidence, scores=scores))
 
 
 def top_classes(
