@@ -35,11 +35,11 @@ class Protocol(base.Protocol):
     """Further numbers of shots; a smaller support is part of a larger one."""
     features: Literal["standardized", "raw"] = "standardized"
     """"standardized" gives every feature mean 0 and deviation 1 on the samples that are fitted."""
-    c_low: float = -6.0
+    c_low: float = -4.0
     """log10 of the strongest penalty's C."""
-    c_high: float = 5.0
+    c_high: float = 3.0
     """log10 of the weakest penalty's C."""
-    c_steps: int = 12
+    c_steps: int = 8
     """Candidates, evenly spaced in log C; 1 fixes C at 10^c_low."""
     folds: int = 5
     """Parts of the support that are held out in turn; no more than there are shots."""
@@ -63,7 +63,7 @@ class Protocol(base.Protocol):
         members = _supports.shuffled(trial.labels["train"], trial.classes, trial.seed)
         further, left_out = _supports.fitting(members, self.shots, self.also, "few_shot_logistic")
         grid = 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
-        search = _logistic.FewLabels(tuple(grid), self.folds, self.fallback_c, self.features == "standardized")
+        search = _logistic.FewLabels(tuple(grid.tolist()), self.folds, self.fallback_c, self.features == "standardized")
         found = {n: search.fit(trial, _supports.balanced(members, n)) for n in sorted({self.shots, *further})}
         headline = found[self.shots]
         return base.Answer(

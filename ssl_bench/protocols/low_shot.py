@@ -38,11 +38,11 @@ class Protocol(base.Protocol):
     """What C is chosen on: the subset by cross-validation, or all of val."""
     features: Literal["standardized", "raw"] = "standardized"
     """"standardized" gives every feature mean 0 and deviation 1 on the samples that are fitted."""
-    c_low: float = -6.0
+    c_low: float = -4.0
     """log10 of the strongest penalty's C."""
-    c_high: float = 5.0
+    c_high: float = 3.0
     """log10 of the weakest penalty's C."""
-    c_steps: int = 12
+    c_steps: int = 8
     """Candidates, evenly spaced in log C; 1 fixes C at 10^c_low."""
     folds: int = 5
     """Parts of the subset that are held out in turn."""
@@ -97,7 +97,7 @@ class Protocol(base.Protocol):
 
     def _fit(self, trial: base.Trial, subset: base.IntArray) -> _logistic.Fitted:
         grid = 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
-        search = _logistic.FewLabels(tuple(grid), self.folds, self.fallback_c, self.features == "standardized")
+        search = _logistic.FewLabels(tuple(grid.tolist()), self.folds, self.fallback_c, self.features == "standardized")
         return search.fit(trial, subset, on_val=self.select == "val")
 
 
