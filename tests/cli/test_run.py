@@ -342,6 +342,16 @@ def test_a_metric_that_needs_every_score(command: Command, tmp_path: Path, proto
         assert record.headline.value == (0.5 if row[0] == "majority" else pytest.approx(0.97, abs=0.03))
 
 
+def test_a_metric_that_a_protocol_cannot_serve(command: Command, tmp_path: Path) -> None:
+    """A task that asks for calibration cannot be answered by votes, which are no probabilities: one line, no record."""
+    card = tmp_path / "digits_ece.toml"
+    card.write_text((TOP / "tasks" / "digits.toml").read_text().replace('"top1"', '"ece"'))
+    said = command("run", "-m", PIXELS, "-t", f"./{card.name}", "-p", "knn")
+    assert said.code == 2
+    assert "the metric 'ece' needs more than this protocol says of a sample" in said.err
+    assert not list(Path("results").rglob("*.json"))
+
+
 @pytest.mark.parametrize(
     ("protocol", "says"),
     [
