@@ -6,8 +6,8 @@ val nor the rest of train is looked at.
 Peers differ in the penalty. RFS fixes C = 1; DINOv3's eval/log_regression.py holds out a part of the support;
 CLIP_benchmark searches on val where a dataset has one, however large. Here C is chosen by cross-validation within the
 support, and on equal shares of right answers the smallest C wins. One shot leaves nothing to hold out: C = 1 then, on
-standardised features. c_steps=1 fixes C at 10^c_low for every number of shots. On one core, ten classes take a second
-or two, and a hundred classes of ten images a minute or more, forty times what a fixed C takes.
+standardised features. c_steps=1 fixes C at 10^c_low for every number of shots. The choice costs
+forty fits per number of shots: with ten classes seconds on one core, with 101 classes of ten images up to minutes.
 """
 
 from __future__ import annotations
