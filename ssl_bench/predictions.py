@@ -22,7 +22,7 @@ class Truth:
     """Labels that no protocol sees."""
 
     labels: Mapping[str, Ints]
-    """Labels per split, "test" among them: (samples,), 0 … classes - 1."""
+    """Labels per split, "test" among them: (samples,), 0 … classes - 1, or (samples, classes) for `Multilabel`."""
     classes: int
 
     @property
@@ -68,6 +68,25 @@ class Classes(Predictions):
         columns = {"sample_id": list(ids), "target": truth.targets, "pred": ranked[:, 0], "top5": ranked}
         columns["confidence"] = self.confidence.astype(np.float32)
         return columns if self.scores is None else {**columns, "scores": self.scores.astype(np.float32)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Multilabel(Predictions):
+    """A score of every class for every test sample, of which any number may hold.
+
+    Targets are (samples, classes): 1 holds, 0 does not, -1 is too hard to say and counts neither way.
+    """
+
+    kind: ClassVar[str] = "multilabel"
+
+    scores: Floats  # (samples, classes)
+
+    @property
+    def asked(self) -> int:
+        return len(self.scores)
+
+    def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
+        return {"sample_id": list(ids), "target": truth.targets, "scores": self.scores.astype(np.float32)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ssl_bench import backbones, cards, datasets, model_zoo, protocols
+from ssl_bench import backbones, cards, datasets, metrics, model_zoo, protocols
 from ssl_bench.backbones.base import Backbone, LoadContext
 from ssl_bench.datasets import index
 from ssl_bench.datasets.base import Split
@@ -200,6 +200,7 @@ class Runner:
             device=self.device,
             class_names=job.task.class_names or data.splits["test"].class_names,
             prompts=job.task.prompts,
+            every_score=metrics.get(headline(job.task, job.protocol)).every_score,
             backbone=loaded.backbone,
         )
         return trial, supply.cost

@@ -22,6 +22,8 @@ def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
     kind = answer.predictions.kind
     if chosen.kind != kind:
         raise UsageError(f"the metric {first!r} scores {chosen.kind}, and this protocol gives {kind}")
+    if not chosen.applies(answer.predictions, truth):
+        raise UsageError(f"the metric {first!r} needs more than this protocol says of a sample; name another metric")
     others = [metric for metric in metrics.of_kind(kind) if metric.applies(answer.predictions, truth)]
     return [chosen, *(metric for metric in others if metric.name != first)]
 

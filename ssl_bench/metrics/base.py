@@ -38,6 +38,8 @@ class Metric:
     high: float = 1.0
     applies: Callable[[Any, Truth], bool] = lambda predictions, truth: True
     """False where these predictions do not say enough."""
+    every_score: bool = False
+    """True where a protocol must keep the scores of all classes."""
 
     def score(self, predictions: Any, truth: Truth) -> tuple[float, int, Bounds | None]:
         """Return the value, how many units are behind it, and the interval where there is one."""

@@ -89,6 +89,8 @@ class Trial:
     """In words, by label; empty where the dataset names none."""
     prompts: tuple[str, ...] = ()
     """Templates for texts of a class, with {} for its name; empty where the task has none of its own."""
+    every_score: bool = False
+    """True where the task's metric needs the scores of all classes; see `Classes.scores`."""
     backbone: Backbone | None = None
     """The network, for protocols that feed it images of their own; None where the features came without one."""
 
@@ -167,15 +169,22 @@ def prior(trial: Trial) -> Answer:
     counts = np.bincount(trial.labels["train"], minlength=trial.classes)
     ranked = np.argsort(-counts, kind="stable")[:5]
     samples = trial.sizes["test"]
-    confidence = np.full(samples, counts.max() / max(counts.sum(), 1), dtype=np.float32)
-    return Answer(Classes(np.tile(ranked, (samples, 1)).astype(np.int64), confidence))
+    shares = (counts / max(counts.sum(), 1)).astype(np.float32)
+    scores = np.tile(shares, (samples, 1)) if trial.every_score else None
+    confidence = np.full(samples, shares.max(), dtype=np.float32)
+    return Answer(Classes(np.tile(ranked, (samples, 1)).astype(np.int64), confidence, scores=scores))
 
 
-def top_classes(scores: NDArray[np.floating[Any]], most: int = 5) -> Classes:
-    """Return the predictions for class scores (samples, classes); ties go to the lower class."""
+def top_classes(
+    scores: NDArray[np.floating[Any]], most: int = 5, *, probability: bool = False, every: bool = False
+) -> Classes:
+    """Return the predictions for class scores (samples, classes); ties go to the lower class.
+
+    `probability` says that scores are; `every` keeps all of them, where a trial asks for that.
+    """
     ranked = np.argsort(-scores, axis=1, kind="stable")[:, :most].astype(np.int64)
     confidence = np.take_along_axis(scores, ranked[:, :1], axis=1)[:, 0].astype(np.float32)
-    return Classes(ranked, confidence)
+    return Classes(ranked, confidence, probability, scores.astype(np.float32) if every else None)
 
 
 def stratified_holdout(labels: IntArray, fraction: float, seed: int) -> tuple[IntArray, IntArray]:

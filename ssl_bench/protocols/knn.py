@@ -66,22 +66,28 @@ class Protocol(base.Protocol):
             bank, trial.features("test"), max([self.k, *fitting]), distance=self.distance, device=trial.device
         )
         return base.Answer(
-            self.vote(found, labels, self.k, trial.classes),
-            variants={f"k={k}": self.vote(found, labels, k, trial.classes) for k in fitting},
+            self.vote(found, labels, self.k, trial),
+            variants={f"k={k}": self.vote(found, labels, k, trial) for k in fitting},
             selected={"bank": len(bank), "left_out": [f"k={k}" for k in further if k > len(bank)]},
         )
 
-    def vote(self, found: Neighbours, labels: base.IntArray, k: int, classes: int) -> Classes:
+    def vote(self, found: Neighbours, labels: base.IntArray, k: int, trial: base.Trial) -> Classes:
         """Return the classes by falling votes of the first k neighbours; confidence is the first class's share."""
         parts = []
         for start in range(0, len(found.indices), ROWS):
             rows = slice(start, start + ROWS)
-            parts.append(self._vote(found.similarities[rows, :k], labels[found.indices[rows, :k]], classes))
+            parts.append(self._vote(found.similarities[rows, :k], labels[found.indices[rows, :k]], trial))
         ranked = np.concatenate([part.ranked for part in parts])[:, : min(5, k)]
-        return Classes(ranked, np.concatenate([part.confidence for part in parts]))
+        shares = [part.scores for part in parts if part.scores is not None]
+        return Classes(
+            ranked,
+            np.concatenate([part.confidence for part in parts]),
+            scores=np.concatenate(shares) if shares else None,
+        )
 
-    def _vote(self, similarities: NDArray[np.float64], voters: base.IntArray, classes: int) -> Classes:
+    def _vote(self, similarities: NDArray[np.float64], voters: base.IntArray, trial: base.Trial) -> Classes:
         """The same for some samples, given their neighbours' similarities and classes (samples, k)."""
+        classes = trial.classes
         rows, k = np.arange(len(voters))[:, None], voters.shape[1]
         weights = np.ones_like(similarities)
         if self.weighting == "exponential":
@@ -95,4 +101,6 @@ class Protocol(base.Protocol):
                 order[rows[:, 0], voters[:, place]] = votes[rows[:, 0], voters[:, place]] + (k - place) / (k + 1)
         ranked = np.argsort(-order, axis=1, kind="stable")[:, :5].astype(np.int64)
         first = np.take_along_axis(votes, ranked[:, :1], axis=1)[:, 0]
-        return Classes(ranked, (first / weights.sum(axis=1)).astype(np.float32))
+        total = weights.sum(axis=1)
+        scores = (votes / total[:, None]).astype(np.float32) if trial.every_score else None
+        return Classes(ranked, (first / total).astype(np.float32), scores=scores)

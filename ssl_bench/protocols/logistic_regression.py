@@ -13,15 +13,13 @@ same C means as much for every backbone. "raw" leaves them as they are.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import DataError, UsageError
-from ssl_bench.predictions import Classes
-from ssl_bench.protocols import base
+from ssl_bench.errors import UsageError
+from ssl_bench.protocols import _logistic, base
 from ssl_bench.solvers import logistic
 
 
@@ -60,11 +58,11 @@ class Protocol(base.Protocol):
         curve = self.curve(trial, grid)
         best = int(np.argmax([row["val_top1"] for row in curve])) if curve else 0
         features, labels = _labelled(trial)
-        model = _Model(features, labels, self.features == "standardized")
+        model = _logistic.Model(features, labels, self.features == "standardized")
         fit = next(iter(model.path(grid[[best]], trial.device)))
         ends = len(grid) > 1 and best in (0, len(grid) - 1)
         return base.Answer(
-            _predictions(model.scores(fit, trial.features("test"), trial.classes)),
+            _logistic.predictions(model.scores(fit, trial.features("test"), trial.classes), every=trial.every_score),
             selected={"c": fit.c, "objective": fit.objective, "iterations": fit.iterations, "gap": fit.gap},
             curve=curve,
             converged=fit.converged and all(row["converged"] for row in curve),
@@ -76,7 +74,7 @@ class Protocol(base.Protocol):
         if len(grid) == 1:
             return ()
         (features, labels), (val_features, val_labels) = self.parts(trial)
-        model = _Model(features, labels, self.features == "standardized")
+        model = _logistic.Model(features, labels, self.features == "standardized")
         rows = []
         for fit in model.path(grid, trial.device, logistic.CHOOSING):
             right = model.scores(fit, val_features, trial.classes).argmax(axis=1) == val_labels
@@ -110,50 +108,3 @@ def _labelled(trial: base.Trial) -> tuple[NDArray[Any], base.IntArray]:
     splits = ("train", "val") if trial.has_val else ("train",)
     features = [trial.features(split) for split in splits]
     return np.concatenate(features), np.concatenate([trial.labels[split] for split in splits])
-
-
-class _Model:
-    """The samples to fit, standardised by themselves, over the classes that have a sample."""
-
-    def __init__(self, features: NDArray[Any], labels: base.IntArray, standardise: bool) -> None:
-        self.present, self.numbered = np.unique(labels, return_inverse=True)
-        if len(self.present) < 2:
-            raise DataError(f"logistic regression needs two classes; every sample is of class {self.present[0]}")
-        self.mean, self.deviation = np.zeros(1), np.ones(1)
-        if standardise:
-            self.mean, self.deviation = _moments(features)
-        self.features = self.standard(features)
-
-    def standard(self, features: NDArray[Any]) -> NDArray[np.float64]:
-        result: NDArray[np.float64] = (features.astype(np.float64) - self.mean) / self.deviation
-        return result
-
-    def path(
-        self, grid: NDArray[np.float64], device: str, tolerance: float = logistic.TOLERANCE
-    ) -> Iterator[logistic.Solution]:
-        return logistic.path(self.features, self.numbered, grid, device=device, tolerance=tolerance)
-
-    def scores(self, fit: logistic.Solution, features: NDArray[Any], classes: int) -> NDArray[np.float64]:
-        """Return the logits (samples, classes) of features as they were extracted; −∞ for a class without a sample."""
-        scores = np.full((len(features), classes), -np.inf)
-        scores[:, self.present] = fit.scores(self.standard(features))
-        return scores
-
-
-def _moments(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and deviation (dim,); the deviation of a constant feature counts as 1.
-
-    A feature is constant if its variance is no more than what rounding leaves, as in scikit-learn's StandardScaler.
-    """
-    exact = features.astype(np.float64)
-    mean, variance = exact.mean(axis=0), exact.var(axis=0)
-    rounding = np.finfo(np.float64).eps * len(features)
-    constant = variance <= rounding * variance + (rounding * mean) ** 2
-    return mean, np.where(constant, 1.0, np.sqrt(variance))
-
-
-def _predictions(scores: NDArray[np.float64]) -> Classes:
-    """Return the classes by falling logit, with the softmax probability of the first."""
-    ranked = base.top_classes(scores).ranked
-    total = np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1)
-    return Classes(ranked, (1 / total).astype(np.float32), probability=True)

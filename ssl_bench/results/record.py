@@ -283,10 +283,12 @@ class Record(_Block):
         """The task's headline metric, read of the protocol's headline predictions."""
         return self.metrics[self.task.metric]
 
-    @property
-    def numbers(self) -> dict[str, tuple[float, int]]:
-        """Metric name to (value, n): what two runs of one job must agree on."""
-        return {name: (metric.value, metric.n) for name, metric in self.metrics.items()}
+    def agrees(self, other: Record) -> bool:
+        """Return whether two runs of one job gave the same values and n of every metric that both have; a later release
+        may know more metrics."""
+        both = self.metrics.keys() & other.metrics.keys()
+        mine, theirs = self.metrics, other.metrics
+        return all((mine[name].value, mine[name].n) == (theirs[name].value, theirs[name].n) for name in both)
 
     def definition(self, metric: str) -> MetricDefinition:
         """Return how to read a metric of this record, given as "top1" or "k=200/top1"."""

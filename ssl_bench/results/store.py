@@ -17,7 +17,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.files import check_writable, create_file, lock, write_text
@@ -133,7 +133,7 @@ class Results:
         if not earlier and (held := _try_read(path)) and held.record_id == record.record_id:
             earlier = [(path, held)]  # another process was faster
         for where, other in earlier:
-            if other.numbers == record.numbers:
+            if other.agrees(record):
                 return Put("present", where, other)
         path = self.root / replicate_path(record)
         create_file(path, content)
@@ -386,10 +386,11 @@ def _remove_empty(folder: Path) -> None:
 
 def _with_other_numbers(found: Iterable[Record]) -> tuple[Record, ...]:
     """Return the oldest record of every set of numbers, oldest first; empty where all agree."""
-    distinct: dict[Any, Record] = {}
+    distinct: list[Record] = []
     for record in sorted(found, key=age):
-        distinct.setdefault(tuple(sorted(record.numbers.items())), record)
-    return tuple(distinct.values()) if len(distinct) > 1 else ()
+        if not any(record.agrees(other) for other in distinct):
+            distinct.append(record)
+    return tuple(distinct) if len(distinct) > 1 else ()
 
 
 def _row(record: Record, drifted: bool) -> Row:

@@ -317,3 +317,48 @@ def test_pixels_on_mnist_give_the_published_error(command: Command, real_data: P
     assert record.metrics["top1"].value == pytest.approx(1 - 0.0309, abs=1e-9)
     assert record.metrics["k=3/top1"].value == pytest.approx(0.9717, abs=1e-9)
     assert record.task.samples == {"train": 60000, "test": 10000}
+
+
+@pytest.mark.parametrize("protocol", ["knn", "few_shot_ridge,shots=5,also=1", "low_shot,c_steps=3"])
+def test_a_metric_that_needs_every_score(command: Command, tmp_path: Path, protocol: str) -> None:
+    """A task whose metric is the ROC AUC keeps the scores of all classes, from which scikit-learn computes the same."""
+    from sklearn.metrics import roc_auc_score
+
+    card = tmp_path / "digits_auc.toml"
+    card.write_text((TOP / "tasks" / "digits.toml").read_text().replace('"top1"', '"roc_auc"'))
+    said = command("run", "-m", PIXELS, "-m", "majority", "-t", f"./{card.name}", "-p", protocol, "--seeds", "0")
+    assert said.code == 0, said.err
+    for row in lines(said.out):
+        record = Results(Path("results")).get(row[-1])
+        samples = Results(Path("results")).read_samples(record)
+        areas = [roc_auc_score(samples["target"] == label, samples["scores"][:, label]) for label in range(10)]
+        assert record.task.metric == "roc_auc"
+        assert record.headline.value == pytest.approx(np.mean(areas), abs=1e-6)
+        assert record.headline.value == (0.5 if row[0] == "majority" else pytest.approx(0.97, abs=0.03))
+
+
+def test_a_metric_that_a_protocol_cannot_serve(command: Command, tmp_path: Path) -> None:
+    """A task that asks for calibration cannot be answered by votes, which are no probabilities: one line, no record."""
+    card = tmp_path / "digits_ece.toml"
+    card.write_text((TOP / "tasks" / "digits.toml").read_text().replace('"top1"', '"ece"'))
+    said = command("run", "-m", PIXELS, "-t", f"./{card.name}", "-p", "knn")
+    assert said.code == 2
+    assert "the metric 'ece' needs more than this protocol says of a sample" in said.err
+    assert not list(Path("results").rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "says"),
+    [
+        ("few_shot_ridge,shots=200", "shots=200, but class"),
+        ("few_shot_logistic,shots=200", "ask for few_shot_logistic,shots="),
+        ("low_shot,fraction=0.001", "less than half an image of every class"),
+        ("episodic,ways=11", "need 11 classes of 20 test samples or more, and there are 10"),
+    ],
+)
+def test_a_few_shot_question_that_the_data_cannot_answer(command: Command, protocol: str, says: str) -> None:
+    """More shots, ways or parts than there are images for is one line, an exit code of 2 and no record."""
+    said = command("run", "-m", PIXELS, "-t", "digits", "-p", protocol, "--seeds", "0")
+    assert said.code == 2
+    assert says in said.err
+    assert not list(Path("results").rglob("*.json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,13 @@ from ssl_bench import protocols
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.protocols.base import Supply, Trial, stratified_holdout, top_classes
 
-FAST = ["knn", "logistic_regression,c_steps=5,c_low=-2,c_high=2"]
+FAST = [
+    "knn",
+    "logistic_regression,c_steps=5,c_low=-2,c_high=2",
+    "few_shot_ridge",
+    "few_shot_logistic,c_steps=5,c_low=-2,c_high=2",
+    "low_shot,c_steps=5,c_low=-2,c_high=2",
+]
 
 
 def test_a_trial_refuses_test_labels() -> None:
@@ -90,3 +97,19 @@ def test_holdout() -> None:
     assert sorted([*kept, *held]) == list(range(len(labels)))
     np.testing.assert_array_equal(held, stratified_holdout(labels, 0.1, seed=0)[1])
     assert not np.array_equal(held, stratified_holdout(labels, 0.1, seed=1)[1])
+
+
+@pytest.mark.parametrize("text", FAST)
+def test_every_score(text: str, make_trial: Any, digits: Any) -> None:
+    """Where the task's metric needs every score they are kept, the ranking is theirs, and nothing else changes; a
+    backbone that says nothing of its images keeps the shares of train."""
+    trial = make_trial(digits["train"], digits["test"][0][:50])
+    asked = dataclasses.replace(trial, every_score=True)
+    plain, full = (protocols.get(text).predict(each).predictions for each in (trial, asked))
+    assert plain.scores is None
+    assert full.scores.shape == (50, 10)
+    np.testing.assert_array_equal(full.ranked, plain.ranked)
+    np.testing.assert_array_equal(full.scores.argmax(axis=1), full.ranked[:, 0])
+    np.testing.assert_allclose(full.scores.max(axis=1), full.confidence, rtol=1e-6)
+    silent = dataclasses.replace(asked, informative=False)
+    np.testing.assert_allclose(protocols.get(text).answer(silent).predictions.scores.sum(axis=1), 1, rtol=1e-6)

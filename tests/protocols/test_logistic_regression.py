@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ssl_bench import protocols
+from ssl_bench import metrics, protocols
 from ssl_bench.errors import DataError, UsageError
+from ssl_bench.predictions import Truth
 from ssl_bench.protocols.base import stratified_holdout
 
 SHORT = "logistic_regression,c_low=-3,c_high=2,c_steps=6"
@@ -149,11 +151,13 @@ def test_pneumonia(make_trial: Any, pneumonia: Any) -> None:
     from sklearn.metrics import roc_auc_score
 
     trial = make_trial(pneumonia["train"], pneumonia["test"][0], classes=2)
-    found = predict(FIXED + ",features=raw", trial).predictions
+    found = predict(FIXED + ",features=raw", dataclasses.replace(trial, every_score=True)).predictions
     truth = pneumonia["test"][1]
     positive = np.where(found.ranked[:, 0] == 1, found.confidence, 1 - found.confidence)
     assert (found.ranked[:, 0] == truth).mean() == pytest.approx(0.822, abs=0.03)
-    assert roc_auc_score(truth, positive) == pytest.approx(0.917, abs=0.01)
+    area = metrics.get("roc_auc").score(found, Truth({"test": truth.astype(np.int64)}, 2))[0]
+    assert area == pytest.approx(0.917, abs=0.01)
+    assert area == pytest.approx(roc_auc_score(truth, positive), abs=1e-6)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = LogisticRegression(C=2.0, tol=1e-8, max_iter=20_000).fit(*pneumonia["train"])

@@ -76,6 +76,18 @@ def test_drift(tmp_path: Path):
     assert [row.note for row in results.table_rows()] == ["drift"]
 
 
+def test_a_further_metric_is_no_drift(tmp_path: Path):
+    """A run that knows more metrics agrees with one of fewer if the shared ones do; packed, both are one job."""
+    results, first = Results(tmp_path), make_record(value=0.75)
+    fewer = dataclasses.replace(first, metrics={"top1": first.metrics["top1"]})
+    results.put(fewer)
+    assert results.put(first).outcome == "present"
+    (tmp_path / "more.jsonl").write_text(f"{first.to_text()}\n")
+    results.refresh()
+    assert len(results.records()) == 1
+    assert results.drift == {}
+
+
 def test_drift_against_a_packed_record(tmp_path: Path):
     """A packed record is found by put as a loose one is."""
     results, first = Results(tmp_path), make_record(value=0.75)

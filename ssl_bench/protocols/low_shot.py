@@ -1,0 +1,109 @@
+"""Low-shot: logistic regression on one and on ten percent of train.
+
+SimCLR's semi-supervised setting (google-research/simclr, imagenet_subsets), which SwAV, SUNCET and VISSL share, with
+frozen features as MSN has it. The published lists are of ImageNet alone and balanced by class; here a seed draws the
+same share of every class of any train, rounded, and at least one image of each, so that rare classes stay. A share that
+is less than half an image in every class would be one shot under another name, and is refused.
+
+C is chosen within the subset, by cross-validation: val, where a task has one, often holds more labels than the subset,
+and a choice on it spends what low-shot means to spare. `select=val` does so nevertheless, as several peers do. Val is
+never fitted to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from ssl_bench.errors import DataError, UsageError
+from ssl_bench.protocols import _logistic, _supports, base
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol(base.Protocol):
+    """Logistic regression with an L2 penalty on a stratified part of train."""
+
+    version: ClassVar[int] = 1
+    deterministic: ClassVar[bool] = False
+    """The seed draws the subset and its folds."""
+    seeds: ClassVar[tuple[int, ...]] = (0, 1, 2)
+
+    fraction: float = 0.1
+    """Share of every class of train in the headline."""
+    also: tuple[float, ...] = (0.01,)
+    """Further shares; a smaller subset is part of a larger one."""
+    select: Literal["subset", "val"] = "subset"
+    """What C is chosen on: the subset by cross-validation, or all of val."""
+    features: Literal["standardized", "raw"] = "standardized"
+    """"standardized" gives every feature mean 0 and deviation 1 on the samples that are fitted."""
+    c_low: float = -4.0
+    """log10 of the strongest penalty's C."""
+    c_high: float = 3.0
+    """log10 of the weakest penalty's C."""
+    c_steps: int = 8
+    """Candidates, evenly spaced in log C; 1 fixes C at 10^c_low."""
+    folds: int = 5
+    """Parts of the subset that are held out in turn."""
+    fallback_c: float = 1.0
+    """C where every class has one image, which leaves nothing to hold out."""
+
+    def __post_init__(self) -> None:
+        for share in (self.fraction, *self.also):
+            if not 0 < share <= 1:
+                raise UsageError(f"low_shot: fraction and also must be above 0 and at most 1, not {share}")
+        if self.c_steps < 1 or self.c_high < self.c_low:
+            raise UsageError("low_shot: c_steps must be 1 or more, and c_high no less than c_low")
+        if self.folds < 2 or not self.fallback_c > 0:
+            raise UsageError("low_shot: folds must be 2 or more, and fallback_c above 0")
+
+    def predict(self, trial: base.Trial) -> base.Answer:
+        """Return the classes by falling logit at `fraction` and, as variants "fraction=0.01" and so on, at every other
+        share that train is large enough for. Classes without a training sample come last, by number.
+
+        Raises UsageError if train is too small for `fraction`, or if C is to be chosen on a val that is not there.
+        """
+        if self.select == "val" and not trial.has_val:
+            raise UsageError("low_shot: this task has no val to choose C on; ask for low_shot,select=subset")
+        members = _supports.shuffled(trial.labels["train"], trial.classes, trial.seed)
+        subsets = {share: stratified(members, share) for share in sorted({self.fraction, *self.also})}
+        headline, largest = subsets[self.fraction], max(len(found) for found in members)
+        if not largest:
+            raise DataError("low_shot: train holds no sample")
+        if headline is None:
+            raise UsageError(
+                f"low_shot: fraction={self.fraction:g} is less than half an image of every class, the largest of which "
+                f"has {largest}; ask for low_shot,fraction={1 / largest:.2g} or more"
+            )
+        found = {share: self._fit(trial, subset) for share, subset in subsets.items() if subset is not None}
+        chosen = found.pop(self.fraction)
+        return base.Answer(
+            chosen.predictions,
+            variants={f"fraction={share:g}": fit.predictions for share, fit in found.items()},
+            selected={
+                "c": chosen.c,
+                "further_c": {f"fraction={share:g}": fit.c for share, fit in found.items()},
+                "support": _supports.digest(headline),
+                "samples": {
+                    f"fraction={share:g}": len(subset) for share, subset in subsets.items() if subset is not None
+                },
+                "left_out": [f"fraction={share:g}" for share, subset in subsets.items() if subset is None],
+            },
+            curve=chosen.curve,
+            converged=chosen.converged and all(fit.converged for fit in found.values()),
+            at_grid_edge=chosen.at_grid_edge,
+        )
+
+    def _fit(self, trial: base.Trial, subset: base.IntArray) -> _logistic.Fitted:
+        grid = 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
+        search = _logistic.FewLabels(tuple(grid.tolist()), self.folds, self.fallback_c, self.features == "standardized")
+        return search.fit(trial, subset, on_val=self.select == "val")
+
+
+def stratified(members: list[base.IntArray], share: float) -> base.IntArray | None:
+    """Return a rounded share of every class's positions, at least one; None where no class has one by rounding."""
+    counts = [round(share * len(found)) for found in members]
+    if max(counts) < 1:
+        return None
+    return np.concatenate([found[: max(1, count)] for found, count in zip(members, counts, strict=True)])
