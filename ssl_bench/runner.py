@@ -27,7 +27,7 @@ from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Answer, Trial
 from ssl_bench.results.record import FeaturesBlock, Model, ProtocolBlock, Record, Task
 from ssl_bench.results.store import Results
-from ssl_bench.scoring import definitions, headline, score, scored_by
+from ssl_bench.scoring import definitions, headline, score, scored_by, settled
 from ssl_bench.settings import Settings, resolve
 from ssl_bench.trials import CachedSupply, Data, Memory
 
@@ -189,13 +189,14 @@ class Runner:
             classes=job.task.classes,
             seed=job.seed,
             sizes={role: len(split) for role, split in data.splits.items()},
-            labels={role: split.labels for role, split in data.splits.items() if role != "test"},
+            labels={role: split.labels for role, split in data.splits.items() if role in ("train", "val")},
             supply=supply,
             informative=loaded.facts.informative,
             device=self.device,
             class_names=job.task.class_names or data.splits["test"].class_names,
             prompts=job.task.prompts,
             backbone=loaded.backbone,
+            pooled=job.pooled,
         )
         return trial, supply.cost
 
@@ -204,6 +205,7 @@ class Runner:
     ) -> Record:
         facts = loaded.facts
         truth = Truth({role: split.labels for role, split in data.splits.items()}, job.task.classes)
+        answer = settled(answer, job.protocol, truth, headline(job.task, job.protocol))
         scored = scored_by(answer, truth, headline(job.task, job.protocol))
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
         return Record(

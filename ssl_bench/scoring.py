@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.metrics import Metric
@@ -14,6 +16,29 @@ from ssl_bench.tasks import TaskCard
 def headline(card: TaskCard, protocol: Protocol) -> str:
     """Return the metric that stands on a board: the protocol's own, or the task's."""
     return protocol.metric or card.metric
+
+
+def settled(answer: Answer, protocol: Protocol, truth: Truth, first: str) -> Answer:
+    """Return the answer with the best of its candidates by the metric `first` as the headline, where there are any.
+
+    On equal ones the first is taken. What was done stands in `selected`, and each candidate's figure in the curve.
+    Raises ValueError where a protocol gives candidates without owning up to it in its recipe.
+    """
+    if not answer.candidates:
+        return answer
+    if not protocol.selects_on_test:
+        raise ValueError("a protocol whose recipe does not say so let the test labels choose")
+    metric = metrics.get(first)
+    values = {name: _value(metric, predictions, truth).value for name, predictions in answer.candidates.items()}
+    best = max(values, key=lambda name: values[name] if metric.higher_is_better else -values[name])
+    said = {"candidate": best, "candidates": len(values), "selected_on": "the report set"}
+    return dataclasses.replace(
+        answer,
+        predictions=answer.candidates[best],
+        candidates={},
+        selected={**answer.selected, **said},
+        curve=(*answer.curve, *({"candidate": name, f"test_{first}": value} for name, value in values.items())),
+    )
 
 
 def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
