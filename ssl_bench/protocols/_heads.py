@@ -120,20 +120,35 @@ def crops(
         start, found = start + batch, []
 
 
-def predicted(logits: Callable[[Tensor], Tensor], features: Tensor) -> list[Classes]:
-    """Return each head's classes by falling logit, equal ones by number, with the softmax probability of the first.
+def chunks(positions: IntArray) -> Iterator[IntArray]:
+    """Give the positions in parts that are small enough to be computed at once."""
+    for start in range(0, len(positions), AT_ONCE):
+        yield positions[start : start + AT_ONCE]
 
-    `logits` gives (samples, heads, classes) of features (samples, …).
-    """
+
+def predicted(logits: Callable[[Tensor], Tensor], features: Tensor) -> list[Classes]:
+    """Return each head's classes; `logits` gives (samples, heads, classes) of features (samples, …)."""
     import torch
 
-    ranked, confidence = [], []
-    for part in torch.split(features, AT_ONCE):
-        values, order = logits(part).sort(dim=2, descending=True, stable=True)
-        ranked.append(order[..., :5].cpu())
-        confidence.append(torch.softmax(values, 2)[..., 0].cpu())
-    every, sure = torch.cat(ranked).numpy(), torch.cat(confidence).numpy()
-    return [Classes(every[:, head], sure[:, head], probability=True) for head in range(every.shape[1])]
+    return joined([classes_of(logits(part)) for part in torch.split(features, AT_ONCE)])
+
+
+def joined(parts: Sequence[Sequence[Classes]]) -> list[Classes]:
+    """Return each head's classes for all samples, given part by part."""
+    return [
+        Classes(np.concatenate([one.ranked for one in head]), np.concatenate([one.confidence for one in head]), True)
+        for head in zip(*parts, strict=True)
+    ]
+
+
+def classes_of(logits: Tensor) -> list[Classes]:
+    """Return, of logits (samples, heads, classes), each head's classes by falling logit, equal ones by number, with the
+    softmax probability of the first."""
+    import torch
+
+    values, order = logits.sort(dim=2, descending=True, stable=True)
+    ranked, sure = order[..., :5].cpu().numpy(), torch.softmax(values, 2)[..., 0].cpu().numpy()
+    return [Classes(ranked[:, head], sure[:, head], probability=True) for head in range(ranked.shape[1])]
 
 
 def accuracies(logits: Callable[[Tensor], Tensor], features: Tensor, labels: IntArray) -> list[float]:
