@@ -196,6 +196,7 @@ class Runner:
             class_names=job.task.class_names or data.splits["test"].class_names,
             prompts=job.task.prompts,
             backbone=loaded.backbone,
+            shifts={name: shift.classes for name, shift in job.task.shifts.items()},
             pooled=job.pooled,
         )
         return trial, supply.cost
@@ -204,7 +205,7 @@ class Runner:
         self, job: Job, loaded: _Loaded, data: Data, spec: Spec, answer: Answer, cost: Cost, seconds: float
     ) -> Record:
         facts = loaded.facts
-        truth = Truth({role: split.labels for role, split in data.splits.items()}, job.task.classes)
+        truth = _truth(job.task, data)
         answer = settled(answer, job.protocol, truth, headline(job.task, job.protocol))
         scored = scored_by(answer, truth, headline(job.task, job.protocol))
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
@@ -261,6 +262,16 @@ class Runner:
             },
             created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
+
+
+def _truth(card: TaskCard, data: Data) -> Truth:
+    """Return what scoring knows and no protocol does."""
+    return Truth(
+        {role: split.labels for role, split in data.splits.items()},
+        card.classes,
+        {role: split.ids for role, split in data.splits.items()},
+        {name: shift.normaliser for name, shift in card.shifts.items() if shift.normaliser},
+    )
 
 
 @contextlib.contextmanager

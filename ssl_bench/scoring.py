@@ -7,7 +7,7 @@ import dataclasses
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.metrics import Metric
-from ssl_bench.predictions import Predictions, Quantities, Truth
+from ssl_bench.predictions import Predictions, Quantities, Shifted, Truth
 from ssl_bench.protocols.base import Answer, Protocol
 from ssl_bench.results.record import Interval, MetricDefinition, MetricValue
 from ssl_bench.tasks import TaskCard
@@ -48,7 +48,8 @@ def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
     if chosen.kind != kind:
         raise UsageError(f"the metric {first!r} scores {chosen.kind}, and this protocol gives {kind}")
     others = [metric for metric in metrics.of_kind(kind) if metric.applies(answer.predictions, truth)]
-    return [chosen, *(metric for metric in others if metric.name != first)]
+    parts = [metrics.get("top1")] if isinstance(answer.predictions, Shifted) else []
+    return [chosen, *(metric for metric in others if metric.name != first), *parts]
 
 
 def definitions(scored: list[Metric], classes: int) -> dict[str, MetricDefinition]:
@@ -62,11 +63,16 @@ def definitions(scored: list[Metric], classes: int) -> dict[str, MetricDefinitio
 
 
 def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, MetricValue]:
-    """Return every metric of the headline, and the first of every variant, named "variant/metric".
+    """Return every metric of the headline, and the first of every variant, named "variant/metric"; of shifted test sets
+    also the top-1 of each, named "set/top1".
 
     Raises DataError where a protocol did not answer for every test sample.
     """
-    scores = {metric.name: _value(metric, answer.predictions, truth) for metric in scored}
+    kind = answer.predictions.kind
+    scores = {metric.name: _value(metric, answer.predictions, truth) for metric in scored if metric.kind == kind}
+    if isinstance(answer.predictions, Shifted):
+        for name, part in {"test": answer.predictions.clean, **answer.predictions.sets}.items():
+            scores[f"{name}/top1"] = _value(metrics.get("top1"), part, truth.of(name))
     for variant, predictions in answer.variants.items():
         scores[f"{variant}/{scored[0].name}"] = _value(scored[0], predictions, truth)
     return scores
@@ -77,6 +83,9 @@ def _value(metric: Metric, predictions: Predictions, truth: Truth) -> MetricValu
         return MetricValue(predictions.values[metric.name], len(truth.targets))
     if predictions.asked not in (None, len(truth.targets)):
         raise DataError(f"{predictions.asked} predictions came back for {len(truth.targets)} test samples")
+    if isinstance(predictions, Shifted):
+        assert metric.number is not None
+        return MetricValue(metric.number(predictions, truth), sum(part.asked for part in predictions.sets.values()))
     value, n, bounds = metric.score(predictions, truth)
     interval = Interval(bounds[0], bounds[1], level=0.95, method=bounds[2]) if bounds else None
     return MetricValue(value, n, interval)

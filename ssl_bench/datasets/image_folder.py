@@ -1,7 +1,7 @@
 """Images in `<split>/<class>/` folders, or the same inside a .tar, .tar.gz or .zip file.
 
-Classes are the union of the class folders of all splits, sorted by name. Files beside the class folders that are no
-images, such as a README, are not part of the data; within a class folder every file must be an image.
+Classes are the union of the class folders of all splits, sorted by name or by number. Files beside the class folders
+that are no images, such as a README, are not part of the data; within a class folder every file must be an image.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Options:
     """Folder within it that holds the splits, such as "eurosat/2750"."""
     split: str = ""
     """For a source without split folders, `<class>/<image>`: the name of its only split."""
+    order: Literal["name", "number"] = "name"
+    """How class folders are sorted; "number" for folders called 0, 1, … after their labels."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -47,7 +49,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     where = f"{listing.path}/{chosen.inside}".rstrip("/")
     names = _image_names(listing, chosen, where)
     _check_folders(listing, chosen, names, where)
-    classes = tuple(sorted({class_name for samples in names.values() for class_name, _ in samples}))
+    classes = _sorted({class_name for samples in names.values() for class_name, _ in samples}, chosen, where)
     labels = {class_name: label for label, class_name in enumerate(classes)}
     splits = {}
     for split, samples in sorted(names.items()):
@@ -61,6 +63,16 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
             classes,
         )
     return splits
+
+
+def _sorted(classes: set[str], options: Options, where: str) -> tuple[str, ...]:
+    """Return the class names in the card's order; raise DataError for one that is no number where numbers are meant."""
+    if options.order == "name":
+        return tuple(sorted(classes))
+    words = sorted(name for name in classes if not name.isdecimal())
+    if words:
+        raise DataError(f"{where}: the class folder {words[0]!r} is not a number, by which data.order sorts")
+    return tuple(sorted(classes, key=int))
 
 
 def _prefix(options: Options) -> str:

@@ -105,7 +105,7 @@ def crops(
     backbone = trial.backbone
     if backbone is None or backbone.recalls:
         raise UsageError(f"{name} passes random crops through the network, and these features came without one")
-    labels = torch.as_tensor(trial.labels["train"][order], device=trial.device)
+    labels = torch.tensor(trial.labels["train"][order], device=trial.device)
     part = max(size for size in range(1, AT_ONCE + 1) if batch % size == 0)
     images, found, start = trial.batches("train", augmentation, order, part), [], 0
     for chunk in images:

@@ -93,7 +93,7 @@ class Protocol(base.Protocol):
         """Return one row per probe: its top-1 on the samples that choose; 0 for one that grew without bound."""
         import torch
 
-        labels = torch.as_tensor(parts.labels(trial), device=trial.device)[:, None]
+        labels = torch.tensor(parts.labels(trial), device=trial.device)[:, None]
         right, good = (
             labels.new_zeros(len(self.grid)),
             torch.ones(len(self.grid), dtype=torch.bool, device=trial.device),
@@ -118,7 +118,7 @@ class Protocol(base.Protocol):
 
         maps = trial.dense("train")
         order = parts.fitted[_heads.endless(len(parts.fitted), self.iterations * self.batch, trial.seed)]
-        every = torch.as_tensor(trial.labels["train"], device=trial.device)
+        every = torch.tensor(trial.labels["train"], device=trial.device)
         heads = AttentiveHeads(
             maps.shape[1],
             trial.classes,

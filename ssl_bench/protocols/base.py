@@ -88,7 +88,7 @@ class Trial:
     """Labels are 0 … classes - 1."""
     seed: int
     sizes: Mapping[str, int]
-    """Samples per split: "train", "test" and, where the task has one, "val"."""
+    """Samples per split: "train", "test", "val" where the task has one, and its shifts."""
     labels: Mapping[str, IntArray]
     """Labels of "train" and, where the task has one, "val"; never of "test"."""
     supply: Supply
@@ -103,6 +103,8 @@ class Trial:
     """Templates for texts of a class, with {} for its name; empty where the task has none of its own."""
     backbone: Backbone | None = None
     """The network, for protocols that feed it images of their own; None where the features came without one."""
+    shifts: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    """Further test sets, splits of `features`, and among which classes each is to be answered; empty: among all."""
     pooled: str = "default"
     """The pooling that the job asks for, for protocols that take several unless one is named."""
 

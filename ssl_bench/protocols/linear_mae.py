@@ -111,7 +111,7 @@ class Protocol(base.Protocol):
                 yield found[pooling], labels
             return
         features = _heads.rows(trial, "train", pooling)
-        every = torch.as_tensor(trial.labels["train"], device=trial.device)
+        every = torch.tensor(trial.labels["train"], device=trial.device)
         for start in range(0, len(order), self.batch):
             chosen = torch.as_tensor(order[start : start + self.batch], device=trial.device)
             yield features[chosen], every[chosen]
