@@ -68,11 +68,11 @@ def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, Metri
 
     Raises DataError where a protocol did not answer for every test sample.
     """
-    kind = answer.predictions.kind
-    scores = {metric.name: _value(metric, answer.predictions, truth) for metric in scored if metric.kind == kind}
-    if isinstance(answer.predictions, Shifted):
-        for name, part in {"test": answer.predictions.clean, **answer.predictions.sets}.items():
+    said, scores = answer.predictions, {}
+    if isinstance(said, Shifted):
+        for name, part in {"test": said.clean, **said.sets}.items():
             scores[f"{name}/top1"] = _value(metrics.get("top1"), part, truth.of(name))
+    scores |= {metric.name: _value(metric, said, truth) for metric in scored if metric.kind == said.kind}
     for variant, predictions in answer.variants.items():
         scores[f"{variant}/{scored[0].name}"] = _value(scored[0], predictions, truth)
     return scores
@@ -83,9 +83,6 @@ def _value(metric: Metric, predictions: Predictions, truth: Truth) -> MetricValu
         return MetricValue(predictions.values[metric.name], len(truth.targets))
     if predictions.asked not in (None, len(truth.targets)):
         raise DataError(f"{predictions.asked} predictions came back for {len(truth.targets)} test samples")
-    if isinstance(predictions, Shifted):
-        assert metric.number is not None
-        return MetricValue(metric.number(predictions, truth), sum(part.asked for part in predictions.sets.values()))
     value, n, bounds = metric.score(predictions, truth)
     interval = Interval(bounds[0], bounds[1], level=0.95, method=bounds[2]) if bounds else None
     return MetricValue(value, n, interval)

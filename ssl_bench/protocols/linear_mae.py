@@ -98,7 +98,7 @@ class Protocol(base.Protocol):
                     epochs[f"epoch={(step + 1) // steps}"] = self.answer_of(head, trial, pooling)
         assert head is not None
         last = self.answer_of(head, trial, pooling)
-        return base.Answer(last, candidates=epochs, selected={"rate": rate, "epoch": self.epochs})
+        return base.Answer(last, candidates=epochs, selected={"rate": rate})
 
     def batches(self, trial: base.Trial, pooling: str) -> Iterator[tuple[Tensor, Tensor]]:
         """Give the features (batch, dim) and labels of every step."""

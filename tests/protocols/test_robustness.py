@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench import datasets, metrics, protocols, run, tasks
+from ssl_bench import datasets, metrics, protocols, run, scoring, tasks
 from ssl_bench.cards import read_card
 from ssl_bench.datasets import index
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Classes, Shifted, Truth
-from ssl_bench.protocols.base import Trial
+from ssl_bench.protocols.base import Answer, Trial
 from ssl_bench.results.describe import describe
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
@@ -107,9 +107,20 @@ def test_scores_by_hand() -> None:
     said = Shifted(classes([0]), {"fog": classes([0, 1, 0, 0]), "snow": classes([1, 0])})
     labels = {"test": np.array([0]), "fog": np.zeros(4, np.int64), "snow": np.zeros(2, np.int64)}
     truth = Truth(labels, 2, normalisers={"fog": 0.5, "snow": 0.75})
-    assert metrics.get("mce").number(said, truth) == pytest.approx((1 / 2 + 2 / 3) / 2)  # type: ignore[misc]
-    assert metrics.get("shift_top1").number(said, truth) == pytest.approx((3 / 4 + 1 / 2) / 2)  # type: ignore[misc]
+    assert metrics.get("mce").score(said, truth)[:2] == (pytest.approx((1 / 2 + 2 / 3) / 2), 6)
+    value, n, bounds = metrics.get("shift_top1").score(said, truth)
+    assert (value, n) == (pytest.approx((3 / 4 + 1 / 2) / 2), 6)
+    assert bounds is not None
+    assert bounds[0] < value < bounds[1]
     assert not metrics.get("mce").applies(said, Truth(labels, 2))
+
+
+def test_every_sample_of_every_set_is_answered() -> None:
+    """A set with fewer answers than samples is refused, not scored."""
+    said = Shifted(classes([0]), {"fog": classes([0, 1])})
+    truth = Truth({"test": np.array([0]), "fog": np.zeros(3, np.int64)}, 2)
+    with pytest.raises(DataError, match="2 predictions came back for 3"):
+        scoring.score(Answer(said), truth, [metrics.get("shift_top1")])
 
 
 def test_a_set_of_classes_that_train_lacks(trial: Trial) -> None:
