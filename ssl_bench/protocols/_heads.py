@@ -70,10 +70,11 @@ def endless(samples: int, draws: int, seed: int) -> IntArray:
     return np.concatenate(rounds)[:draws]
 
 
-def epochs(samples: int, batch: int, count: int, seed: int) -> IntArray:
-    """Return the positions of `count` epochs, each a permutation cut to whole batches."""
+def epochs(samples: int, batch: int, count: int, seed: int) -> Iterator[IntArray]:
+    """Give the positions of `count` epochs, each a permutation cut to whole batches."""
     generator = np.random.default_rng(seed)
-    return np.concatenate([generator.permutation(samples)[: samples // batch * batch] for _ in range(count)])
+    for _ in range(count):
+        yield generator.permutation(samples)[: samples // batch * batch]
 
 
 def offered(trial: Trial, published: Sequence[str]) -> tuple[str, ...]:

@@ -104,17 +104,16 @@ class Protocol(base.Protocol):
         """Give the features (batch, dim) and labels of every step."""
         import torch
 
-        order = _heads.epochs(trial.sizes["train"], self.batch, self.epochs, trial.seed)
-        if self.crops == "augmented":
-            augmentation = Augmentation(tries=1)
-            for found, labels in _heads.crops(trial, "linear_mae", augmentation, order, self.batch, (pooling,)):
-                yield found[pooling], labels
-            return
-        features = _heads.rows(trial, "train", pooling)
-        every = torch.tensor(trial.labels["train"], device=trial.device)
-        for start in range(0, len(order), self.batch):
-            chosen = torch.as_tensor(order[start : start + self.batch], device=trial.device)
-            yield features[chosen], every[chosen]
+        cached = self.crops == "cached"
+        features = _heads.rows(trial, "train", pooling) if cached else torch.empty(0)
+        labels = torch.tensor(trial.labels["train"], device=trial.device)
+        for order in _heads.epochs(trial.sizes["train"], self.batch, self.epochs, trial.seed):
+            if cached:
+                for chosen in torch.split(torch.as_tensor(order, device=trial.device), self.batch):
+                    yield features[chosen], labels[chosen]
+                continue
+            for found, marks in _heads.crops(trial, "linear_mae", Augmentation(tries=1), order, self.batch, (pooling,)):
+                yield found[pooling], marks
 
     def head(self, dim: int, trial: base.Trial) -> NormalisedHead:
         """Return the layer as it starts."""

@@ -143,6 +143,25 @@ def test_nothing_to_learn(own_settings: Settings, make_trial: Any) -> None:
         protocol.predict(make_trial(([[0], [1]], [0, 1]), [[1]], val=([[0]], [0])))
 
 
+def test_crops_that_are_not_finite(own_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that gives NaN for a crop ends the job in one line."""
+    trial = trial_of(own_settings, limit=100)
+    assert trial.backbone is not None
+    broken = {"pixels": torch.full((64, 64), torch.nan)}
+    monkeypatch.setattr(type(trial.backbone), "forward_all", lambda self, images, poolings: broken)
+    with pytest.raises(DataError, match="a random crop of train has features that are NaN"):
+        protocols.get(SHORT).predict(trial)
+
+
+def test_held_out_samples_alone_pass_the_network(own_settings: Settings) -> None:
+    """Features of some positions are those of the whole split there, and cost no more images than asked for."""
+    trial = trial_of(own_settings, "digits_vit")
+    positions = np.array([5, 1200, 3])
+    some = trial.features("train", pooling="cls", positions=positions)
+    assert trial.supply.cost.extracted == 3  # type: ignore[attr-defined]
+    np.testing.assert_allclose(some, trial.features("train", pooling="cls")[positions], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("field", "says"),
     [
