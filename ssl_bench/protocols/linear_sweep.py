@@ -57,6 +57,8 @@ class Protocol(base.Protocol):
             raise UsageError("linear_sweep: iterations and batch must be 1 or more")
         if not self.learning_rates or min(self.learning_rates) <= 0:
             raise UsageError("linear_sweep: learning_rates must be above 0, and there must be one")
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise UsageError("linear_sweep: learning_rates must differ")
         if not 0 < self.holdout < 1 or not 0 <= self.momentum < 1:
             raise UsageError("linear_sweep: holdout must be between 0 and 1, and momentum from 0 to below 1")
 
@@ -83,8 +85,10 @@ class Protocol(base.Protocol):
         best = max(range(len(curve)), key=lambda row: (finite[names[row]], curve[row]["val_top1"], -row))
         pooling, rate = names[best]
         ends = (min(self.learning_rates), max(self.learning_rates))
+        head, place = heads[pooling], self.learning_rates.index(rate)
+        test = _heads.rows(trial, "test", pooling)
         return base.Answer(
-            self.answers(trial, {pooling: heads[pooling]})[pooling, rate],
+            _heads.predicted(lambda features: head.logits(features)[:, place : place + 1], test)[0],
             selected={"features": pooling, "learning_rate": rate, "selected_on": parts.told},
             curve=curve,
             at_grid_edge=rate in ends if len(self.learning_rates) > 1 else None,

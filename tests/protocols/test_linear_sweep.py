@@ -168,6 +168,7 @@ def test_held_out_samples_alone_pass_the_network(own_settings: Settings) -> None
         ("iterations=0", "must be 1 or more"),
         ("batch=0", "must be 1 or more"),
         ("learning_rates=0.1+0", "must be above 0"),
+        ("learning_rates=0.1+0.1", "must differ"),
         ("holdout=0", "between 0 and 1"),
         ("variant=lenient", "variant is 'lenient'"),
     ],
