@@ -24,6 +24,14 @@ class Truth:
     labels: Mapping[str, Ints]
     """Labels per split, "test" among them: (samples,), 0 … classes - 1, or (samples, classes) for `Multilabel`."""
     classes: int
+    ids: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    """Names of the samples, per split."""
+    normalisers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Errors of a reference network on shifted test sets, as fractions, by their names."""
+
+    def of(self, split: str) -> Truth:
+        """Return the truth of another split, as if it were the test split."""
+        return Truth({"test": self.labels[split]}, self.classes)
 
     @property
     def targets(self) -> Ints:
@@ -87,6 +95,35 @@ class Multilabel(Predictions):
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
         return {"sample_id": list(ids), "target": truth.targets, "scores": self.scores.astype(np.float32)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shifted(Predictions):
+    """Classes for every test sample and for every sample of further, shifted test sets."""
+
+    kind: ClassVar[str] = "shifts"
+
+    clean: Classes
+    sets: Mapping[str, Classes]
+    """Name of a set to what is said of its samples."""
+
+    @property
+    def asked(self) -> int:
+        return self.clean.asked
+
+    def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
+        parts = {"test": self.clean, **self.sets}
+        tables = [
+            part.table(ids if name == "test" else truth.ids[name], truth.of(name)) for name, part in parts.items()
+        ]
+        width = max(table["top5"].shape[1] for table in tables)
+        for table in tables:  # a set of fewer than five classes has fewer to rank
+            missing = width - table["top5"].shape[1]
+            table["top5"] = np.pad(table["top5"], ((0, 0), (0, missing)), constant_values=-1)
+        columns: dict[str, Any] = {"sample_id": [one for table in tables for one in table["sample_id"]]}
+        columns["set"] = [name for name, part in parts.items() for _ in range(part.asked)]
+        names = ("target", "pred", "top5", "confidence")
+        return columns | {name: np.concatenate([table[name] for table in tables]) for name in names}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

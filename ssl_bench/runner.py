@@ -27,7 +27,7 @@ from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Answer, Trial
 from ssl_bench.results.record import FeaturesBlock, Model, ProtocolBlock, Record, Task
 from ssl_bench.results.store import Results
-from ssl_bench.scoring import definitions, headline, score, scored_by
+from ssl_bench.scoring import definitions, headline, score, scored_by, settled
 from ssl_bench.settings import Settings, resolve
 from ssl_bench.trials import CachedSupply, Data, Memory
 
@@ -194,7 +194,7 @@ class Runner:
             classes=job.task.classes,
             seed=job.seed,
             sizes={role: len(split) for role, split in data.splits.items()},
-            labels={role: split.labels for role, split in data.splits.items() if role != "test"},
+            labels={role: split.labels for role, split in data.splits.items() if role in ("train", "val")},
             supply=supply,
             informative=loaded.facts.informative,
             device=self.device,
@@ -202,6 +202,8 @@ class Runner:
             prompts=job.task.prompts,
             every_score=metrics.get(headline(job.task, job.protocol)).every_score,
             backbone=loaded.backbone,
+            shifts={name: shift.classes for name, shift in job.task.shifts.items()},
+            pooled=job.pooled,
         )
         return trial, supply.cost
 
@@ -209,7 +211,8 @@ class Runner:
         self, job: Job, loaded: _Loaded, data: Data, spec: Spec, answer: Answer, cost: Cost, seconds: float
     ) -> Record:
         facts = loaded.facts
-        truth = Truth({role: split.labels for role, split in data.splits.items()}, job.task.classes)
+        truth = _truth(job.task, data)
+        answer = settled(answer, job.protocol, truth, headline(job.task, job.protocol))
         scored = scored_by(answer, truth, headline(job.task, job.protocol))
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
         return Record(
@@ -265,6 +268,16 @@ class Runner:
             },
             created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
+
+
+def _truth(card: TaskCard, data: Data) -> Truth:
+    """Return what scoring knows and no protocol does."""
+    return Truth(
+        {role: split.labels for role, split in data.splits.items()},
+        card.classes,
+        {role: split.ids for role, split in data.splits.items()},
+        {name: shift.normaliser for name, shift in card.shifts.items() if shift.normaliser},
+    )
 
 
 @contextlib.contextmanager

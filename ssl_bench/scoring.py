@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.metrics import Metric
-from ssl_bench.predictions import Predictions, Quantities, Truth
+from ssl_bench.predictions import Predictions, Quantities, Shifted, Truth
 from ssl_bench.protocols.base import Answer, Protocol
 from ssl_bench.results.record import Interval, MetricDefinition, MetricValue
 from ssl_bench.tasks import TaskCard
@@ -14,6 +16,29 @@ from ssl_bench.tasks import TaskCard
 def headline(card: TaskCard, protocol: Protocol) -> str:
     """Return the metric that stands on a board: the protocol's own, or the task's."""
     return protocol.metric or card.metric
+
+
+def settled(answer: Answer, protocol: Protocol, truth: Truth, first: str) -> Answer:
+    """Return the answer with the best of its candidates by the metric `first` as the headline, where there are any.
+
+    On equal ones the first is taken. What was done stands in `selected`, and each candidate's figure in the curve.
+    Raises ValueError where a protocol gives candidates without owning up to it in its recipe.
+    """
+    if not answer.candidates:
+        return answer
+    if not protocol.selects_on_test:
+        raise ValueError("a protocol whose recipe does not say so let the test labels choose")
+    metric = metrics.get(first)
+    values = {name: _value(metric, predictions, truth).value for name, predictions in answer.candidates.items()}
+    best = max(values, key=lambda name: values[name] if metric.higher_is_better else -values[name])
+    said = {"candidate": best, "candidates": len(values), "selected_on": "the report set"}
+    return dataclasses.replace(
+        answer,
+        predictions=answer.candidates[best],
+        candidates={},
+        selected={**answer.selected, **said},
+        curve=(*answer.curve, *({"candidate": name, f"test_{first}": value} for name, value in values.items())),
+    )
 
 
 def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
@@ -25,7 +50,8 @@ def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
     if not chosen.applies(answer.predictions, truth):
         raise UsageError(f"the metric {first!r} needs more than this protocol says of a sample; name another metric")
     others = [metric for metric in metrics.of_kind(kind) if metric.applies(answer.predictions, truth)]
-    return [chosen, *(metric for metric in others if metric.name != first)]
+    parts = [metrics.get("top1")] if isinstance(answer.predictions, Shifted) else []
+    return [chosen, *(metric for metric in others if metric.name != first), *parts]
 
 
 def definitions(scored: list[Metric], classes: int) -> dict[str, MetricDefinition]:
@@ -39,11 +65,16 @@ def definitions(scored: list[Metric], classes: int) -> dict[str, MetricDefinitio
 
 
 def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, MetricValue]:
-    """Return every metric of the headline, and the first of every variant, named "variant/metric".
+    """Return every metric of the headline, and the first of every variant, named "variant/metric"; of shifted test sets
+    also the top-1 of each, named "set/top1".
 
     Raises DataError where a protocol did not answer for every test sample.
     """
-    scores = {metric.name: _value(metric, answer.predictions, truth) for metric in scored}
+    said, scores = answer.predictions, {}
+    if isinstance(said, Shifted):
+        for name, part in {"test": said.clean, **said.sets}.items():
+            scores[f"{name}/top1"] = _value(metrics.get("top1"), part, truth.of(name))
+    scores |= {metric.name: _value(metric, said, truth) for metric in scored if metric.kind == said.kind}
     for variant, predictions in answer.variants.items():
         scores[f"{variant}/{scored[0].name}"] = _value(scored[0], predictions, truth)
     return scores

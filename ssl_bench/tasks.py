@@ -44,6 +44,29 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True)
+class Shift:
+    """A further test set of the same classes under other conditions."""
+
+    data: Mapping[str, Any]
+    """Options of the reader."""
+    reader: str = ""
+    """Empty: the task's own."""
+    split: str = "test"
+    """Which part of the source; `1+2+3` joins."""
+    classes: tuple[int, ...] = ()
+    """For a set of some of the classes: the training label that each of its labels 0, 1, … stands for. Answers are then
+    sought among these alone. Empty: its labels are the training labels."""
+    normaliser: float = 0.0
+    """Error of a reference network on this set, as a fraction, by which errors are divided; 0: there is none."""
+
+
+ROLES = ("train", "val", "test")
+"""Names that no shift can have."""
+SHIFT_METRICS = ("shift_top1", "mce")
+"""Headlines of tasks of the kind "robustness"."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TaskCard:
     """One question to a backbone: a dataset, its splits, its labels and the metric."""
 
@@ -53,7 +76,8 @@ class TaskCard:
     """A module of `ssl_bench/datasets/`, or "your_package.module"."""
     classes: int
     """Number of classes; labels are 0 … classes - 1."""
-    kind: Literal["classification"] = "classification"
+    kind: Literal["classification", "robustness"] = "classification"
+    """"robustness" asks of the further test sets in `shifts` what is learnt on train."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     version: int = 1
@@ -61,6 +85,8 @@ class TaskCard:
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Options of the reader; paths are relative to the data folder."""
     splits: Splits = Splits()
+    shifts: Mapping[str, Shift] = dataclasses.field(default_factory=dict)
+    """Name to further test set, for the kind "robustness"."""
     class_names: tuple[str, ...] = ()
     """In words, by label, where the dataset's own are none or no words."""
     prompts: tuple[str, ...] = ()
@@ -68,6 +94,19 @@ class TaskCard:
     source: Source = Source()
     note: str = ""
     """The catch of this dataset, if it has one."""
+
+    def __post_init__(self) -> None:
+        if bool(self.shifts) != (self.kind == "robustness"):
+            raise UsageError('a task has shifts if, and only if, its kind is "robustness"')
+        if self.shifts and self.metric not in SHIFT_METRICS:
+            raise UsageError(f"the metric of a task with shifts is one of {', '.join(SHIFT_METRICS)}")
+        for name, shift in self.shifts.items():
+            if name in ROLES or "/" in name:
+                raise UsageError(f"a shift cannot be called {name!r}")
+            if len(set(shift.classes)) < len(shift.classes) or not set(shift.classes) <= set(range(self.classes)):
+                raise UsageError(f"shifts.{name}.classes must be different labels from 0 to {self.classes - 1}")
+            if shift.normaliser < 0 or (self.metric == "mce" and not shift.normaliser):
+                raise UsageError(f"shifts.{name}.normaliser must be above 0 for the metric mce, and never below 0")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.extraction import DENSE, VIEWS, Spec, Work, augmented_batches
 from ssl_bench.features import Cost, FeatureStore, Rows
 from ssl_bench.images import Augmentation
-from ssl_bench.progress import Progress
+from ssl_bench.progress import Advance, Progress
 from ssl_bench.protocols.base import FloatArray, IntArray, Supply
 
 if TYPE_CHECKING:
@@ -58,21 +59,33 @@ class CachedSupply(Supply):
         """Return pooled features (samples, dim), float32."""
         if view not in VIEWS:
             raise UsageError(f"no view is called {view!r}.{did_you_mean(view, VIEWS)} Known: {', '.join(VIEWS)}")
-        pooled = self.backbone.resolve_pooling(pooling) if pooling else self.spec.pooled
-        spec = dataclasses.replace(self.spec, pooled=pooled, view=view)
+        spec = dataclasses.replace(self._pooled(pooling), view=view)
         if (spec.key, split) not in self.memory:
             self.memory[spec.key, split] = self._rows(spec, split)[:].astype(np.float32, copy=False)
         return self.memory[spec.key, split]
+
+    def some(self, split: str, pooling: str, positions: IntArray) -> FloatArray:
+        """Return the pooled features (positions, dim) of some samples, float32."""
+        spec = self._pooled(pooling)
+        known = self.memory.get((spec.key, split))
+        found: FloatArray = known[positions] if known is not None else self._rows(spec, split, positions)[:]
+        return found
 
     def dense(self, split: str) -> Rows:
         """Return the maps of a split."""
         return self._rows(dataclasses.replace(self.spec, pooled=DENSE), split)
 
-    def _rows(self, spec: Spec, split: str) -> Rows:
+    def _pooled(self, pooling: str) -> Spec:
+        """Return the spec of another pooling than the job's; "" is the job's."""
+        pooled = self.backbone.resolve_pooling(pooling) if pooling else self.spec.pooled
+        return dataclasses.replace(self.spec, pooled=pooled)
+
+    def _rows(self, spec: Spec, split: str, positions: IntArray | None = None) -> Rows:
         what = " ".join(word for word in (self.label, split, spec.view) if word)
-        rows, part = self.store.features(
-            self.backbone, spec, self.data.splits[split], self.data.digests[split], self.work, self.progress, what
-        )
+        images, digests = self.data.splits[split], self.data.digests[split]
+        if positions is not None:
+            images, digests = images.take(positions), digests[positions]
+        rows, part = self.store.features(self.backbone, spec, images, digests, self.work, self.progress, what)
         self.cost.extracted += part.extracted
         self.cost.cached += part.cached
         self.cost.seconds += part.seconds
@@ -94,3 +107,7 @@ class CachedSupply(Supply):
     def episodes(self, how: Draw) -> Episodes:
         """Return episodes of the test split; their answers stay here."""
         return episodes.draw(self.data.splits["test"].labels, how)[0]
+
+    def track(self, what: str, total: int, unit: str) -> contextlib.AbstractContextManager[Advance]:
+        """Show the progress of long work beside the model's and the task's names."""
+        return self.progress.track(f"{self.label} {what}", total, unit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -68,13 +68,22 @@ class CheckpointBackbone(Backbone):
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the pooling that the family defines, and its map where it has one."""
         assert self.network is not None
-        if pooling in self._of_layers:
-            from ssl_bench.checkpoints import vit
-
-            found = vit.of_layers(self.network, images, pooling)
-        else:
-            found = self._family.features(self.network, images)
+        found = self._several(images) if pooling in self._of_layers else self._family.features(self.network, images)
         return Features(found[pooling], found.get("dense"))
+
+    @torch.inference_mode()
+    def forward_all(self, images: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
+        """Return several poolings from one pass, or from two where a family's own stand beside those of layers."""
+        assert self.network is not None
+        found = self._several(images) if set(poolings) & set(self._of_layers) else {}
+        if type(self.network).__name__ != "ViT" or not set(poolings) <= set(found):
+            found = found | self._family.features(self.network, images)
+        return {pooling: found[pooling] for pooling in poolings}
+
+    def _several(self, images: Tensor) -> dict[str, Tensor]:
+        from ssl_bench.checkpoints import vit
+
+        return vit.of_layers(self.network, images)
 
     def arch(self) -> dict[str, Any]:
         """Return the family and the arguments of its `build`."""

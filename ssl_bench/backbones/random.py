@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -38,6 +39,10 @@ class RandomBackbone(Backbone):
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return what the untrained network says."""
         return self._of.forward(images, pooling)
+
+    def forward_all(self, images: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
+        """Return what the untrained network says, in as few passes as the trained one's."""
+        return self._of.forward_all(images, poolings)
 
     def arch(self) -> dict[str, Any]:
         """Return the architecture and the seed of its weights."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +77,22 @@ class TimmBackbone(Backbone):
         """Return timm's own final features, pooled, and the map of patches or pixels of the last stage."""
         network: Any = self.network
         if pooling in vit.LAYER_POOLINGS:
-            several = vit.of_layers(network, images, pooling)
+            several = vit.of_layers(network, images)
             return Features(several[pooling], several["dense"])
         found = network.forward_features(images)
         return Features(pool(network, found, pooling), dense_map(network, found, images))
+
+    @torch.inference_mode()
+    def forward_all(self, images: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
+        """Return several poolings from one pass."""
+        if set(poolings) & set(vit.LAYER_POOLINGS) and set(poolings) <= {*vit.POOLINGS, *vit.LAYER_POOLINGS}:
+            several = vit.of_layers(self.network, images)
+            return {pooling: several[pooling] for pooling in poolings}
+        if set(poolings) & set(vit.LAYER_POOLINGS):
+            return super().forward_all(images, poolings)
+        network: Any = self.network
+        found = network.forward_features(images)
+        return {pooling: pool(network, found, pooling) for pooling in poolings}
 
     def arch(self) -> dict[str, Any]:
         """Return timm's architecture name and the arguments given to it."""

@@ -126,8 +126,8 @@ def layer_poolings(network: nn.Module) -> tuple[str, ...]:
     return LAYER_POOLINGS if has_cls and len(blocks) >= 4 and hasattr(network, "forward_intermediates") else ()
 
 
-def of_layers(network: Any, images: Tensor, pooling: str) -> dict[str, Tensor]:
-    """Return one of LAYER_POOLINGS and the map of patches.
+def of_layers(network: Any, images: Tensor) -> dict[str, Tensor]:
+    """Return LAYER_POOLINGS, and POOLINGS and the map of patches of the last block, from one pass.
 
     Sources: `eval_linear.py` of https://github.com/facebookresearch/dino (`n_last_blocks`, `avgpool_patchtokens`) and
     `dinov2/eval/linear.py` of https://github.com/facebookresearch/dinov2 (`create_linear_input`).
@@ -135,9 +135,16 @@ def of_layers(network: Any, images: Tensor, pooling: str) -> dict[str, Tensor]:
     found = network.forward_intermediates(
         images, indices=4, return_prefix_tokens=True, norm=True, intermediates_only=True
     )
-    dense = found[-1][0]
-    parts = [prefix[:, 0] for _, prefix in found] + ([dense.mean((2, 3))] if pooling.endswith("+patch_mean") else [])
-    return {pooling: torch.cat(parts, dim=1), "dense": dense}
+    dense, mean = found[-1][0], found[-1][0].mean((2, 3))
+    tokens = [prefix[:, 0] for _, prefix in found]
+    return {
+        "cls": tokens[-1],
+        "patch_mean": mean,
+        "cls+patch_mean": torch.cat([tokens[-1], mean], dim=1),
+        "cls_last4": torch.cat(tokens, dim=1),
+        "cls_last4+patch_mean": torch.cat([*tokens, mean], dim=1),
+        "dense": dense,
+    }
 
 
 class ViT(VisionTransformer):  # type: ignore[misc]  # timm has no types

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ssl_bench.datasets import splits
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError, did_you_mean
-from ssl_bench.tasks import TaskCard
+from ssl_bench.tasks import Shift, TaskCard
 
 NOT_READERS = frozenset(("base", "checks", "containers", "index", "labels", "splits"))
 
@@ -52,11 +55,13 @@ def locate(card: TaskCard, root: Path) -> list[Path]:
     module = reader(card.reader)
     with _naming(card, module):
         paths: list[Path] = module.locate(card.data, root)
+        for shift in card.shifts.values():
+            paths += reader(shift.reader or card.reader).locate(shift.data, root)
     return paths
 
 
 def load(card: TaskCard, root: Path) -> dict[str, Split]:
-    """Return the roles "train", "test" and, if the card has one, "val".
+    """Return the roles "train", "test" and, if the card has one, "val"; and the card's shifts by their names.
 
     Raises MissingError as `locate`; DataError for what is there but cannot be used, for labels that do not fit the
     card's classes and for roles that share a sample; UsageError for options and splits that the source does not know.
@@ -65,7 +70,9 @@ def load(card: TaskCard, root: Path) -> dict[str, Split]:
     with _naming(card, module):
         roles = splits.assign(card.splits, module.load(card.data, root))
         for role, split in roles.items():
-            check_labels(card, role, split)
+            check_labels(card.classes, role, split)
+        for name, shift in card.shifts.items():
+            roles[name] = _shifted(card, name, shift, root, roles["train"].class_names)
     return roles
 
 
@@ -80,17 +87,34 @@ def fetch(card: TaskCard, root: Path) -> None:
         raise type(error)(f"task {card.name!r}: {error}") from error
 
 
-def check_labels(card: TaskCard, role: str, split: Split) -> None:
+def check_labels(classes: int, role: str, split: Split) -> None:
     """Raise DataError where a role is empty or its labels or class names do not fit the card's number of classes."""
     if not len(split):
         raise DataError(f"{role} holds no samples")
     low, high = int(split.labels.min()), int(split.labels.max())
-    if low < 0 or high >= card.classes:
+    if low < 0 or high >= classes:
         bad = low if low < 0 else high
         sample = split.ids[int((split.labels == bad).argmax())]
-        raise DataError(f"{role} has the label {bad} ({sample!r}), outside 0 to {card.classes - 1}, the card's classes")
-    if split.class_names and len(split.class_names) != card.classes:
-        raise DataError(f"{role} has {len(split.class_names)} classes, but the card says {card.classes}")
+        raise DataError(f"{role} has the label {bad} ({sample!r}), outside 0 to {classes - 1}, the card's classes")
+    if split.class_names and len(split.class_names) != classes:
+        raise DataError(f"{role} has {len(split.class_names)} classes, but the card says {classes}")
+
+
+def _shifted(card: TaskCard, name: str, shift: Shift, root: Path, names: tuple[str, ...]) -> Split:
+    """Return a further test set with training labels; `names` are the training classes.
+
+    Raises DataError where its labels do not fit, or where a class of one name has two labels, as when a folder lacks.
+    """
+    split = splits.select(shift.split, reader(shift.reader or card.reader).load(shift.data, root))
+    classes = np.array(shift.classes or range(card.classes))
+    check_labels(len(classes), f"the shift {name}", split)
+    for label, class_name in zip(classes, split.class_names, strict=False):
+        if class_name in names and names.index(class_name) != label:
+            raise DataError(
+                f"the shift {name} has the class {class_name!r} where the card says label {label}, which is "
+                f"{names[label]!r} in train; complete its folders or list its labels in shifts.{name}.classes"
+            )
+    return dataclasses.replace(split, labels=classes[split.labels], class_names=())
 
 
 @contextlib.contextmanager

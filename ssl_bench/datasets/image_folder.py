@@ -1,7 +1,7 @@
 """Images in `<split>/<class>/` folders, or the same inside a .tar, .tar.gz or .zip file.
 
-Classes are the union of the class folders of all splits, sorted by name. Files beside the class folders that are no
-images, such as a README, are not part of the data; within a class folder every file must be an image.
+Classes are the union of the class folders of all splits, sorted by name or by number. Files beside the class folders
+that are no images, such as a README, are not part of the data; within a class folder every file must be an image.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class Options:
     """For a source without split folders, `<class>/<image>`: the name of its only split."""
     parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """For the same: the splits to draw, name to share of every class; the shares add up to 1."""
+    order: Literal["name", "number"] = "name"
+    """How class folders are sorted; "number" for folders called 0, 1, … after their labels."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -51,7 +53,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     names = _image_names(listing, chosen, where)
     _check_folders(listing, chosen, names, where)
     names = _drawn(names[chosen.split], chosen.parts) if chosen.parts else names
-    classes = tuple(sorted({class_name for samples in names.values() for class_name, _ in samples}))
+    classes = _sorted({class_name for samples in names.values() for class_name, _ in samples}, chosen, where)
     labels = {class_name: label for label, class_name in enumerate(classes)}
     splits = {}
     for split, samples in sorted(names.items()):
@@ -92,6 +94,16 @@ def _drawn(samples: list[tuple[str, str]], parts: Mapping[str, float]) -> dict[s
             drawn[name] += members[start:stop]
             start = stop
     return drawn
+
+
+def _sorted(classes: set[str], options: Options, where: str) -> tuple[str, ...]:
+    """Return the class names in the card's order; raise DataError for one that is no number where numbers are meant."""
+    if options.order == "name":
+        return tuple(sorted(classes))
+    words = sorted(name for name in classes if not name.isdecimal())
+    if words:
+        raise DataError(f"{where}: the class folder {words[0]!r} is not a number, by which data.order sorts")
+    return tuple(sorted(classes, key=int))
 
 
 def _prefix(options: Options) -> str:

@@ -72,12 +72,15 @@ def content(split: Split, advance: Advance | None = None) -> NDArray[np.uint8]:
 
 
 def task_digest(card: TaskCard, roles: Mapping[str, Samples]) -> str:
-    """Return the sha256 (hex) of what a task asks: classes, metric, version and, per role, ids, labels and images.
+    """Return the sha256 (hex) of what a task asks: classes, metric, version and, per role, ids, labels and images; of
+    shifts also the classes that may be answered and what errors are divided by.
 
     The task's name, the place of its files and the way in which they are packed do not enter.
     """
     digest = hashlib.sha256()
-    head = {"classes": card.classes, "kind": card.kind, "metric": card.metric, "version": card.version}
+    head: dict[str, Any] = {"classes": card.classes, "kind": card.kind, "metric": card.metric, "version": card.version}
+    if card.shifts:
+        head["shifts"] = {name: [list(shift.classes), shift.normaliser] for name, shift in card.shifts.items()}
     digest.update(files.digest_json(head).encode())
     for role in sorted(roles):
         ids, labels, digests = roles[role]
@@ -124,6 +127,8 @@ def _memo(card: TaskCard, root: Path, cache: Path) -> Path:
     """Return where the index of these files, read with these options, is kept."""
     located = [(_relative(path, root), *files.stat_key(path)[1:]) for path in datasets.locate(card, root)]
     asked = [VERSION, card.reader, plain(card.data), plain(card.splits), card.classes, located]
+    if card.shifts:
+        asked.append(plain(card.shifts))
     return cache / "datasets" / f"{files.digest_json(asked)}.npz"
 
 

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from ssl_bench.datasets.base import ImageSource, Split
 from ssl_bench.errors import DataError, UsageError, did_you_mean
 from ssl_bench.images import Raw
-from ssl_bench.tasks import Splits
+from ssl_bench.tasks import ROLES, Splits
 
-ROLES = ("train", "val", "test")
 TFDS_NAMES = {"val": "validation", "valid": "validation"}
 """How TensorFlow Datasets calls a split that its source calls otherwise; the name salts the order."""
 
@@ -100,6 +99,11 @@ def assign(splits: Splits, source: Mapping[str, Split]) -> dict[str, Split]:
             pieces.append(piece)
         roles[role] = join(pieces)
     return roles
+
+
+def select(expression: str, source: Mapping[str, Split]) -> Split:
+    """Return what an expression such as "1+2" names, in the source's order; raise UsageError as `assign`."""
+    return join([_slice(part, _named(part.split, source)) for part in parse(expression)])
 
 
 def join(pieces: Sequence[Split]) -> Split:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ssl_bench.episodes import Draw, Episodes
     from ssl_bench.features import Rows
     from ssl_bench.images import Augmentation
+    from ssl_bench.progress import Advance
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -33,6 +35,8 @@ class Answer:
     """The headline."""
     variants: Mapping[str, Predictions] = dataclasses.field(default_factory=dict)
     """Further readings of the same trial, such as other values of k; scored and recorded, never ranked."""
+    candidates: Mapping[str, Predictions] = dataclasses.field(default_factory=dict)
+    """Where the protocol `selects_on_test`: the readings of which scoring puts the best in the headline's place."""
     selected: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Hyper-parameters chosen on validation data, and what else a reader needs to judge the choice."""
     curve: tuple[Mapping[str, Any], ...] = ()
@@ -51,6 +55,10 @@ class Supply:
         """Return pooled features (samples, dim); `pooling` "" is the one that the job asks for, `view` "" no change."""
         raise UsageError("this trial has no features")
 
+    def some(self, split: str, pooling: str, positions: IntArray) -> FloatArray:
+        """Return the pooled features (positions, dim) of some samples of a split, sparing the others the network."""
+        return self.features(split, pooling, "")[positions]
+
     def dense(self, split: str) -> Rows:
         """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
         raise UsageError("this trial has no dense features")
@@ -67,6 +75,10 @@ class Supply:
         """Return few-shot episodes of the test split without the answers."""
         raise UsageError("this trial has no episodes")
 
+    def track(self, what: str, total: int, unit: str) -> contextlib.AbstractContextManager[Advance]:
+        """Show how far `total` units of long work have come: gives a function to call with the number just done."""
+        return contextlib.nullcontext(lambda count: None)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trial:
@@ -76,7 +88,7 @@ class Trial:
     """Labels are 0 … classes - 1."""
     seed: int
     sizes: Mapping[str, int]
-    """Samples per split: "train", "test" and, where the task has one, "val"."""
+    """Samples per split: "train", "test", "val" where the task has one, and its shifts."""
     labels: Mapping[str, IntArray]
     """Labels of "train" and, where the task has one, "val"; never of "test"."""
     supply: Supply
@@ -93,23 +105,34 @@ class Trial:
     """True where the task's metric needs the scores of all classes; see `Classes.scores`."""
     backbone: Backbone | None = None
     """The network, for protocols that feed it images of their own; None where the features came without one."""
+    shifts: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    """Further test sets, splits of `features`, and among which classes each is to be answered; empty: among all."""
+    pooled: str = "default"
+    """The pooling that the job asks for, for protocols that take several unless one is named."""
 
     def __post_init__(self) -> None:
-        if "test" in self.labels:
+        if set(self.labels) - {"train", "val"}:
             raise ValueError("a trial must not hold test labels")
 
     @property
     def has_val(self) -> bool:
         return "val" in self.labels
 
-    def features(self, split: str, *, pooling: str = "", view: str = "") -> FloatArray:
+    def features(
+        self, split: str, *, pooling: str = "", view: str = "", positions: IntArray | None = None
+    ) -> FloatArray:
         """Return the pooled features (samples, dim), float32, of "train", "val" or "test".
 
         `pooling` is another than the one that the job asks for; `view` is a change of every image, "rot90", "rot180"
-        or "rot270", turned anticlockwise after the resize. Raises DataError if one is not finite.
+        or "rot270", turned anticlockwise after the resize; `positions` are the only samples wanted, as they are.
+        Raises DataError if a feature is not finite.
         """
         self._check(split)
-        features = self.supply.features(split, pooling, view)
+        features = (
+            self.supply.features(split, pooling, view)
+            if positions is None
+            else self.supply.some(split, pooling, positions)
+        )
         if not np.isfinite(features).all():
             bad = int((~np.isfinite(features)).any(axis=1).sum())
             raise DataError(f"{bad} of {len(features)} features of the {split} split are NaN or infinite")
@@ -127,6 +150,10 @@ class Trial:
         """
         self._check(split)
         return self.supply.batches(split, augmentation, order, size)
+
+    def track(self, what: str, total: int, unit: str = "steps") -> contextlib.AbstractContextManager[Advance]:
+        """Show the progress of long work; see `Supply.track`."""
+        return self.supply.track(what, total, unit)
 
     def _check(self, split: str) -> None:
         if split not in self.sizes:
@@ -149,6 +176,11 @@ class Protocol(abc.ABC):
     """The headline, where it is not the task's own metric."""
     kinds: ClassVar[tuple[str, ...]] = ("classification",)
     """Kinds of task that can be asked so."""
+
+    @property
+    def selects_on_test(self) -> bool:
+        """True for a recipe that reports the best of several candidates on the very samples that are reported."""
+        return False
 
     @abc.abstractmethod
     def predict(self, trial: Trial) -> Answer:

@@ -401,8 +401,8 @@ def _check(record: Record) -> None:
         raise UsageError("task.samples: the number of samples of 'test' is missing")
     for name, metric in metrics.items():
         _check_metric(record, name, metric)
-    columns = record.samples.columns  # episodes ask a sample often, and what has no ids asks none
-    one_per_sample = "episode" not in columns and ("sample_id" in columns or not columns)
+    columns = record.samples.columns  # episodes ask a sample often, shifts ask others, and what has no ids asks none
+    one_per_sample = not {"episode", "set"} & set(columns) and ("sample_id" in columns or not columns)
     if one_per_sample and not task.truncated and record.samples.n != task.samples["test"]:
         raise UsageError(f"samples.n is {record.samples.n}, but the test split has {task.samples['test']} samples")
 
@@ -418,11 +418,22 @@ def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
     if interval and not interval.low <= metric.value <= interval.high:
         raise UsageError(f"metrics.{name}: {metric.value} is outside its interval {interval.low}..{interval.high}")
     of_episodes = "episode" in record.samples.columns
-    if not of_episodes and not task.truncated and metric.n != task.samples["test"]:
-        raise UsageError(f"metrics.{name}: n is {metric.n}, but the test split has {task.samples['test']} samples")
+    asked, expected = _asked(record, variant)
+    if not of_episodes and not task.truncated and metric.n != expected:
+        raise UsageError(f"metrics.{name}: n is {metric.n}, but {asked} has {expected} samples")
     first = record.metrics.get(f"{variant}{slash}top1") if short == "top5" else None
     if first and metric.value < first.value:
         raise UsageError(f"metrics.{name}: {metric.value} is below the {first.value} of top1, which it contains")
+
+
+def _asked(record: Record, variant: str) -> tuple[str, int]:
+    """Return which samples stand behind a metric, and how many: those of test, or, where shifted sets were asked, of
+    the set that it is named after or of all of them."""
+    samples = record.task.samples
+    shifted = {role: count for role, count in samples.items() if role not in ("train", "val", "test")}
+    if "set" not in record.samples.columns or variant == "test":
+        return "the test split", samples["test"]
+    return (variant, shifted[variant]) if variant in shifted else ("all shifted sets", sum(shifted.values()))
 
 
 def record_id(

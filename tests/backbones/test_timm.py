@@ -178,3 +178,24 @@ def test_pooling_that_the_network_lacks() -> None:
     """A pooling that the network does not offer is refused with those that it does."""
     with pytest.raises(UsageError, match="It offers: gap"):
         backbones.load(model_zoo.get("timm:resnet18,pooled=cls"), LoadContext(untrained=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "poolings"),
+    [
+        ("vit_tiny_patch16_224", ("cls", "patch_mean", "cls_last4", "cls_last4+patch_mean")),
+        ("vit_tiny_patch16_224", ("cls", "cls+patch_mean")),
+        ("resnet18", ("gap",)),
+    ],
+)
+def test_several_poolings_take_one_pass(name: str, poolings: tuple[str, ...]) -> None:
+    """Poolings that are asked for together are those asked for one by one, and the first layer works once."""
+    backbone = backbones.load(model_zoo.get(f"random:timm:{name}"))
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    passes = []
+    first = next(module for module in backbone.network.modules() if isinstance(module, torch.nn.Conv2d))
+    first.register_forward_hook(lambda *_: passes.append(1))
+    together = backbone.forward_all(images, poolings)
+    assert len(passes) == 1
+    for pooling in poolings:
+        torch.testing.assert_close(together[pooling], backbone.forward(images, pooling).pooled, atol=1e-5, rtol=0)

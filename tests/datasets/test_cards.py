@@ -90,3 +90,29 @@ def numbered(size: int) -> Split:
     """A split of `size` samples without images, their ids the row numbers."""
     rows = np.arange(size)
     return Split(containers.Files(Path(), ()), rows, tuple(map(str, rows.tolist())), np.zeros(size, np.int64))
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if tasks.get(name).shifts])
+def test_shifts_of_cards(name: str) -> None:
+    """Every shifted set names a reader that understands its options and a split that can be read."""
+    card = tasks.get(name)
+    for shift in card.shifts.values():
+        assert splits.parse(shift.split)
+        with pytest.raises(MissingError):
+            datasets.reader(shift.reader or card.reader).locate(shift.data, Path("nowhere"))
+
+
+def test_imagenets_shifts() -> None:
+    """ImageNet-C has the 15 main corruptions, of which AlexNet errs least on brightness and most on impulse noise;
+    ImageNet-A and ImageNet-R have 200 classes each, in rising order, the goldfish and the great white shark in R."""
+    corruptions = tasks.get("imagenet1k_c").shifts
+    errors = {name: shift.normaliser for name, shift in corruptions.items()}
+    assert len(errors) == 15
+    assert not {"speckle_noise", "gaussian_blur", "spatter", "saturate"} & set(errors)
+    assert (min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)) == ("brightness", "impulse_noise")
+    assert (errors["brightness"], errors["impulse_noise"]) == (0.564592, 0.92264)
+    for name in ("imagenet1k_a", "imagenet1k_r"):
+        [shift] = tasks.get(name).shifts.values()
+        assert len(shift.classes) == 200
+        assert list(shift.classes) == sorted(shift.classes)
+    assert tasks.get("imagenet1k_r").shifts["imagenet_r"].classes[:2] == (1, 2)

@@ -99,3 +99,18 @@ def test_file_gone(folder: Path) -> None:
     (folder / "train/ant/0.png").unlink()
     with pytest.raises(MissingError, match=r"cannot read .*0\.png"):
         split.read(0)
+
+
+def test_class_folders_called_by_numbers(tmp_path: Path, pngs: list[bytes]) -> None:
+    """With order = "number" folders 0, 2 and 10 are the labels 0, 1 and 2; a word among them is refused."""
+    for name in ("0", "10", "2"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        (tmp_path / "set" / name / "a.png").write_bytes(pngs[int(name)])
+    options = {"path": "set", "split": "test", "order": "number"}
+    split = image_folder.load(options, tmp_path)["test"]
+    assert split.class_names == ("0", "2", "10")
+    assert dict(zip(split.ids, split.labels.tolist(), strict=True)) == {"0/a.png": 0, "10/a.png": 2, "2/a.png": 1}
+    (tmp_path / "set" / "cat").mkdir()
+    (tmp_path / "set" / "cat" / "a.png").write_bytes(pngs[1])
+    with pytest.raises(DataError, match="'cat' is not a number"):
+        image_folder.load(options, tmp_path)
