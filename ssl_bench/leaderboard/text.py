@@ -36,7 +36,7 @@ def _legend() -> str:
 
 def _markdown_table(board: Board, table: Table) -> Iterator[str]:
     groups = _groups(board)
-    heads = ["model", "mean", *groups, *(column.task.name for column in table.columns)]
+    heads = ["model", "mean", *groups, *map(_head, table.columns)]
     yield "| " + " | ".join(map(_cell, heads)) + " |"
     yield "|" + "|".join([" :-- ", *([" --: "] * (len(heads) - 1))]) + "|"
     for row in table.rows:
@@ -46,6 +46,12 @@ def _markdown_table(board: Board, table: Table) -> Iterator[str]:
     chances = [_chance(column) for column in table.columns]
     blank = [""] * len(groups)
     yield "| " + " | ".join(["*chance*", _mean(table.chance, table), *blank, *chances]) + " |"
+
+
+def _head(column: Column) -> str:
+    """Return a task's name, with the unit where it is not percent."""
+    unit = column.definition.unit
+    return column.task.name if unit == "fraction" else f"{column.task.name} ({unit})"
 
 
 def label(row: Row) -> str:
