@@ -102,8 +102,8 @@ class Rankings(Predictions):
 
     def hits(self, truth: Truth) -> list[Ints]:
         """Return, for every query, the places from 0 of the images of its class among those that were ranked."""
-        same = truth.labels[self.gallery][self.order] == truth.targets[:, None]
-        return [np.flatnonzero(row) for row in same]
+        labels = truth.labels[self.gallery]
+        return [np.flatnonzero(labels[row] == target) for row, target in zip(self.order, truth.targets, strict=True)]
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
         return {"sample_id": list(ids), "target": truth.targets, "hits": self.hits(truth)}

@@ -48,7 +48,7 @@ def test_a_board_names_the_unit_and_shows_no_percent() -> None:
     table = text.markdown(board)
     assert "| cifar10 (dimensions) |" in table
     assert "**312.5**" in table
-    assert "| *chance* | — 0/1 | — |" in table
+    assert "| *chance* | — | — |" in table
     page = site.html(board)
     assert "cifar10 <small>dimensions</small>" in page
     assert ">312.5</a>" in page
