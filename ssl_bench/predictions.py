@@ -138,7 +138,10 @@ class Quantities(Predictions):
     values: Mapping[str, float]
     """Metric name to value."""
     basis: Mapping[str, NDArray[np.float64]]
-    """What the values can be computed from again: column name to (rows,)."""
+    """What the values can be computed from again: column name to (rows,); kept with NaN where columns are shorter."""
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
-        return dict(self.basis)
+        rows = max(len(column) for column in self.basis.values())
+        return {
+            name: np.concatenate([column, np.full(rows - len(column), np.nan)]) for name, column in self.basis.items()
+        }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.metrics import Metric
-from ssl_bench.predictions import Predictions, Quantities, Truth
+from ssl_bench.predictions import Predictions, Truth
 from ssl_bench.protocols.base import Answer, Protocol
 from ssl_bench.results.record import Interval, MetricDefinition, MetricValue
 from ssl_bench.tasks import TaskCard
@@ -48,8 +48,6 @@ def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, Metri
 
 
 def _value(metric: Metric, predictions: Predictions, truth: Truth) -> MetricValue:
-    if isinstance(predictions, Quantities):
-        return MetricValue(predictions.values[metric.name], len(truth.targets))
     if predictions.asked not in (None, len(truth.targets)):
         raise DataError(f"{predictions.asked} predictions came back for {len(truth.targets)} test samples")
     value, n, bounds = metric.score(predictions, truth)

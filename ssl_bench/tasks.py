@@ -52,8 +52,9 @@ class TaskCard:
     reader: str
     """A module of `ssl_bench/datasets/`, or "your_package.module"."""
     classes: int
-    """Number of classes; labels are 0 … classes - 1."""
-    kind: Literal["classification"] = "classification"
+    """Number of classes; labels are 0 … classes - 1. 0 where there are none."""
+    kind: Literal["classification", "unlabelled"] = "classification"
+    """"unlabelled" has images alone, and is for protocols that read no label."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     version: int = 1

@@ -84,6 +84,8 @@ def check_labels(card: TaskCard, role: str, split: Split) -> None:
     """Raise DataError where a role is empty or its labels or class names do not fit the card's number of classes."""
     if not len(split):
         raise DataError(f"{role} holds no samples")
+    if card.kind == "unlabelled":
+        return
     low, high = int(split.labels.min()), int(split.labels.max())
     if low < 0 or high >= card.classes:
         bad = low if low < 0 else high

@@ -1,7 +1,8 @@
 """Images in `<split>/<class>/` folders, or the same inside a .tar, .tar.gz or .zip file.
 
 Classes are the union of the class folders of all splits, sorted by name. Files beside the class folders that are no
-images, such as a README, are not part of the data; within a class folder every file must be an image.
+images, such as a README, are not part of the data; within a class folder every file must be an image. With
+`labelled = false` there are no classes, and a split is every image in its folder, however deep.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Options:
     """Folder within it that holds the splits, such as "eurosat/2750"."""
     split: str = ""
     """For a source without split folders, `<class>/<image>`: the name of its only split."""
+    labelled: bool = True
+    """False: folders below a split's are no classes."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -58,7 +61,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
             np.arange(len(paths)),
             tuple(paths),
             np.array([labels[class_of[path]] for path in paths], dtype=np.int64),
-            classes,
+            classes if chosen.labelled else (),
         )
     return splits
 
@@ -68,7 +71,10 @@ def _prefix(options: Options) -> str:
 
 
 def _parts(path: str, options: Options) -> list[str]:
-    """Return [split, class, rest]; shorter for what lies higher."""
+    """Return [split, class, rest]; shorter for what lies higher, and with the class "" where there are none."""
+    if not options.labelled:
+        split, _, rest = (options.split, "", path) if options.split else path.partition("/")
+        return [split, "", rest] if rest and containers.is_image(rest) else [split]
     return [options.split, *path.split("/", 1)] if options.split else path.split("/", 2)
 
 
@@ -76,7 +82,7 @@ def _image_names(listing: Listing, options: Options, where: str) -> dict[str, li
     """Return split → [(class, path below `inside`)]."""
     names: dict[str, list[tuple[str, str]]] = {}
     prefix = _prefix(options)
-    layout = "<class>/" if options.split else "<split>/<class>/"
+    layout = ("" if options.split else "<split>/") + ("<class>/" if options.labelled else "")
     for name in listing.spans:
         if not name.startswith(prefix):
             continue
