@@ -18,12 +18,24 @@ Floats = NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Judgements:
+    """What people said of a gallery, query by query: positions in the split "train", (found,) each."""
+
+    easy: tuple[Ints, ...]
+    hard: tuple[Ints, ...]
+    junk: tuple[Ints, ...]
+    """Neither right nor wrong: taken out of a ranking."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Truth:
     """Labels that no protocol sees."""
 
     labels: Mapping[str, Ints]
     """Labels per split, "test" among them: (samples,), 0 … classes - 1."""
     classes: int
+    judgements: Judgements | None = None
+    """What is to be found, where classes do not say it."""
 
     @property
     def targets(self) -> Ints:
@@ -106,7 +118,14 @@ class Rankings(Predictions):
         return [np.flatnonzero(labels[row] == target) for row, target in zip(self.order, truth.targets, strict=True)]
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
-        return {"sample_id": list(ids), "target": truth.targets, "hits": self.hits(truth)}
+        if truth.judgements is None:
+            return {"sample_id": list(ids), "target": truth.targets, "hits": self.hits(truth)}
+        judged = {"hits_easy": truth.judgements.easy, "hits_hard": truth.judgements.hard, "junk": truth.judgements.junk}
+        return {"sample_id": list(ids)} | {name: self._places(positions) for name, positions in judged.items()}
+
+    def _places(self, positions: Sequence[Ints]) -> list[Ints]:
+        """Return the places from 0 of the images at `positions`, query by query."""
+        return [np.flatnonzero(np.isin(row, some)) for row, some in zip(self.order, positions, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

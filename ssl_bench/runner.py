@@ -203,7 +203,8 @@ class Runner:
         self, job: Job, loaded: _Loaded, data: Data, spec: Spec, answer: Answer, cost: Cost, seconds: float
     ) -> Record:
         facts = loaded.facts
-        truth = Truth({role: split.labels for role, split in data.splits.items()}, job.task.classes)
+        judged = datasets.judgements(job.task, self.settings.data)
+        truth = Truth({role: split.labels for role, split in data.splits.items()}, job.task.classes, judged)
         scored = scored_by(answer, truth, headline(job.task, job.protocol))
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
         return Record(

@@ -12,7 +12,9 @@ from ssl_bench.tasks import TaskCard
 
 
 def headline(card: TaskCard, protocol: Protocol) -> str:
-    """Return the metric that stands on a board: the protocol's own, or the task's."""
+    """Return the metric that stands on a board: the protocol's own, or the task's, which a retrieval task brings."""
+    if card.kind == "retrieval":
+        return card.metric
     return protocol.metric or card.metric
 
 

@@ -53,8 +53,9 @@ class TaskCard:
     """A module of `ssl_bench/datasets/`, or "your_package.module"."""
     classes: int
     """Number of classes; labels are 0 … classes - 1. 0 where there are none."""
-    kind: Literal["classification", "unlabelled"] = "classification"
-    """"unlabelled" has images alone, and is for protocols that read no label."""
+    kind: Literal["classification", "unlabelled", "retrieval"] = "classification"
+    """"unlabelled" has images alone, and is for protocols that read no label; "retrieval" has a gallery as train,
+    queries as test, and judgements of what is to be found."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     version: int = 1

@@ -13,7 +13,7 @@ junk, take junk out of a ranking, and add up trapezoids under the precision-reca
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -71,7 +71,16 @@ def revisited_map(
     """
     if setup not in SETUPS:
         raise UsageError(f"no setup is called {setup!r}. Known: {', '.join(SETUPS)}")
-    lists = {"easy": easy, "hard": hard, "junk": junk}
+    return float(np.mean(_revisited(order, {"easy": easy, "hard": hard, "junk": junk}, setup)))
+
+
+def judged_precision(predictions: Rankings, truth: Truth, setup: str) -> NDArray[np.float64]:
+    """Return the average precision of every query with an image to find; see `revisited_map`."""
+    assert truth.judgements is not None
+    return _revisited(predictions.order, vars(truth.judgements), setup)
+
+
+def _revisited(order: NDArray[Any], lists: Mapping[str, Sequence[Any]], setup: str) -> NDArray[np.float64]:
     found, removed = ([lists[name] for name in names.split()] for names in SETUPS[setup])
     values = []
     for query, ranking in enumerate(order):
@@ -82,7 +91,7 @@ def revisited_map(
             values.append(_trapezoids(places) / len(wanted))
     if not values:
         raise DataError(f"no query has an image to find in the setup {setup!r}")
-    return float(np.mean(values))
+    return np.array(values)
 
 
 def _trapezoids(places: NDArray[np.int64]) -> float:
@@ -92,16 +101,20 @@ def _trapezoids(places: NDArray[np.int64]) -> float:
     return float((before + (count + 1) / (places + 1)).sum() / 2)
 
 
+def _judged(predictions: Rankings, truth: Truth) -> bool:
+    return truth.judgements is not None
+
+
+def _of_classes(predictions: Rankings, truth: Truth) -> bool:
+    return truth.judgements is None
+
+
+def _metric(name: str, outcomes: Any, interval: Literal["wilson", "normal"], applies: Any) -> Metric:
+    return Metric(name, "rankings", lambda classes: None, outcomes=outcomes, interval=interval, applies=applies)
+
+
 METRICS = (
-    Metric("map", "rankings", lambda classes: None, outcomes=average_precision, interval="normal"),
-    *(
-        Metric(
-            f"recall_at_{k}",
-            "rankings",
-            lambda classes: None,
-            outcomes=functools.partial(recall, k=k),
-            interval="wilson",
-        )
-        for k in (1, 5, 10)
-    ),
+    _metric("map", average_precision, "normal", _of_classes),
+    *(_metric(f"recall_at_{k}", functools.partial(recall, k=k), "wilson", _of_classes) for k in (1, 5, 10)),
+    *(_metric(f"map_{setup}", functools.partial(judged_precision, setup=setup), "normal", _judged) for setup in SETUPS),
 )

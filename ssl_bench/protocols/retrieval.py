@@ -3,8 +3,11 @@
 By default the gallery is the rest of test (leave one out), as in metric learning (Song et al., CVPR 2016: Recall@k on
 the test classes); with gallery=train it is the whole of train. Nothing is trained and val is not looked at. Equally
 similar images are taken in the gallery's order; a feature that is the zero vector is as similar to every image as to
-its opposite. Every query ranks its whole gallery, in queries · gallery · 4 bytes of memory; where that is more than
-4 GiB, `depth` says how many images are ranked, and the mean average precision counts no others.
+its opposite. Tasks with judgements, the revisited Oxford and Paris, are asked with gallery=train and bring their own
+headline.
+
+Every query ranks its whole gallery, in queries · gallery · 4 bytes of memory; where that is more than 4 GiB, `depth`
+says how many images are ranked, and the mean average precision counts no others.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ class Protocol(base.Protocol):
     version: ClassVar[int] = 1
     deterministic: ClassVar[bool] = True
     metric: ClassVar[str] = "map"
+    kinds: ClassVar[tuple[str, ...]] = ("classification", "retrieval")
 
     gallery: Literal["test", "train"] = "test"
     """What is searched: the other images of test, or all of train."""
@@ -63,6 +67,8 @@ class Protocol(base.Protocol):
 
     def ranked(self, trial: base.Trial) -> int:
         """Return how many images each query ranks."""
+        if self.gallery == "test" and not trial.classes:
+            raise UsageError("retrieval: this task has a gallery of its own; ask for retrieval,gallery=train")
         queries, gallery = trial.sizes["test"], trial.sizes[self.gallery] - (self.gallery == "test")
         if gallery < 1:
             raise UsageError("retrieval: test holds one image and no other to find; ask for retrieval,gallery=train")

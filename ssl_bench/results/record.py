@@ -416,7 +416,8 @@ def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
     if interval and not interval.low <= metric.value <= interval.high:
         raise UsageError(f"metrics.{name}: {metric.value} is outside its interval {interval.low}..{interval.high}")
     columns = record.samples.columns
-    whole = metric.n <= task.samples["test"] if "hits" in columns else metric.n == task.samples["test"]
+    ranked = "hits" in columns or "hits_easy" in columns
+    whole = metric.n <= task.samples["test"] if ranked else metric.n == task.samples["test"]
     if "episode" not in columns and not task.truncated and not whole:  # a query with nothing to find does not count
         raise UsageError(f"metrics.{name}: n is {metric.n}, but the test split has {task.samples['test']} samples")
     first = record.metrics.get(f"{variant}{slash}top1") if short == "top5" else None

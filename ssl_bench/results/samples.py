@@ -5,7 +5,8 @@ The columns tell the kind of predictions. `sample_id` is the test sample, `targe
     classes      pred, top5 (classes, best first), confidence (of the first class, in the protocol's own unit),
                  and scores (of every class) where a metric needs them
     clusters     cluster
-    rankings     hits: the places, from 0, of the images of the query's class among all that were ranked
+    rankings     hits: the places, from 0, of the images of the query's class among all that were ranked; or hits_easy,
+                 hits_hard and junk, where people judged the gallery
     episodes     episode, pred; the target is the way within the episode
     quantities   what the values were computed from
 """

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 28
 """About what one block of distances may take."""
+ROUNDING = 1e-13
+"""Squared distances below this fraction of the squared lengths are 0: their digits are those of the lengths."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,7 +65,8 @@ def assign(features: NDArray[Any], centres: NDArray[np.float64], device: str = "
     import torch
 
     points = torch.as_tensor(np.asarray(features, dtype=np.float64), device=device)
-    found: NDArray[np.int64] = _nearest(points, torch.as_tensor(centres, device=device))[0].cpu().numpy()
+    nearest, _ = _nearest(points, points.square().sum(1), torch.as_tensor(centres, device=device))
+    found: NDArray[np.int64] = nearest.cpu().numpy()
     return found
 
 
@@ -72,46 +75,55 @@ def start(points: Tensor, k: int, generator: np.random.Generator) -> Tensor:
     import torch
 
     chosen, draws = [int(generator.integers(len(points)))], 2 + int(np.log(k))
-    distances = (points - points[chosen[0]]).square().sum(1)
+    squares = points.square().sum(1)
+    distances = _distances(points, squares, points[chosen])[:, 0]
     for count in range(1, k):
         total = distances.cumsum(0)
         if not float(total[-1]) > 0:
             raise DataError(f"{k} clusters were asked for, and only {count} of the {len(points)} features differ")
         aims = torch.as_tensor(generator.random(draws), device=total.device) * total[-1]
         last = int(distances.nonzero()[-1])  # rounding may aim beyond the sum
-        places = [min(place, last) for place in torch.searchsorted(total, aims, right=True).tolist()]
-        left = [torch.minimum(distances, (points - points[place]).square().sum(1)) for place in places]
-        best = min(range(draws), key=lambda draw: float(left[draw].sum()))
-        chosen.append(places[best])
-        distances = left[best]
+        places = torch.searchsorted(total, aims, right=True).clamp(max=last)
+        left = torch.minimum(distances[:, None], _distances(points, squares, points[places]))
+        best = int(left.sum(0).argmin())
+        chosen.append(int(places[best]))
+        distances = left[:, best]
     return points[chosen]
 
 
 def lloyd(points: Tensor, centres: Tensor, iterations: int) -> Clustering:
     """Return what at most `iterations` of Lloyd's steps make of `centres` (k, dim)."""
-    assigned, distances = _nearest(points, centres)
+    squares = points.square().sum(1)
+    assigned, distances = _nearest(points, squares, centres)
     converged, step = False, 0
     while step < iterations and not converged:
         step += 1
         centres = _means(points, assigned, distances, len(centres))
         before = assigned
-        assigned, distances = _nearest(points, centres)
+        assigned, distances = _nearest(points, squares, centres)
         converged = bool((assigned == before).all())
     return Clustering(
         centres.cpu().numpy(), assigned.cpu().numpy(), float(distances.sum()), iterations=step, converged=converged
     )
 
 
-def _nearest(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+def _distances(points: Tensor, squares: Tensor, centres: Tensor) -> Tensor:
+    """Return squared distances (samples, centres), given the points' squared lengths; what rounding leaves is 0."""
+    import torch
+
+    both = squares[:, None] + centres.square().sum(1)
+    found = torch.addmm(both, points, centres.T, alpha=-2)
+    return found.masked_fill_(found <= ROUNDING * both, 0.0)
+
+
+def _nearest(points: Tensor, squares: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Return each point's nearest centre (samples,) and the squared distance to it (samples,)."""
     import torch
 
-    size = max(1, BLOCK_BYTES // (8 * len(centres)))
-    half = centres.square().sum(1) / 2
-    blocks = [points[row : row + size] for row in range(0, len(points), size)]
-    parts = [(half - block @ centres.T).argmin(1) for block in blocks]
-    assigned = torch.cat(parts)
-    return assigned, (points - centres[assigned]).square().sum(1)
+    size = max(1, BLOCK_BYTES // (24 * len(centres)))
+    rows = [slice(row, row + size) for row in range(0, len(points), size)]
+    parts = [_distances(points[part], squares[part], centres).min(1) for part in rows]
+    return torch.cat([part.indices for part in parts]), torch.cat([part.values for part in parts])
 
 
 def _means(points: Tensor, assigned: Tensor, distances: Tensor, k: int) -> Tensor:
