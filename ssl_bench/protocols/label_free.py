@@ -15,6 +15,7 @@ features, and where the camera was always upright a gradient of light gives the 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,9 +44,11 @@ class Protocol(base.Protocol):
     """Train images that teach the probe at most, each seen four times."""
     c_low: float = -6.0
     """log10 of the strongest penalty's C."""
-    c_high: float = 0.0
-    """log10 of the weakest penalty's C: weaker ones take minutes where features are many, and were not chosen."""
-    c_steps: int = 7
+    c_high: float = 2.0
+    """log10 of the weakest penalty's C."""
+    patience: int = 3
+    """Weaker penalties are left out once this many in a row were worse than the best: they take the longest."""
+    c_steps: int = 9
     """Candidates, evenly spaced in log C; 1 fixes C at 10^c_low."""
     holdout: float = 0.1
     """Fraction of the train images on which C is chosen."""
@@ -61,6 +64,8 @@ class Protocol(base.Protocol):
             raise UsageError("label_free: turned and spread must be 2 or more")
         if self.c_steps < 1 or self.c_high < self.c_low or not 0 < self.holdout < 1:
             raise UsageError("label_free: c_steps must be 1 or more, c_high no less than c_low, 0 < holdout < 1")
+        if self.patience < 1:
+            raise UsageError(f"label_free: patience must be 1 or more, not {self.patience}")
         if not 0 < self.alpha_first < self.alpha_last:
             raise UsageError("label_free: alpha_first must be 1 or more and below alpha_last")
 
@@ -84,7 +89,7 @@ class Protocol(base.Protocol):
             selected={"c": fit.c, "objective": fit.objective, "iterations": fit.iterations, "images": len(chosen)},
             curve=curve,
             converged=fit.converged,
-            at_grid_edge=fit.c in (curve[0]["c"], curve[-1]["c"]) if curve else None,
+            at_grid_edge=_best(curve) in (0, self.c_steps - 1) if curve else None,
         )
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
@@ -98,7 +103,7 @@ class Protocol(base.Protocol):
         train = np.stack([trial.features("train", view=view)[chosen] for view in VIEWS])
         grid = 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
         curve = self.curve(train, grid, trial) if len(grid) > 1 else ()
-        best = max(range(len(curve)), key=lambda row: (curve[row]["val_accuracy"], -row)) if curve else 0
+        best = _best(curve) if curve else 0
         probe = _Probe(train)
         (fit,) = probe.path(grid[[best]], trial.device)
         return fit, curve, np.stack([probe.turns(fit, trial.features("test", view=view)) for view in VIEWS])
@@ -112,7 +117,15 @@ class Protocol(base.Protocol):
         for fit in probe.path(grid, trial.device):
             right = [(probe.turns(fit, view) == turn).mean() for turn, view in enumerate(val)]
             rows.append({"c": fit.c, "val_accuracy": float(np.mean(right)), "converged": fit.converged})
+            recent = [row["val_accuracy"] for row in rows[-self.patience :]]
+            if max(recent) < rows[_best(rows)]["val_accuracy"]:
+                break
         return tuple(rows)
+
+
+def _best(curve: Sequence[Mapping[str, Any]]) -> int:
+    """Return the row with the best accuracy, of equal ones the first: the strongest penalty."""
+    return int(np.argmax([row["val_accuracy"] for row in curve]))
 
 
 def _quantities(values: dict[str, float], basis: dict[str, NDArray[np.float64]]) -> Quantities:
@@ -145,8 +158,8 @@ class _Probe:
         ready: NDArray[np.float64] = (features.astype(np.float64) - self.mean) / self.deviation
         return ready
 
-    def path(self, grid: NDArray[np.float64], device: str) -> list[logistic.Solution]:
-        return list(logistic.path(self.features, self.labels, grid, device=device))
+    def path(self, grid: NDArray[np.float64], device: str) -> Iterator[logistic.Solution]:
+        return logistic.path(self.features, self.labels, grid, device=device)
 
     def turns(self, fit: logistic.Solution, features: NDArray[Any]) -> NDArray[np.int64]:
         """Return the quarter turns (images,) of features (images, dim)."""
