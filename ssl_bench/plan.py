@@ -134,6 +134,11 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         for task in task_cards
         if task.kind not in protocol.kinds
     ]
+    problems += [
+        f"--limit: the retrieval task {task.name!r} cannot be cut, since its judgements name the whole gallery"
+        for task in task_cards
+        if task.kind == "retrieval" and request.limit
+    ]
     if problems:
         raise UsageError("\n".join(problems))
     return [

@@ -18,6 +18,16 @@ Floats = NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Judgements:
+    """What people said of a gallery, query by query: positions in the split "train", (found,) each."""
+
+    easy: tuple[Ints, ...]
+    hard: tuple[Ints, ...]
+    junk: tuple[Ints, ...]
+    """Neither right nor wrong: taken out of a ranking."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Truth:
     """Labels that no protocol sees."""
 
@@ -28,6 +38,8 @@ class Truth:
     """Names of the samples, per split."""
     normalisers: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Errors of a reference network on shifted test sets, as fractions, by their names."""
+    judgements: Judgements | None = None
+    """What is to be found, where classes do not say it."""
 
     def of(self, split: str) -> Truth:
         """Return the truth of another split, as if it were the test split."""
@@ -158,11 +170,18 @@ class Rankings(Predictions):
 
     def hits(self, truth: Truth) -> list[Ints]:
         """Return, for every query, the places from 0 of the images of its class among those that were ranked."""
-        same = truth.labels[self.gallery][self.order] == truth.targets[:, None]
-        return [np.flatnonzero(row) for row in same]
+        labels = truth.labels[self.gallery]
+        return [np.flatnonzero(labels[row] == target) for row, target in zip(self.order, truth.targets, strict=True)]
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
-        return {"sample_id": list(ids), "target": truth.targets, "hits": self.hits(truth)}
+        if truth.judgements is None:
+            return {"sample_id": list(ids), "target": truth.targets, "hits": self.hits(truth)}
+        judged = {"hits_easy": truth.judgements.easy, "hits_hard": truth.judgements.hard, "junk": truth.judgements.junk}
+        return {"sample_id": list(ids)} | {name: self._places(positions) for name, positions in judged.items()}
+
+    def _places(self, positions: Sequence[Ints]) -> list[Ints]:
+        """Return the places from 0 of the images at `positions`, query by query."""
+        return [np.flatnonzero(np.isin(row, some)) for row, some in zip(self.order, positions, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -194,7 +213,10 @@ class Quantities(Predictions):
     values: Mapping[str, float]
     """Metric name to value."""
     basis: Mapping[str, NDArray[np.float64]]
-    """What the values can be computed from again: column name to (rows,)."""
+    """What the values can be computed from again: column name to (rows,); kept with NaN where columns are shorter."""
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
-        return dict(self.basis)
+        rows = max(len(column) for column in self.basis.values())
+        return {
+            name: np.concatenate([column, np.full(rows - len(column), np.nan)]) for name, column in self.basis.items()
+        }

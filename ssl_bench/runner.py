@@ -22,7 +22,7 @@ from ssl_bench.features import Cost, FeatureStore
 from ssl_bench.files import check_writable
 from ssl_bench.images import decoder_name
 from ssl_bench.plan import Job, Planned, Planner, Request, expand, job_record_id, limited, missing_lines
-from ssl_bench.predictions import Truth
+from ssl_bench.predictions import Judgements, Truth
 from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Answer, Trial
 from ssl_bench.results.record import FeaturesBlock, Model, ProtocolBlock, Record, Task
@@ -211,7 +211,7 @@ class Runner:
         self, job: Job, loaded: _Loaded, data: Data, spec: Spec, answer: Answer, cost: Cost, seconds: float
     ) -> Record:
         facts = loaded.facts
-        truth = _truth(job.task, data)
+        truth = _truth(job.task, data, datasets.judgements(job.task, self.settings.data))
         answer = settled(answer, job.protocol, truth, headline(job.task, job.protocol))
         scored = scored_by(answer, truth, headline(job.task, job.protocol))
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
@@ -270,13 +270,14 @@ class Runner:
         )
 
 
-def _truth(card: TaskCard, data: Data) -> Truth:
+def _truth(card: TaskCard, data: Data, judgements: Judgements | None) -> Truth:
     """Return what scoring knows and no protocol does."""
     return Truth(
         {role: split.labels for role, split in data.splits.items()},
         card.classes,
         {role: split.ids for role, split in data.splits.items()},
         {name: shift.normaliser for name, shift in card.shifts.items() if shift.normaliser},
+        judgements,
     )
 
 

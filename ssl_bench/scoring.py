@@ -7,14 +7,16 @@ import dataclasses
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.metrics import Metric
-from ssl_bench.predictions import Predictions, Quantities, Shifted, Truth
+from ssl_bench.predictions import Predictions, Shifted, Truth
 from ssl_bench.protocols.base import Answer, Protocol
 from ssl_bench.results.record import Interval, MetricDefinition, MetricValue
 from ssl_bench.tasks import TaskCard
 
 
 def headline(card: TaskCard, protocol: Protocol) -> str:
-    """Return the metric that stands on a board: the protocol's own, or the task's."""
+    """Return the metric that stands on a board: the protocol's own, or the task's, which a retrieval task brings."""
+    if card.kind == "retrieval":
+        return card.metric
     return protocol.metric or card.metric
 
 
@@ -81,8 +83,6 @@ def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, Metri
 
 
 def _value(metric: Metric, predictions: Predictions, truth: Truth) -> MetricValue:
-    if isinstance(predictions, Quantities):
-        return MetricValue(predictions.values[metric.name], len(truth.targets))
     if predictions.asked not in (None, len(truth.targets)):
         raise DataError(f"{predictions.asked} predictions came back for {len(truth.targets)} test samples")
     value, n, bounds = metric.score(predictions, truth)

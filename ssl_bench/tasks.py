@@ -75,9 +75,11 @@ class TaskCard:
     reader: str
     """A module of `ssl_bench/datasets/`, or "your_package.module"."""
     classes: int
-    """Number of classes; labels are 0 … classes - 1."""
-    kind: Literal["classification", "robustness"] = "classification"
-    """"robustness" asks of the further test sets in `shifts` what is learnt on train."""
+    """Number of classes; labels are 0 … classes - 1. 0 where there are none."""
+    kind: Literal["classification", "robustness", "unlabelled", "retrieval"] = "classification"
+    """"robustness" asks of the further test sets in `shifts` what is learnt on train; "unlabelled" has images alone,
+    for protocols that read no label; "retrieval" has a gallery as train, queries as test, and judgements of what is
+    to be found."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     version: int = 1

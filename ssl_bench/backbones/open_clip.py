@@ -1,4 +1,6 @@
-"""The image tower of any model of https://github.com/mlfoundations/open_clip: `weights.name` is "ARCHITECTURE/TAG".
+"""Any model of https://github.com/mlfoundations/open_clip: `weights.name` is "ARCHITECTURE/TAG".
+
+The network is the image tower; the text tower is kept beside it, for `texts`.
 
 Poolings: `proj` is `encode_image` without normalisation, in the space shared with text; `pre_proj` is the same vector
 before its last projection, where the tower has one (vision transformers, timm towers).
@@ -7,7 +9,7 @@ before its last projection, where the tower has one (vision transformers, timm t
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import open_clip
@@ -24,15 +26,17 @@ from ssl_bench.backbones.base import (
     missing_weights,
 )
 from ssl_bench.checkpoints import keys, reading
-from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.errors import MissingError, UsageError, did_you_mean
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
 
+TEXTS = 256
+"""Texts that pass the text tower at a time."""
 RESIZES = {"shortest": "short", "squash": "squash"}
 
 
 def load(card: ModelCard, context: LoadContext) -> Backbone:
-    """Return the image tower with the local weights file, or with what open_clip downloads for the tag."""
+    """Return the towers with the local weights file, or with what open_clip downloads for the tag."""
     name, tag = _name_and_tag(card)
     arch = {key: value for key, value in card.arch.items() if key != "pretrained"}
     if tag and _wants_quick_gelu(card, name, tag):
@@ -58,7 +62,8 @@ class OpenClipBackbone(Backbone):
     library = f"open_clip {open_clip.__version__}"
 
     def __init__(self, card: ModelCard, model: Any, arch: Mapping[str, Any]) -> None:
-        self.network = freeze(model.visual)
+        self._model = freeze(model)
+        self.network = model.visual
         self.input = card.input.applied_to(_input_of(open_clip.get_model_preprocess_cfg(model)))
         self._unprojected = _without_projection(self.network)
         self.poolings = ("proj", "pre_proj") if self._unprojected is not None else ("proj",)
@@ -78,10 +83,28 @@ class OpenClipBackbone(Backbone):
         tower = cast(nn.Module, self._unprojected if pooling == "pre_proj" else visual)
         return Features(tower(images))
 
+    @torch.inference_mode()
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Return the text tower's vectors (texts, dim), of length 1."""
+        assert self.network is not None
+        device = next(self.network.parameters()).device
+        model, tokenizer = cast(Any, self._model.to(device)), _tokenizer(self._arch["name"])
+        blocks = [tokenizer(list(texts[start : start + TEXTS])) for start in range(0, len(texts), TEXTS)]
+        return torch.cat([model.encode_text(block.to(device), normalize=True) for block in blocks])
+
     def arch(self) -> dict[str, Any]:
         """Return open_clip's architecture name, the activation and the arguments given to it."""
         assert self.network is not None
         return {"class": type(self.network).__qualname__, **self._arch}
+
+
+def _tokenizer(name: str) -> Any:
+    """Return what turns texts into tokens; raise MissingError where it is another library's and not on this machine."""
+    try:
+        return open_clip.get_tokenizer(name)
+    except (ImportError, OSError, ValueError) as error:
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise MissingError(f"the tokenizer of open_clip's {name} is not on this machine: {why}") from error
 
 
 def _name_and_tag(card: ModelCard) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ssl_bench.cli.options import PLACES, with_settings
-from ssl_bench.cli.tables import echo_json, echo_table, percent
+from ssl_bench.cli.tables import echo_json, echo_table, headed, interval, number
 from ssl_bench.results.describe import describe
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved
@@ -42,8 +42,9 @@ def ls(pattern: str, resolved: Resolved, as_json: bool) -> None:
     if as_json:
         echo_json([dataclasses.asdict(row) for row in rows])
     elif rows:
+        heading, values = headed([row.unit for row in rows], [number(row.value, row.unit) for row in rows])
         echo_table(
-            ("record", "model", "task", "protocol", "seed", "metric", "%", "95 % interval", "n", "note"),
+            ("record", "model", "task", "protocol", "seed", "metric", heading, "95 % interval", "n", "note"),
             [
                 (
                     row.record_id[:8],
@@ -52,12 +53,12 @@ def ls(pattern: str, resolved: Resolved, as_json: bool) -> None:
                     row.protocol,
                     row.seed,
                     row.metric,
-                    percent(row.value),
-                    f"{percent(row.low)}-{percent(row.high)}" if row.low is not None and row.high is not None else "",
+                    value,
+                    interval(row.low, row.high, row.unit),
                     row.n,
                     row.note,
                 )
-                for row in rows
+                for row, value in zip(rows, values, strict=True)
             ],
             numeric=(4, 6, 8),
         )

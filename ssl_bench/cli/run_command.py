@@ -10,7 +10,7 @@ import click
 
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary
-from ssl_bench.cli.tables import duration, echo_table, percent
+from ssl_bench.cli.tables import duration, echo_table, headed, interval, number
 from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError
 from ssl_bench.files import canonical_json
 from ssl_bench.plan import Job, Planned, Planner, Request, expand, missing_lines
@@ -100,32 +100,34 @@ def _news(progress: Progress, total: int) -> Callable[[Job, Record, bool], None]
     def tell(job: Job, record: Record, new: bool) -> None:
         nonlocal count
         count += 1
-        value = record.metrics[record.task.metric].value
-        progress.say(f"[{count}/{total}] {job.label}: {percent(value)} % {record.task.metric}")
+        name = record.task.metric
+        unit = record.definition(name).unit
+        sign = "%" if unit == "fraction" else unit
+        progress.say(f"[{count}/{total}] {job.label}: {number(record.headline.value, unit)} {sign} {name}")
 
     return tell
 
 
 def echo_records(records: list[Record]) -> None:
     """Print one line per record."""
-    rows: list[tuple[Any, ...]] = []
-    for record in records:
-        metric = record.metrics[record.task.metric]
-        chance = record.task.metrics[record.task.metric].chance
-        interval = metric.interval
-        rows.append(
-            (
-                record.model.name,
-                record.task.name,
-                record.protocol.name,
-                record.seed,
-                record.task.metric,
-                percent(metric.value),
-                f"{percent(interval.low)}-{percent(interval.high)}" if interval else "",
-                percent(chance) if chance is not None else "",
-                record.record_id[:8],
-            )
+    definitions = [record.definition(record.task.metric) for record in records]
+    units = [definition.unit for definition in definitions]
+    values = [number(record.headline.value, unit) for record, unit in zip(records, units, strict=True)]
+    heading, values = headed(units, values)
+    rows: list[tuple[Any, ...]] = [
+        (
+            record.model.name,
+            record.task.name,
+            record.protocol.name,
+            record.seed,
+            record.task.metric,
+            value,
+            interval(bounds.low, bounds.high, definition.unit) if (bounds := record.headline.interval) else "",
+            number(definition.chance, definition.unit),
+            record.record_id[:8],
         )
+        for record, value, definition in zip(records, values, definitions, strict=True)
+    ]
     echo_table(
-        ("model", "task", "protocol", "seed", "metric", "%", "95 % interval", "chance", "record"), rows, (3, 5, 7)
+        ("model", "task", "protocol", "seed", "metric", heading, "95 % interval", "chance", "record"), rows, (3, 5, 7)
     )

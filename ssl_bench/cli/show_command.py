@@ -53,7 +53,9 @@ def _task(name: str, settings: Settings) -> dict[str, Any] | None:
     from ssl_bench.datasets import index
 
     card = tasks.get(name, settings.shelves)
-    facts = {"task": name} | _compact(card) | {"chance (top1)": round(1 / card.classes, 6)}
+    facts = {"task": name} | _compact(card)
+    if card.classes:
+        facts |= {"chance (top1)": round(1 / card.classes, 6)}
     known = index.lookup(card, settings.data, settings.cache)
     if known is not None:
         facts |= {"samples": dict(known.samples), "task digest": known.task_digest}

@@ -31,9 +31,24 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Se
         click.echo(click.style("  ".join(cells).rstrip(), bold=number == 0))
 
 
-def percent(value: float) -> str:
-    """Return a fraction for readers: 0.9691 is "96.91"."""
-    return f"{100 * value:.2f}"
+def number(value: float | None, unit: str) -> str:
+    """Return a metric's value for readers: a fraction as percent, 0.9691 is "96.91"; else five digits; None is ""."""
+    if value is None:
+        return ""
+    return f"{100 * value:.2f}" if unit == "fraction" else f"{value:.5g}"
+
+
+def interval(low: float | None, high: float | None, unit: str) -> str:
+    """Return "96.32-97.43", or "" where there is none."""
+    return "" if low is None or high is None else f"{number(low, unit)}-{number(high, unit)}"
+
+
+def headed(units: Sequence[str], values: Sequence[str]) -> tuple[str, list[str]]:
+    """Return a column's heading and cells: "%" above bare numbers where all are fractions, else each with its unit."""
+    if set(units) <= {"fraction"}:
+        return "%", list(values)
+    words = {"fraction": "%"}
+    return "value", [f"{value} {words.get(unit, unit)}".rstrip() for unit, value in zip(units, values, strict=True)]
 
 
 def duration(seconds: float) -> str:

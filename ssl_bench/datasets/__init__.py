@@ -17,6 +17,7 @@ import numpy as np
 from ssl_bench.datasets import splits
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError, did_you_mean
+from ssl_bench.predictions import Judgements
 from ssl_bench.tasks import Shift, TaskCard
 
 NOT_READERS = frozenset(("base", "checks", "containers", "index", "labels", "splits"))
@@ -76,6 +77,16 @@ def load(card: TaskCard, root: Path) -> dict[str, Split]:
     return roles
 
 
+def judgements(card: TaskCard, root: Path) -> Judgements | None:
+    """Return what is to be found in a retrieval task; None for any other kind. Raises what `load` raises."""
+    if card.kind != "retrieval":
+        return None
+    module = reader(card.reader)
+    with _naming(card, module):
+        found: Judgements = module.judgements(card.data, root)
+    return found
+
+
 def fetch(card: TaskCard, root: Path) -> None:
     """Download a task's data into `root`; raise MissingError with the manual step where a person must do it."""
     module = reader(card.reader)
@@ -91,6 +102,8 @@ def check_labels(classes: int, role: str, split: Split) -> None:
     """Raise DataError where a role is empty or its labels or class names do not fit the card's number of classes."""
     if not len(split):
         raise DataError(f"{role} holds no samples")
+    if not classes:
+        return
     low, high = int(split.labels.min()), int(split.labels.max())
     if low < 0 or high >= classes:
         bad = low if low < 0 else high

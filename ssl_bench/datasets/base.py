@@ -6,7 +6,8 @@ A reader is a module with two functions, both given the card's `[data]` options 
   raises MissingError that says what is missing, how large it is and how to get it.
 - `load(options, root) -> dict[str, Split]`: the source's own splits by name. Raises DataError or UsageError.
 
-and, where the source can be downloaded, a third: `fetch(options, root) -> None`. Nothing else touches the network.
+and, where the source can be downloaded, `fetch(options, root) -> None`; nothing else touches the network. A reader of
+retrieval tasks has `judgements(options, root) -> Judgements` besides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Images in `<split>/<class>/` folders, or the same inside a .tar, .tar.gz or .zip file.
 
 Classes are the union of the class folders of all splits, sorted by name or by number. Files beside the class folders
-that are no images, such as a README, are not part of the data; within a class folder every file must be an image.
+that are no images, such as a README, are not part of the data; within a class folder every file must be an image. With
+`labelled = false` there are no classes, and a split is every image in its folder, however deep.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Options:
     """For the same: the splits to draw, name to share of every class; the shares add up to 1."""
     order: Literal["name", "number"] = "name"
     """How class folders are sorted; "number" for folders called 0, 1, … after their labels."""
+    labelled: bool = True
+    """False: folders below a split's are no classes."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -64,7 +67,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
             np.arange(len(paths)),
             tuple(paths),
             np.array([labels[class_of[path]] for path in paths], dtype=np.int64),
-            classes,
+            classes if chosen.labelled else (),
         )
     return splits
 
@@ -111,7 +114,10 @@ def _prefix(options: Options) -> str:
 
 
 def _parts(path: str, options: Options) -> list[str]:
-    """Return [split, class, rest]; shorter for what lies higher."""
+    """Return [split, class, rest]; shorter for what lies higher, and with the class "" where there are none."""
+    if not options.labelled:
+        split, _, rest = (options.split, "", path) if options.split else path.partition("/")
+        return [split, "", rest] if rest and containers.is_image(rest) else [split]
     return [options.split, *path.split("/", 1)] if options.split else path.split("/", 2)
 
 
@@ -119,7 +125,7 @@ def _image_names(listing: Listing, options: Options, where: str) -> dict[str, li
     """Return split → [(class, path below `inside`)]."""
     names: dict[str, list[tuple[str, str]]] = {}
     prefix = _prefix(options)
-    layout = "<class>/" if options.split else "<split>/<class>/"
+    layout = ("" if options.split else "<split>/") + ("<class>/" if options.labelled else "")
     for name in listing.spans:
         if not name.startswith(prefix):
             continue

@@ -157,6 +157,7 @@ def _column(column: Column) -> dict[str, Any]:
     return {
         "name": task.name,
         "title": task.title,
+        "unit": "" if column.definition.unit == "fraction" else column.definition.unit,
         "hint": f"{task.title}: {task.metric}, {task.samples['test']} test images, {task.classes} classes, {better}; "
         f"question {column.question[:8]}",
         "group": column.group,

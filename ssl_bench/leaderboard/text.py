@@ -36,7 +36,7 @@ def _legend() -> str:
 
 def _markdown_table(board: Board, table: Table) -> Iterator[str]:
     groups = _groups(board)
-    heads = ["model", "mean", *groups, *(column.task.name for column in table.columns)]
+    heads = ["model", "mean", *groups, *map(_head, table.columns)]
     yield "| " + " | ".join(map(_cell, heads)) + " |"
     yield "|" + "|".join([" :-- ", *([" --: "] * (len(heads) - 1))]) + "|"
     for row in table.rows:
@@ -45,7 +45,13 @@ def _markdown_table(board: Board, table: Table) -> Iterator[str]:
         yield "| " + " | ".join([name, *means, *map(_markdown_value, row.cells, table.columns)]) + " |"
     chances = [_chance(column) for column in table.columns]
     blank = [""] * len(groups)
-    yield "| " + " | ".join(["*chance*", _mean(table.chance, table), *blank, *chances]) + " |"
+    yield "| " + " | ".join(["*chance*", _chance_mean(table), *blank, *chances]) + " |"
+
+
+def _head(column: Column) -> str:
+    """Return a task's name, with the unit where it is not percent."""
+    unit = column.definition.unit
+    return column.task.name if unit == "fraction" else f"{column.task.name} ({unit})"
 
 
 def label(row: Row) -> str:
@@ -69,6 +75,10 @@ def _mean(mean: Mean, table: Table) -> str:
     if mean.value is None:
         return f"{MISSING} {mean.present}/{mean.total}"
     return number(mean.value, table.columns[0].definition)
+
+
+def _chance_mean(table: Table) -> str:
+    return MISSING if table.chance.value is None else _mean(table.chance, table)
 
 
 def _chance(column: Column) -> str:

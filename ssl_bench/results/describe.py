@@ -65,11 +65,12 @@ def _lines(record: Record) -> Iterator[str]:
     if task.truncated:
         yield f"truncated to {task.truncated} samples per split: never enters a board"
     yield ""
+    width = max(16, *map(len, record.metrics))
     for name, metric in sorted(record.metrics.items(), key=lambda item: (item[0] != task.metric, item[0])):
         definition = record.definition(name)
         unit = " %" if definition.unit == "fraction" else f" {definition.unit}"
         chance = "" if definition.chance is None else f", chance {number(definition.chance, definition)}"
-        yield _clean(f"  {name:<16} {with_interval(metric, definition)}{unit}   n = {metric.n}{chance}")
+        yield _clean(f"  {name:<{width}} {with_interval(metric, definition)}{unit}   n = {metric.n}{chance}")
     for title, block in _blocks(record):
         yield f"\n{title}"
         for key, value in block.items():

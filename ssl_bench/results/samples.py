@@ -7,7 +7,8 @@ The columns tell the kind of predictions. `sample_id` is the test sample, `targe
     multilabel   scores (of every class); the target says of every class 1, 0, or -1 for neither
     shifts       set ("test" or a shifted one), and the columns of classes
     clusters     cluster
-    rankings     hits: the places, from 0, of the images of the query's class among all that were ranked
+    rankings     hits: the places, from 0, of the images of the query's class among all that were ranked; or hits_easy,
+                 hits_hard and junk, where people judged the gallery
     episodes     episode, pred; the target is the way within the episode
     quantities   what the values were computed from
 """

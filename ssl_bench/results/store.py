@@ -71,6 +71,7 @@ class Row:
     protocol: str
     seed: int
     metric: str
+    unit: str
     value: float
     low: float | None
     high: float | None
@@ -403,6 +404,7 @@ def _row(record: Record, drifted: bool) -> Row:
         protocol=record.protocol.name,
         seed=record.seed,
         metric=record.task.metric,
+        unit=record.definition(record.task.metric).unit,
         value=headline.value,
         low=headline.interval.low if headline.interval else None,
         high=headline.interval.high if headline.interval else None,

@@ -30,7 +30,26 @@ def test_task_card(name: str, tmp_path: Path) -> None:
         datasets.locate(card, tmp_path)
     except MissingError as error:
         assert f"task {name!r}: " in str(error)  # noqa: PT017 - digits is always there, the others never
-        assert card.source.bytes > 0
+        assert card.source.bytes > 0 or card.source.manual
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_words(name: str) -> None:
+    """A card that names its classes names each once, and every prompt has a place for a name."""
+    card = tasks.get(name)
+    assert len(set(card.class_names)) == len(card.class_names) in (0, card.classes)
+    assert all("{}" in prompt for prompt in card.prompts)
+
+
+@pytest.mark.parametrize(
+    ("name", "same"), [("caltech101_1414", 89), ("cifar10_jpeg", 10), ("eurosat_3500", 2), ("mnist", 0)]
+)
+def test_words_are_in_the_order_of_the_labels(name: str, same: int, real_data: Path) -> None:
+    """The words of classes that the data name alike stand where the data have them."""
+    card = tasks.get(name)
+    found = datasets.load(card, real_data)["test"].class_names
+    alike = [a.replace("_", " ").lower() == b.lower() for a, b in zip(found, card.class_names, strict=bool(found))]
+    assert sum(alike) == same
 
 
 @pytest.mark.parametrize("name", TASKS)
