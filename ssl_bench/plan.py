@@ -21,6 +21,7 @@ from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.extraction import PRECISION, PRECISIONS, Spec
 from ssl_bench.facts import ModelFacts, known_facts, known_speed
 from ssl_bench.features import FeatureStore
+from ssl_bench.files import digest_json
 from ssl_bench.images import InputCard
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.protocols.base import Protocol
@@ -74,7 +75,9 @@ class Job:
         """The record's account of the features that were asked for, of any model alike."""
         prescribed = self.input.stated()
         lower = {"precision": self.precision} if self.precision != PRECISION else {}
-        return {"pooled": self.pooled} | ({"input": prescribed} if prescribed else {}) | lower
+        words = {"class_names": self.task.class_names, "prompts": self.task.prompts}
+        spoken = {"words": digest_json(cards.plain(words))} if self.protocol.reads_words else {}
+        return {"pooled": self.pooled} | ({"input": prescribed} if prescribed else {}) | lower | spoken
 
     @property
     def label(self) -> str:

@@ -22,6 +22,7 @@ from ssl_bench.backbones.base import (
     LoadContext,
     build_seeded,
     choose_pooling,
+    digest_tensors,
     freeze,
     missing_weights,
 )
@@ -96,6 +97,10 @@ class OpenClipBackbone(Backbone):
         """Return open_clip's architecture name, the activation and the arguments given to it."""
         assert self.network is not None
         return {"class": type(self.network).__qualname__, **self._arch}
+
+    def weights_digest(self) -> str:
+        """Return the digest over both towers: two models may share the one of images and not that of texts."""
+        return digest_tensors(self._model.state_dict())
 
 
 def _tokenizer(name: str) -> Any:

@@ -176,6 +176,8 @@ class Protocol(abc.ABC):
     """The headline, where it is not the task's own metric."""
     kinds: ClassVar[tuple[str, ...]] = ("classification",)
     """Kinds of task that can be asked so."""
+    reads_words: ClassVar[bool] = False
+    """True: the class names and prompts of the task's card are part of the question."""
 
     @property
     def selects_on_test(self) -> bool:

@@ -27,6 +27,7 @@ class Protocol(base.Protocol):
 
     version: ClassVar[int] = 1
     deterministic: ClassVar[bool] = True
+    reads_words: ClassVar[bool] = True
 
     templates: Literal["task", "plain", "simple7", "imagenet80"] = "task"
     """"task" takes the task's own, or the plain one where it has none; the others are CLIP's, whatever the task."""

@@ -11,12 +11,14 @@ import open_clip
 import pytest
 import torch
 
-from ssl_bench import backbones, metrics, model_zoo, protocols
+from ssl_bench import backbones, metrics, model_zoo, protocols, tasks
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.errors import DataError, SslBenchError, UsageError
+from ssl_bench.plan import Job
 from ssl_bench.predictions import Truth
 from ssl_bench.protocols import _prompts
 from ssl_bench.protocols.base import FloatArray, Supply, Trial
+from ssl_bench.tasks import TaskCard
 
 TINY = "ViT-S-32-alt"
 
@@ -131,3 +133,15 @@ def test_mistakes(
     assert "\n" not in str(caught.value)
     with pytest.raises(UsageError, match="scale must be above 0"):
         protocols.get("zero_shot,scale=0")
+
+
+def test_words_are_part_of_the_question() -> None:
+    """Other prompts or names are another question to zero-shot classification, and the same one to all others."""
+    model, task = model_zoo.get("pixels"), tasks.get("digits")
+    spoken = dataclasses.replace(task, prompts=("a digit {}.",))
+
+    def asked(name: str, card: TaskCard) -> object:
+        return Job(model, card, name, protocols.get(name), 0).requested
+
+    assert asked("zero_shot", task) != asked("zero_shot", spoken)
+    assert asked("knn", task) == asked("knn", spoken) == {"pooled": "default"}
