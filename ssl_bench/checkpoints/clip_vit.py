@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from timm.layers import QuickGELU
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import vit
+from ssl_bench.checkpoints import keys, vit
 
 INPUT: Mapping[str, Any] = {
     "size": (224, 224),
@@ -39,12 +38,7 @@ RENAMES = (
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name the layers as timm does, and give cls and positions their axis of images."""
-    found = {}
-    for key, tensor in state.items():
-        name = key
-        for theirs, ours in RENAMES:
-            name = re.sub(theirs, ours, name)
-        found[name] = tensor
+    found = keys.renamed_by(RENAMES, state)
     found["cls_token"] = found["cls_token"].reshape(1, 1, -1)
     found["pos_embed"] = found["pos_embed"].reshape(1, -1, found["cls_token"].shape[2])
     return found

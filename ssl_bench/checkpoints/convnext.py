@@ -5,14 +5,13 @@ Names as in https://github.com/facebookresearch/ConvNeXt. Files without layer sc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import vit
+from ssl_bench.checkpoints import keys, vit
 
 RENAMES = (
     (r"^downsample_layers\.0\.", "stem."),
@@ -26,13 +25,7 @@ RENAMES = (
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name stages and layers as timm does."""
-    found = {}
-    for key, tensor in state.items():
-        name = key
-        for theirs, ours in RENAMES:
-            name = re.sub(theirs, ours, name)
-        found[name] = tensor
-    return found
+    return keys.renamed_by(RENAMES, state)
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:

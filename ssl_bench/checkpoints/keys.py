@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,18 @@ def unwrap(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
         if found.setdefault(unwrapped(key), tensor) is not tensor:
             raise UsageError(f"{where}: the file holds {unwrapped(key)} twice, once as {key}; keep one of them")
     return found
+
+
+def renamed_by(rules: Iterable[tuple[str, str]], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with each rule, a pattern and what stands for it, applied to their names in turn."""
+    return {renamed_key(rules, key): tensor for key, tensor in state.items()}
+
+
+def renamed_key(rules: Iterable[tuple[str, str]], key: str) -> str:
+    """Return one name with each rule applied in turn."""
+    for theirs, ours in rules:
+        key = re.sub(theirs, ours, key)
+    return key
 
 
 def strip_prefix(state: Mapping[str, Tensor], prefixes: Iterable[str]) -> dict[str, Tensor]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -57,17 +56,6 @@ def features(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """Return the last map, 1/32 of the image's height and width (1/8 behind a small stem), and its mean."""
     dense = network(images)
     return {"gap": dense.mean((2, 3)), "dense": dense}
-
-
-def renamed_by(rules: Iterable[tuple[str, str]], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with each rule, a pattern and what stands for it, applied to their names in turn."""
-    found = {}
-    for key, tensor in state.items():
-        name = key
-        for theirs, ours in rules:
-            name = re.sub(theirs, ours, name)
-        found[name] = tensor
-    return found
 
 
 class ResNet(TorchvisionResNet):  # type: ignore[misc]  # torchvision has no types

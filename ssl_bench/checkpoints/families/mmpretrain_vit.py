@@ -6,13 +6,12 @@ catch: its ViT-S of MoCo v3 has 12 heads of 32 dimensions, as the original; a ca
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import vit
+from ssl_bench.checkpoints import keys, vit
 
 INPUT = vit.INPUT
 POOLINGS = vit.POOLINGS
@@ -33,13 +32,7 @@ features = vit.features
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name the layers as timm does."""
-    found = {}
-    for key, tensor in state.items():
-        name = key
-        for theirs, ours in RENAMES:
-            name = re.sub(theirs, ours, name)
-        found[name] = tensor
-    return found
+    return keys.renamed_by(RENAMES, state)
 
 
 def build(*, heads: int = 0, eps: float = 1e-6, **shown: Any) -> nn.Module:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ssl_bench.checkpoints import resnet
+from ssl_bench.checkpoints import keys, resnet
 
 INPUT = resnet.INPUT
 POOLINGS = resnet.POOLINGS
@@ -30,4 +30,4 @@ features = resnet.features
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name the blocks as torchvision does."""
-    return resnet.renamed_by(RENAMES, state)
+    return keys.renamed_by(RENAMES, state)

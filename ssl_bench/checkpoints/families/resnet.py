@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ssl_bench.checkpoints import resnet
+from ssl_bench.checkpoints import keys, resnet
 
 INPUT = resnet.INPUT
 POOLINGS = resnet.POOLINGS
@@ -35,4 +35,4 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if "0.weight" in state:
         first = 4 if "4.0.conv1.weight" in state and "2.0.conv1.weight" not in state else 2
         rules += [*NUMBERED, *((rf"^{first + stage}\.", f"layer{stage + 1}.") for stage in range(4))]
-    return resnet.renamed_by(rules, state)
+    return keys.renamed_by(rules, state)

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import resnet
+from ssl_bench.checkpoints import keys, resnet
 from ssl_bench.checkpoints.same_padding import SameMaxPool2d
 from ssl_bench.checkpoints.selective_kernels import SelectiveResNet
 
@@ -40,7 +40,7 @@ features = resnet.features
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name the layers as torchvision does; with selective kernels, which it has not, leave the names."""
-    return dict(state) if _selective(state) else resnet.renamed_by(RENAMES, state)
+    return dict(state) if _selective(state) else keys.renamed_by(RENAMES, state)
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ scales and shifts the map, by how much it shall say of semantics and how much of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.checkpoints import swin, vit
+from ssl_bench.checkpoints import keys, swin, vit
 
 INPUT = vit.INPUT
 POOLINGS = swin.POOLINGS
@@ -39,9 +38,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name layers as timm does, and order what a downsampling merges by column, row and colour."""
     found = {}
     for key, tensor in state.items():
-        name = key
-        for theirs, ours in RENAMES:
-            name = re.sub(theirs, ours, name)
+        name = keys.renamed_key(RENAMES, key)
         merges = name != key and ".downsample." in name
         found[name] = _by_place(tensor) if merges else tensor
     return swin.renamed(found)

@@ -8,13 +8,12 @@ timm's regnety_*.swag_*.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import vit
+from ssl_bench.checkpoints import keys, vit
 
 INPUT = {"size": (224, 224), "resize": "short"}
 POOLINGS = vit.POOLINGS
@@ -38,12 +37,7 @@ shown_by = vit.shown_by
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name the layers as timm does, and put the positions' axis of images first."""
-    found = {}
-    for key, tensor in state.items():
-        name = key
-        for theirs, ours in RENAMES:
-            name = re.sub(theirs, ours, name)
-        found[name] = tensor
+    found = keys.renamed_by(RENAMES, state)
     found["pos_embed"] = found["pos_embed"].reshape(1, -1, found["pos_embed"].shape[-1])
     return found
 

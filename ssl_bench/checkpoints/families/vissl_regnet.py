@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torchvision.models.regnet import BlockParams, RegNet
 
-from ssl_bench.checkpoints import resnet
+from ssl_bench.checkpoints import keys, resnet
 
 INPUT = resnet.INPUT
 POOLINGS = ("gap",)
@@ -34,7 +34,7 @@ RENAMES = (
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name stages and layers as torchvision does."""
-    return resnet.renamed_by(RENAMES, state)
+    return keys.renamed_by(RENAMES, state)
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
