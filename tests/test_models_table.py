@@ -1,4 +1,4 @@
-"""docs/models.md tells the truth: what it names is there, what is there it names, and its figures are those measured."""
+"""docs/models.md tells the truth: what it names is there, what is there it names, and its figures were measured."""
 
 from __future__ import annotations
 

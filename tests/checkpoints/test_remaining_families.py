@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 import timm
 import torch
 from timm.models.eva import checkpoint_filter_fn
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+from torch.nn import functional
 
 from ssl_bench.checkpoints import families
 from ssl_bench.errors import UsageError
@@ -67,3 +71,58 @@ def test_eva_clip_without_norms_in_attention() -> None:
     assert family.shown_by(uta.state_dict())["inner_norm"] is False
     assert [tower.blocks[0].attn.num_heads for tower in towers] == [16, 16]
     assert [type(tower.blocks[0]).__name__ for tower in towers] == ["EvaBlock", "EvaBlockPostNorm"]
+
+
+CATLIP = (
+    ("blocks.", "transformer."), (".norm1.", ".pre_norm_mha.0."), (".attn.qkv.", ".pre_norm_mha.1.qkv_proj."),
+    (".attn.proj.", ".pre_norm_mha.1.out_proj_attn."), (".norm2.", ".pre_norm_ffn.0."),
+    (".mlp.fc1.", ".pre_norm_ffn.1."), (".mlp.fc2.", ".pre_norm_ffn.4."),
+)  # fmt: skip
+"""timm's names of the blocks, and corenet's."""
+
+
+def catlip() -> tuple[Any, nn.Module, State]:
+    """Return timm's blocks, a stem of three convolutions, and both in corenet's layout."""
+    source: Any = randomised(VisionTransformer(64, 16, embed_dim=128, depth=2, num_heads=2, no_embed_class=True))
+    stem = randomised(
+        nn.Sequential(
+            *(nn.Conv2d(3, 32, 4, 4, 1, bias=False), nn.BatchNorm2d(32), nn.GELU()),
+            *(nn.Conv2d(32, 32, 2, 2, bias=False), nn.BatchNorm2d(32), nn.GELU(), nn.Conv2d(32, 128, 2, 2)),
+        )
+    )
+    file = {}
+    for key, tensor in source.state_dict().items():
+        name = key
+        for ours, theirs in CATLIP:
+            name = name.replace(ours, theirs)
+        if not key.startswith(("patch_embed.", "head.")):
+            file[re.sub(r"^norm\.", "post_transformer_norm.", name)] = tensor
+    file["pos_embed.pos_embed.pos_embed"] = file.pop("pos_embed")[None]
+    places = {"0": "0.block.conv", "1": "0.block.norm", "3": "1.block.conv", "4": "1.block.norm", "6": "2.block.conv"}
+    for key, tensor in stem.state_dict().items():
+        place, _, last = key.partition(".")
+        file[f"patch_emb.{places[place]}.{last}"] = tensor
+    return source, stem, under("", file, "classifier.weight", "classifier.bias", "neural_augmentor.brightness._low")
+
+
+@pytest.mark.parametrize("size", [64, 96])
+@torch.inference_mode()
+def test_catlip(tmp_path: Path, size: int) -> None:
+    """CatLIP cuts patches by three convolutions, and brings positions to another size along their sequence."""
+    source, stem, file = catlip()
+    patches = stem(images(size)).flatten(2).transpose(1, 2)
+    places = functional.interpolate(source.pos_embed.transpose(1, 2), size=patches.shape[1], mode="linear")
+    tokens = torch.cat([source.cls_token.expand(2, -1, -1), patches + places.transpose(1, 2)], dim=1)
+    expected = source.norm(source.blocks(tokens))
+    found = load(tmp_path, file, "catlip").forward(images(size), "cls")
+    assert_same(found.pooled, expected[:, 0])
+    assert found.dense is not None
+    assert_same(found.dense.flatten(2).transpose(1, 2), expected[:, 1:])
+
+
+def test_heads_of_catlip() -> None:
+    """Heads are 64 wide, also in ViT-H, and pixels are not normalised."""
+    family = families.get("catlip", "test")
+    with torch.device("meta"):
+        assert family.build(width=1280, depth=1).blocks[0].attn.num_heads == 20
+    assert (family.INPUT["mean"], family.INPUT["std"]) == ((0.0,) * 3, (1.0,) * 3)

@@ -1,9 +1,9 @@
-"""EVA-CLIP (Sun et al. 2023, https://arxiv.org/abs/2303.15389) and UTA (https://arxiv.org/abs/2405.19009): image towers.
+"""EVA-CLIP (Sun et al. 2023, https://arxiv.org/abs/2303.15389) and UTA (https://arxiv.org/abs/2405.19009): the towers.
 
-Names as in https://github.com/baaivision/EVA/tree/master/EVA-CLIP; UTA's files, https://github.com/jihaonew/UTA, have the
-same. The catches: the tower of EVA-02-CLIP-E, 1792 wide, norms what its layers say, not what they hear; heads are 88
-wide in g and 112 in E; and rotations count places on a grid of 16 by 16, whatever the size of the image. EVA-01's ViT-B,
-with biases by distance, is refused.
+Names as in https://github.com/baaivision/EVA/tree/master/EVA-CLIP; UTA's files, https://github.com/jihaonew/UTA, have
+the same. The catches: the tower of EVA-02-CLIP-E, 1792 wide, norms what its layers say, not what they hear; heads are
+88 wide in g and 112 in E; and rotations count places on a grid of 16 by 16, whatever the size of the image. EVA-01's
+ViT-B, with biases by distance, is refused.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return what a plain vision transformer shows, the outputs, and the second kind's gates and norms within layers."""
+    """Return what a plain vision transformer shows, the outputs, and whether it is EVA-02's kind and norms in attention."""
     width, _, _, patch = state["patch_embed.proj.weight"].shape
     return {
         "width": width,
