@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 from timm.models.eva import checkpoint_filter_fn
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
@@ -16,7 +17,7 @@ from torch.nn import functional
 
 from ssl_bench.checkpoints import families
 from ssl_bench.errors import UsageError
-from tests.checkpoints.layouts import State, assert_same, images, load, randomised, under
+from tests.checkpoints.layouts import ONE, State, assert_same, images, load, randomised, under
 
 EVA = (
     ("mlp.fc1_g.", "mlp.w1."), ("mlp.fc1_x.", "mlp.w2."), ("mlp.fc2.", "mlp.w3."), ("mlp.norm.", "mlp.ffn_ln."),
@@ -126,3 +127,42 @@ def test_heads_of_catlip() -> None:
     with torch.device("meta"):
         assert family.build(width=1280, depth=1).blocks[0].attn.num_heads == 20
     assert (family.INPUT["mean"], family.INPUT["std"]) == ((0.0,) * 3, (1.0,) * 3)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@torch.inference_mode()
+def test_biovil(tmp_path: Path, earlier: bool) -> None:
+    """BioViL projects torchvision's map place by place; BioViL-T puts a vector for no earlier image beside it."""
+    network = torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, [1, 1, 1, 1])
+    trunk = randomised(nn.Sequential(*list(network.children())[:-2]))
+    narrow, missing = nn.Conv2d(2048, 8, 1, bias=False), torch.randn(8)
+    projector = randomised(
+        nn.Sequential(
+            nn.Conv2d(16 if earlier else 2048, 4, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1)
+        )
+    )
+    file = under("encoder.encoder.", network.state_dict()) | under("projector.model.", projector.state_dict())
+    expected = trunk(images())
+    if earlier:
+        more = {"encoder.missing_previous_emb": missing.reshape(1, 8, 1, 1), "encoder.vit_pooler.type_embed": ONE}
+        file |= under("encoder.backbone_to_vit.", narrow.state_dict()) | more
+        beside = missing.reshape(1, 8, 1, 1).expand(2, 8, 2, 2)
+        expected = torch.cat([narrow(expected), beside], dim=1)
+    found = load(tmp_path, file, "biovil")
+    assert_same(found.forward(images(), "gap").pooled, expected.mean((2, 3)))
+    assert_same(found.forward(images(), "proj").pooled, projector(expected).mean((2, 3)))
+
+
+@torch.inference_mode()
+def test_gloria(tmp_path: Path) -> None:
+    """GLoRIA scales images to 299 pixels, corner on corner, and projects the mean of the last map."""
+    network = torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, [1, 1, 1, 1])
+    network.fc = nn.Identity()
+    randomised(network)
+    projection = nn.Linear(2048, 16)
+    state = under("model.", network.state_dict()) | under("global_embedder.", projection.state_dict())
+    file = under("gloria.img_encoder.", state, "gloria.text_encoder.model.embeddings.word_embeddings.weight")
+    mean = network(nn.UpsamplingBilinear2d(299)(images()))
+    backbone = load(tmp_path, {"state_dict": file, "hyper_parameters": {}}, "gloria")
+    assert_same(backbone.forward(images(), "gap").pooled, mean)
+    assert_same(backbone.forward(images(), "proj").pooled, projection(mean))

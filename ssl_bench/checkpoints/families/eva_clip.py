@@ -50,7 +50,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return what a plain vision transformer shows, the outputs, and whether it is EVA-02's kind and norms in attention."""
+    """Return what a plain vision transformer shows, the outputs, and whether it is EVA-02's kind and how it norms."""
     width, _, _, patch = state["patch_embed.proj.weight"].shape
     return {
         "width": width,
