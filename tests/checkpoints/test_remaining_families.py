@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 import torchvision
 from timm.models.eva import checkpoint_filter_fn
 from timm.models.vision_transformer import VisionTransformer
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_bench.checkpoints import families
@@ -166,3 +167,45 @@ def test_gloria(tmp_path: Path) -> None:
     backbone = load(tmp_path, {"state_dict": file, "hyper_parameters": {}}, "gloria")
     assert_same(backbone.forward(images(), "gap").pooled, mean)
     assert_same(backbone.forward(images(), "proj").pooled, projection(mean))
+
+
+@torch.inference_mode()
+def test_clippy(tmp_path: Path) -> None:
+    """CLIPpy's feature is the maximum over all tokens of a plain vision transformer, cls among them."""
+    sizes = {"img_size": 64, "patch_size": 16, "embed_dim": 128, "depth": 2, "num_heads": 2}
+    source: Any = randomised(VisionTransformer(**sizes, num_classes=0, fc_norm=False))
+    tokens = source.forward_features(images())
+    state = source.state_dict()
+    file = {"state_dict": under("module.visual.trunk.", state, "module.text.0.weight", "module.logit_scale")}
+    backbone = load(tmp_path, file, "clippy")
+    assert_same(backbone.forward(images(), "token_max").pooled, tokens.amax(1))
+    assert_same(backbone.forward(images(), "cls").pooled, tokens[:, 0])
+
+
+@torch.inference_mode()
+def test_chadavit(tmp_path: Path) -> None:
+    """ChAda-ViT cuts each channel into tokens, and norms twice with one norm around attention of 2 heads."""
+    family = families.get("chadavit", "test")
+    network: Any = randomised(family.build(width=32, depth=1, hidden=64, size=64))
+    state = network.state_dict()
+    cut = functional.conv2d(images().reshape(6, 1, 64, 64), *parts(state, "token_learner.proj"), stride=16)
+    patches = cut.reshape(2, 3, 32, 16).transpose(2, 3) + state["pos_embed"][:, :, 1:] + state["channel_token"][:, :3]
+    cls = (state["cls_token"] + state["pos_embed"][:, 0, :1]).expand(2, -1, -1)
+    x = torch.cat([cls, patches.reshape(2, 48, 32)], dim=1)
+    first = functools.partial(functional.layer_norm, normalized_shape=(32,))
+    heard = first(x, weight=state["blocks.0.norm1.weight"], bias=state["blocks.0.norm1.bias"])
+    attention = nn.MultiheadAttention(32, 2, batch_first=True)
+    attention.load_state_dict({k[19:]: v for k, v in state.items() if k.startswith("blocks.0.self_attn.")})
+    x = x + attention(heard, heard, heard)[0]
+    x = first(x, weight=state["blocks.0.norm1.weight"], bias=state["blocks.0.norm1.bias"])
+    hidden = functional.linear(x, *parts(state, "blocks.0.linear1")).relu()
+    x = x + functional.linear(hidden, *parts(state, "blocks.0.linear2"))
+    x = first(x, weight=state["blocks.0.norm2.weight"], bias=state["blocks.0.norm2.bias"])
+    x = first(x, weight=state["norm.weight"], bias=state["norm.bias"], eps=1e-6)
+    backbone = load(tmp_path, {"state_dict": under("backbone.", state, "head.weight")}, "chadavit")
+    assert_same(backbone.forward(images(), "cls").pooled, x[:, 0])
+    assert_same(backbone.forward(images(), "patch_mean").pooled, x[:, 1:].mean(1))
+
+
+def parts(state: State, name: str) -> tuple[Tensor, Tensor]:
+    return state[f"{name}.weight"], state[f"{name}.bias"]
