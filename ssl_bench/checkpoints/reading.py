@@ -20,8 +20,14 @@ NO_CHECKPOINT = (
     (b"\x1f\x8b", "is a gzip archive; unpack it and name the file inside"),
     (b"\x89HDF", "is an HDF5 file (Keras, TensorFlow); save its arrays: numpy.savez(new_path, **arrays)"),
 )
-PICKLES = (b"\x80\x03", b"\x80\x04", b"\x80\x05")
-"""How pickles begin that torch.save did not write: it takes protocol 2."""
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9"
+"""How torch's format from before 1.6 begins: a pickle of protocol 2, first of which is torch's own number."""
+TRUSTED = (
+    "import pickle, torch; found = pickle.load(open('{path}', 'rb'), encoding='latin1'); "
+    "torch.save({{name: torch.as_tensor(value) for name, value in found['model'].items()}}, 'new.pth')"
+)
+"""What turns detectron2's dictionary of NumPy arrays into a file of torch.save, and would run what else is in it."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -36,10 +42,11 @@ def read(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         return _read_safetensors(path)
     if not head.startswith(b"PK"):
-        if head[:2] in PICKLES:
+        if head[:2] in PICKLES and not head.startswith(TORCH):
             raise UsageError(
-                f"{path} is a Python pickle (protocol {head[1]}), not a file of torch.save, and reading it could run "
-                "code: refused. Save its tensors: torch.save(state_dict, new_path)"
+                f"{path} is a Python pickle (protocol {head[1]}) that torch.save did not write (detectron2's .pkl? "
+                "JAX?), and reading it could run code: refused. If you trust its author, save its tensors: "
+                f'python -c "{TRUSTED.format(path=path)}"'
             )
         return _read_torch(path, mapped=False)
     names = _names(path)

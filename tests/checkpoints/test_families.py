@@ -41,6 +41,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "sam": {"depth": 2, "width": 128, "size": 64, "window": 2, "whole": (1,), "neck": 32},
     "dinov3_convnext": {"depths": (1, 1, 1, 1)},
     "espnet": {"depths": (1, 1)},
+    "biovil": {"depths": (1, 1, 1, 1)},
+    "gloria": {"depths": (1, 1, 1, 1)},
+    "chadavit": {"depth": 2, "size": 64},
+    "clippy": {"depth": 2},
+    "catlip": {"depth": 2, "width": 128},
+    "eva_clip": {"depth": 2, "size": 64, "width": 128, "hidden": 256},
     "vissl_regnet": {"depths": (1, 1, 1, 1), "widths": (16, 32, 48, 64), "group_widths": (8, 8, 8, 8)},
 }
 

@@ -106,11 +106,19 @@ def test_half_precision_is_kept(tmp_path: Path, dtype: torch.dtype, name: str) -
     assert reading.read(tmp_path / name)["conv.bias"].dtype == dtype
 
 
-def test_a_pickle_that_torch_did_not_write_is_named(tmp_path: Path) -> None:
-    """A dictionary of pickle.dump is refused for what it is."""
-    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"model": [1.0]}, protocol=4))
-    with pytest.raises(UsageError, match=r"Python pickle \(protocol 4\).*refused"):
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_that_torch_did_not_write_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int
+) -> None:
+    """A dictionary of pickle.dump, such as detectron2's, is refused for what it is, with the command that mends it."""
+    content = {"model": {"stem.conv1.weight": np.ones(2, dtype=np.float32)}, "__author__": "MoCo"}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(content, protocol=protocol))
+    with pytest.raises(UsageError, match=rf"Python pickle \(protocol {protocol}\).*detectron2.*refused") as refused:
         reading.read(tmp_path / "a.pkl")
+    monkeypatch.chdir(tmp_path)
+    mend = str(refused.value).partition('python -c "')[2].removesuffix('"')
+    subprocess.run([sys.executable, "-c", mend], check=True)
+    assert reading.read(tmp_path / "new.pth")["stem.conv1.weight"].tolist() == [1.0, 1.0]
 
 
 HEADERS = {
