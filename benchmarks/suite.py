@@ -22,7 +22,7 @@ from ssl_bench.datasets import index
 from ssl_bench.extraction import Work, batches
 from ssl_bench.images import normalise
 
-TASKS = ("caltech101_1414", "coil20_object", "coil20_azimuth")
+TASKS = ("eurosat_3500", "coil20_object", "coil20_azimuth")
 PROTOCOLS = (
     "knn",
     "logistic_regression",
