@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import resnet
+from ssl_bench.checkpoints import keys, resnet
 
 INPUT: Mapping[str, Any] = {
     "size": (448, 448),
@@ -38,7 +38,7 @@ RENAMES = (
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name the ResNet, the layer behind it, the vector of a missing image and the projection as `Biovil` does."""
-    return resnet.renamed_by(RENAMES, state)
+    return keys.renamed_by(RENAMES, state)
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:

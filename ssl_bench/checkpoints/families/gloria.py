@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_bench.checkpoints import resnet
+from ssl_bench.checkpoints import keys, resnet
 
 INPUT: Mapping[str, Any] = {
     "size": (224, 224),
@@ -30,7 +30,7 @@ SIDE = 299
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name the projection as `Gloria` does."""
-    return resnet.renamed_by(((r"^global_embedder\.", "projection."),), state)
+    return keys.renamed_by(((r"^global_embedder\.", "projection."),), state)
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
