@@ -149,3 +149,31 @@ def test_fetch_then_run_offline_as_whole_processes(hub: str, tmp_path: Path) -> 
     after = process(*run)
     assert after.returncode == 0, after.stderr
     assert "tiny\tdigits\tknn" in after.stdout
+
+
+def test_run_fetches_what_it_lacks(hub: str, tmp_path: Path) -> None:
+    """`run --fetch` gets the missing weights and measures; what cannot be had is named, and exit code 6."""
+    import timm
+    from safetensors.torch import save_file
+
+    file = tmp_path / "hub/timm/tiny/model.safetensors"
+    save_file(timm.create_model("resnet10t", pretrained=False).state_dict(), file)
+    (tmp_path / "model_zoo").mkdir()
+    for name, path in (("tiny", "timm/tiny/model.safetensors"), ("gone", "timm/tiny/gone.safetensors")):
+        (tmp_path / "model_zoo" / f"{name}.toml").write_text(
+            f'adapter = "timm"\n[weights]\nname = "resnet10t"\nfile = "{name}.safetensors"\nurl = "{hub}/{path}"\n'
+            "[input]\nsize = 32\nresize_to = 32\n"
+        )
+    environment = dict(os.environ) | {"PYTHONPATH": str(Path(ssl_bench.__file__).parent.parent), "NO_PROXY": "*"}
+
+    def run(model: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "ssl_bench", "run", "-m", model, "-t", "digits", "-p", "knn", "--fetch"]
+        line += ["--shelf", ".", "--cache", "cache", "--weights", "weights", "--device", "cpu"]
+        return subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    done = run("tiny")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "weights/tiny.safetensors").read_bytes() == file.read_bytes()
+    gone = run("gone")
+    assert gone.returncode == 6
+    assert "404" in gone.stderr

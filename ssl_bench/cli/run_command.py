@@ -11,7 +11,7 @@ import click
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary
 from ssl_bench.cli.tables import duration, echo_table, headed, interval, number
-from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError
+from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError, SslBenchError
 from ssl_bench.files import canonical_json
 from ssl_bench.plan import Job, Planned, Planner, Request, expand, missing_lines
 from ssl_bench.progress import Progress, choose
@@ -25,11 +25,20 @@ if TYPE_CHECKING:
 @click.command(name="run")
 @with_request
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop (as `plan`).")
+@click.option("--fetch", "fetching", is_flag=True, help="First get the weights and data that are missing.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first job that fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines on stdout.")
 @click.option("--print-config", "config", is_flag=True, help="Print every setting and its origin, and stop.")
 @with_settings(PLACES, WORK)
-def command(request: Request, resolved: Resolved, dry_run: bool, fail_fast: bool, as_json: bool, config: bool) -> int:
+def command(
+    request: Request,
+    resolved: Resolved,
+    dry_run: bool,
+    fetching: bool,
+    fail_fast: bool,
+    as_json: bool,
+    config: bool,
+) -> int:
     """Measure models on tasks by protocols, and write one record per job.
 
     Running the same command again does only what is missing; a run that was killed goes on where it was.
@@ -38,6 +47,7 @@ def command(request: Request, resolved: Resolved, dry_run: bool, fail_fast: bool
     \b
     Examples:
       ssl-bench run --model dinov2_vitb14 --suite vtab
+      ssl-bench run --model dinov2_vits14 --task vtab1k_cifar100 --fetch
       ssl-bench run -m digits_vit -m pixels --task digits --protocol knn
       ssl-bench run -m pixels,size=28,channels=grey -t mnist -p knn,k=1,distance=euclidean,weighting=uniform
     """
@@ -46,6 +56,9 @@ def command(request: Request, resolved: Resolved, dry_run: bool, fail_fast: bool
         return EXIT_OK
     settings = resolved.settings
     planned = Planner(settings).plan(expand(request, settings))
+    if fetching and not dry_run and any(item.lacks for item in planned):
+        _fetch(planned, settings)
+        planned = Planner(settings).plan(expand(request, settings))
     lacking = any(item.lacks for item in planned)
     if dry_run or lacking:
         echo_summary(planned)
@@ -59,6 +72,18 @@ def command(request: Request, resolved: Resolved, dry_run: bool, fail_fast: bool
     for failure in outcome.failures:
         click.echo(f"failed: {failure.job.label}: {failure.error}", err=True)
     return _exit_code(outcome, len(planned))
+
+
+def _fetch(planned: list[Planned], settings: Settings) -> None:
+    """Get what a plan lacks, as `ssl-bench fetch` does, and say what could not be had."""
+    from ssl_bench.fetch import fetch_all
+
+    jobs = [item.job for item in planned if item.lacks]
+    models = {job.model.name: job.model for job in jobs}
+    tasks = {job.task.name: job.task for job in jobs}
+    for what, found in fetch_all(models.values(), tasks.values(), settings, choose(settings.progress)):
+        if isinstance(found, SslBenchError):
+            click.echo(f"{what}: {found}", err=True)
 
 
 def _exit_code(outcome: Outcome, jobs: int) -> int:

@@ -228,14 +228,18 @@ class _Problem:
 
 
 def _eigenvectors(x: Tensor) -> Tensor:
-    """Return an orthonormal basis (dim, min(samples, dim)) of the rows of x in which XᵀX is diagonal."""
+    """Return an orthonormal basis (dim, rank) of the rows of x in which XᵀX is diagonal.
+
+    Directions whose variance is no more than rounding are left out: the penalty alone moves their weights, to 0.
+    """
     import torch
 
     if x.shape[1] > x.shape[0]:
         rows: Tensor = torch.linalg.qr(x.T).Q
         return rows @ _eigenvectors(x @ rows)
-    vectors: Tensor = torch.linalg.eigh(x.T @ x).eigenvectors
-    return vectors
+    values, vectors = torch.linalg.eigh(x.T @ x)
+    filled: Tensor = vectors[:, values > 16 * torch.finfo(values.dtype).eps * values[-1]]
+    return filled if filled.shape[1] else vectors[:, -1:]
 
 
 def _starts(problem: _Problem, known: Sequence[tuple[float, _Point]], c: float) -> list[_Point]:

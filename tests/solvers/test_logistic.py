@@ -152,3 +152,17 @@ def test_bad_data(x: Any, y: Any, says: str) -> None:
     """One class, a class without samples and a feature that is no number are refused."""
     with pytest.raises(DataError, match=says):
         next(logistic.path(np.array(x), np.array(y), [1.0]))
+
+
+def test_copies_of_features_cost_and_change_nothing() -> None:
+    """Columns that repeat others, and constant ones, leave the predictions as they are, and share the weights."""
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(300, 6)), np.arange(300) % 3
+    x[np.arange(300), y] += 1.0
+    plain = next(iter(logistic.path(x, y, [2.0])))
+    copied = next(iter(logistic.path(np.hstack([x, x, x, np.ones((300, 2))]) / np.sqrt(3), y, [2.0])))
+    assert copied.objective == pytest.approx(plain.objective, rel=1e-9)
+    scores = copied.scores(np.hstack([x, x, x, np.ones((300, 2))]) / np.sqrt(3))
+    np.testing.assert_allclose(scores, plain.scores(x), atol=1e-4)
+    np.testing.assert_allclose(copied.weights[:6], copied.weights[6:12], atol=1e-9)
+    np.testing.assert_allclose(copied.weights[18:], 0, atol=1e-9)
