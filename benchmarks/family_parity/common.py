@@ -45,3 +45,10 @@ def mapped(dense: Tensor) -> Found:
 
 def under(prefix: str, state: Found) -> Found:
     return {f"{prefix}{key}": tensor for key, tensor in state.items()}
+
+
+def normed(network: Any, images: Tensor) -> Found:
+    """Return what the code of DINOv2 and its heirs calls its normed tokens."""
+    found = network.forward_features(images)
+    patches = found["x_norm_patchtokens"]
+    return {"cls": found["x_norm_clstoken"], "patch_mean": patches.mean(1), "dense": grid(patches)}

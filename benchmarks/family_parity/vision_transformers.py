@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.family_parity.common import Case, Cases, Found, cls_and_patches, grid, mapped, noise, under
+from benchmarks.family_parity.common import Case, Cases, Found, cls_and_patches, grid, mapped, noise, normed, under
 
 
 def mae() -> Case:
@@ -87,13 +87,7 @@ def _dinov2(registers: int) -> Case:
     make = importlib.import_module("dinov2.models.vision_transformer").vit_small
     network = make(patch_size=14, img_size=518, init_values=1.0, block_chunks=0, num_register_tokens=registers, **given)
     network = noise(network)
-
-    def say(net: Any, images: Tensor) -> Found:
-        found = net.forward_features(images)
-        patches = found["x_norm_patchtokens"]
-        return {"cls": found["x_norm_clstoken"], "patch_mean": patches.mean(1), "dense": grid(patches)}
-
-    return network, network.state_dict(), say, 224
+    return network, network.state_dict(), normed, 224
 
 
 def dinov3() -> Case:
@@ -112,13 +106,7 @@ def dinov3() -> Case:
         block.attn.qkv.bias_mask.fill_(1.0)
         width = len(block.attn.qkv.bias_mask) // 3
         block.attn.qkv.bias_mask[width : 2 * width] = 0.0
-
-    def say(net: Any, images: Tensor) -> Found:
-        found = net.forward_features(images)
-        patches = found["x_norm_patchtokens"]
-        return {"cls": found["x_norm_clstoken"], "patch_mean": patches.mean(1), "dense": grid(patches)}
-
-    return network, network.state_dict(), say, 256
+    return network, network.state_dict(), normed, 256
 
 
 def _beit() -> Case:

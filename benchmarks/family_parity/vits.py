@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.family_parity.common import Case, Cases, Found, cls_and_patches, grid, noise, under
+from benchmarks.family_parity.common import Case, Cases, Found, cls_and_patches, grid, noise, normed, under
 from benchmarks.family_parity.old_places import absent, bare_models, dropped_places
 
 
@@ -121,13 +121,7 @@ def webssl(registers: int = 0) -> Case:
         num_register_tokens=registers,
     )
     network = noise(network)
-
-    def say(net: Any, images: Tensor) -> Found:
-        found = net.forward_features(images)
-        patches = found["x_norm_patchtokens"]
-        return {"cls": found["x_norm_clstoken"], "patch_mean": patches.mean(1), "dense": grid(patches)}
-
-    return network, network.state_dict(), say, 224
+    return network, network.state_dict(), normed, 224
 
 
 def semaim() -> Case:

@@ -75,10 +75,20 @@ class CheckpointBackbone(Backbone):
     def forward_all(self, images: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
         """Return several poolings from one pass, or from two where a family's own stand beside those of layers."""
         assert self.network is not None
-        found = self._several(images) if set(poolings) & set(self._of_layers) else {}
-        if type(self.network).__name__ != "ViT" or not set(poolings) <= set(found):
-            found = found | self._family.features(self.network, images)
+        if not set(poolings) & set(self._of_layers):
+            found = self._family.features(self.network, images)
+        elif self._pools_as_layers or set(poolings) <= set(self._of_layers):
+            found = self._several(images)
+        else:
+            found = self._several(images) | self._family.features(self.network, images)
         return {pooling: found[pooling] for pooling in poolings}
+
+    @property
+    def _pools_as_layers(self) -> bool:
+        """True where the family's own poolings are those that `vit.of_layers` gives beside the ones of layers."""
+        from ssl_bench.checkpoints import vit
+
+        return self._family.features is vit.features
 
     def _several(self, images: Tensor) -> dict[str, Tensor]:
         from ssl_bench.checkpoints import vit

@@ -45,6 +45,12 @@ def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
+def shown_with_12_heads(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the same and the heads, of families that have 12 in their small and base networks and 16 in the large."""
+    shown = shown_by(state)
+    return {**shown, "heads": max(12, shown["width"] // 64)}
+
+
 def depth_of(state: Mapping[str, Tensor], blocks: str = "blocks.") -> int:
     """Return how many blocks there are: one more than the highest number behind `blocks`."""
     numbers = {int(key.removeprefix(blocks).split(".")[0]) for key in state if key.startswith(blocks)}

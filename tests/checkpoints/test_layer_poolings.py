@@ -67,3 +67,19 @@ def test_who_offers_them(tmp_path: Path, family: str) -> None:
     backbone = load(tmp_path, {"model" if family == "mae" else "target_encoder": source.state_dict()}, family)
     with pytest.raises(UsageError, match="no pooling 'cls_last4'"):
         backbone.resolve_pooling("cls_last4")
+
+
+@pytest.mark.parametrize(
+    ("poolings", "passes"),
+    [(("cls", "patch_mean"), 1), (("cls_last4", "cls_last4+patch_mean"), 1), (("cls", "cls_last4"), 1)],
+)
+def test_several_poolings_of_a_file_take_one_pass(tmp_path: Path, poolings: tuple[str, ...], passes: int) -> None:
+    """Poolings that are asked for together are those asked for one by one, and the first layer works once."""
+    backbone = load(tmp_path, {"teacher": network().state_dict()}, "dino_vit")
+    seen: list[int] = []
+    assert backbone.network is not None
+    backbone.network.get_submodule("patch_embed").register_forward_hook(lambda *_: seen.append(1))
+    together = backbone.forward_all(images(), poolings)
+    assert len(seen) == passes
+    for pooling in poolings:
+        assert_same(together[pooling], backbone.forward(images(), pooling).pooled)

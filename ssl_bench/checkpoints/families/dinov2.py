@@ -7,33 +7,31 @@ Training files number blocks within chunks. Registers follow cls and belong to n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from timm.layers import SwiGLUPacked
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import vit
+from ssl_bench.checkpoints import keys, vit
 
 INPUT = vit.INPUT
 POOLINGS = vit.POOLINGS
 CONTAINERS = ("teacher",)
 PREFIXES = ("module.", "backbone.")
 DROPPED = ("mask_token", "dino_head.", "ibot_head.")
-RENAMES = {"register_tokens": "reg_token", "mlp.w12.": "mlp.fc1.", "mlp.w3.": "mlp.fc2."}
+RENAMES = (
+    (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),
+    (r"register_tokens", "reg_token"),
+    (r"mlp\.w12\.", "mlp.fc1."),
+    (r"mlp\.w3\.", "mlp.fc2."),
+)
 features = vit.features
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name registers and gated layers as timm does, and count blocks through all chunks."""
-    found = {}
-    for key, tensor in state.items():
-        name = re.sub(r"^blocks\.\d+\.(\d+)\.", r"blocks.\1.", key)
-        for theirs, ours in RENAMES.items():
-            name = name.replace(theirs, ours)
-        found[name] = tensor
-    return found
+    return keys.renamed_by(RENAMES, state)
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:

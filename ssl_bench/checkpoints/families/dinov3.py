@@ -15,30 +15,27 @@ from typing import Any
 from timm.models.eva import Eva
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import vit
+from ssl_bench.checkpoints import keys, vit
 
 INPUT: Mapping[str, Any] = {"size": (256, 256), "resize": "short", "resize_to": 256}
 POOLINGS = vit.POOLINGS
 CONTAINERS = ("teacher",)
 PREFIXES = ("module.", "backbone.")
 DROPPED = ("mask_token", "rope_embed.", "local_cls_norm.", "dino_head.", "ibot_head.")
-RENAMES = {
-    "storage_tokens": "reg_token",
-    "ls1.gamma": "gamma_1",
-    "ls2.gamma": "gamma_2",
-    "mlp.w1.": "mlp.fc1_g.",
-    "mlp.w2.": "mlp.fc1_x.",
-    "mlp.w3.": "mlp.fc2.",
-}
+RENAMES = (
+    (r"storage_tokens", "reg_token"),
+    (r"ls1\.gamma", "gamma_1"),
+    (r"ls2\.gamma", "gamma_2"),
+    (r"mlp\.w1\.", "mlp.fc1_g."),
+    (r"mlp\.w2\.", "mlp.fc1_x."),
+    (r"mlp\.w3\.", "mlp.fc2."),
+)
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name tokens, layer scales and gated layers as timm does, and keep the biases of queries and values alone."""
     found = {}
-    for key, tensor in state.items():
-        name = key
-        for theirs, ours in RENAMES.items():
-            name = name.replace(theirs, ours)
+    for name, tensor in keys.renamed_by(RENAMES, state).items():
         if name.endswith("qkv.bias"):
             found[name.replace("qkv.bias", "q_bias")], _, found[name.replace("qkv.bias", "v_bias")] = tensor.chunk(3)
         elif not name.endswith("qkv.bias_mask"):

@@ -7,10 +7,9 @@ the buffers `pixel_mean` and `pixel_std`; here it is done before it. The map to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from ssl_bench.checkpoints import keys, vit
 
@@ -20,13 +19,8 @@ CONTAINERS = ("model",)
 PREFIXES = ("module.", "visual.")
 DROPPED = ("head.",)
 renamed = keys.as_named
+shown_by = vit.shown_with_12_heads
 features = vit.features
-
-
-def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return what a plain vision transformer shows, and the heads: never fewer than 12."""
-    shown = vit.shown_by(state)
-    return {**shown, "heads": max(12, shown["width"] // 64)}
 
 
 def build(*, heads: int = 12, eps: float = 1e-5, **shown: Any) -> nn.Module:

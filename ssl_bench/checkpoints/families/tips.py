@@ -13,7 +13,7 @@ from typing import Any
 from timm.layers import SwiGLUPacked
 from torch import Tensor, nn
 
-from ssl_bench.checkpoints import vit
+from ssl_bench.checkpoints import keys, vit
 
 INPUT = {
     "size": (448, 448),
@@ -28,18 +28,12 @@ PREFIXES = ("module.",)
 DROPPED = ("mask_token",)
 HEADS = {1152: 16}
 """Heads of So400m, whose heads are not 64 wide."""
-RENAMES = {"register_tokens": "reg_token", "mlp.w12.": "mlp.fc1.", "mlp.w3.": "mlp.fc2."}
+RENAMES = ((r"register_tokens", "reg_token"), (r"mlp\.w12\.", "mlp.fc1."), (r"mlp\.w3\.", "mlp.fc2."))
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Name the second cls token and gated layers as timm does."""
-    found = {}
-    for key, tensor in state.items():
-        name = key
-        for theirs, ours in RENAMES.items():
-            name = name.replace(theirs, ours)
-        found[name] = tensor
-    return found
+    return keys.renamed_by(RENAMES, state)
 
 
 def shown_by(state: Mapping[str, Tensor]) -> dict[str, Any]:
