@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Classes
 from ssl_bench.protocols import base
 from ssl_bench.solvers import logistic
@@ -81,15 +81,33 @@ class Fitted:
 
 
 @dataclasses.dataclass(frozen=True)
-class FewLabels:
-    """A fit on a part of train that chooses its C by cross-validation within that part."""
+class FewLabels(base.Protocol):
+    """The recipe of a fit on a part of train that chooses its C by cross-validation within that part."""
 
-    grid: tuple[float, ...]
-    """Candidates for C, ascending."""
-    folds: int
-    fallback: float
-    """C where nothing can be held out: every class has one sample."""
-    standardise: bool
+    features: Literal["standardized", "raw"] = "standardized"
+    """"standardized" gives every feature mean 0 and deviation 1 on the samples that are fitted."""
+    c_low: float = -4.0
+    """log10 of the strongest penalty's C."""
+    c_high: float = 3.0
+    """log10 of the weakest penalty's C."""
+    c_steps: int = 8
+    """Candidates, evenly spaced in log C; 1 fixes C at 10^c_low."""
+    folds: int = 5
+    """Parts that are held out in turn; no more than the largest class has images."""
+    fallback_c: float = 1.0
+    """C where every class has one image, which leaves nothing to hold out."""
+
+    def __post_init__(self) -> None:
+        name = type(self).__module__.rpartition(".")[2]
+        if self.c_steps < 1 or self.c_high < self.c_low:
+            raise UsageError(f"{name}: c_steps must be 1 or more, and c_high no less than c_low")
+        if self.folds < 2 or not self.fallback_c > 0:
+            raise UsageError(f"{name}: folds must be 2 or more, and fallback_c above 0")
+
+    @property
+    def grid(self) -> NDArray[np.float64]:
+        """The candidates for C, ascending."""
+        return 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
 
     def fit(self, trial: base.Trial, positions: base.IntArray, *, on_val: bool = False) -> Fitted:
         """Return what a fit on `positions` of train says of test; `on_val` chooses C on all of val instead.
@@ -105,8 +123,8 @@ class FewLabels:
                 rounds.append((features[kept], labels[kept], features[held], labels[held]))
         curve = self._curve(rounds, trial)
         best = int(np.argmax([row["top1"] for row in curve])) if curve else 0
-        c = curve[best]["c"] if curve else (self.grid[0] if len(self.grid) == 1 else self.fallback)
-        model = Model(features, labels, self.standardise)
+        c = curve[best]["c"] if curve else (float(self.grid[0]) if len(self.grid) == 1 else self.fallback_c)
+        model = Model(features, labels, self.features == "standardized")
         fit = next(iter(model.path(np.array([c]), trial.device)))
         logits = model.scores(fit, trial.features("test"), trial.classes)
         return Fitted(
@@ -123,14 +141,14 @@ class FewLabels:
             return ()
         right, asked, converged = np.zeros(len(self.grid)), 0, np.ones(len(self.grid), dtype=bool)
         for features, labels, held, truth in rounds:
-            model = Model(features, labels, self.standardise)
+            model = Model(features, labels, self.features == "standardized")
             asked += len(truth)
-            for place, fit in enumerate(model.path(np.array(self.grid), trial.device, logistic.CHOOSING)):
+            for place, fit in enumerate(model.path(self.grid, trial.device, logistic.CHOOSING)):
                 right[place] += (model.scores(fit, held, trial.classes).argmax(axis=1) == truth).sum()
                 converged[place] &= fit.converged
         return tuple(
             {"c": c, "top1": float(right[place] / asked), "converged": bool(converged[place])}
-            for place, c in enumerate(self.grid)
+            for place, c in enumerate(self.grid.tolist())
         )
 
 

@@ -13,16 +13,15 @@ forty fits per number of shots: with ten classes seconds on one core, with 101 c
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
-
-import numpy as np
+from typing import ClassVar
 
 from ssl_bench.errors import UsageError
-from ssl_bench.protocols import _logistic, _supports, base
+from ssl_bench.protocols import _supports, base
+from ssl_bench.protocols._logistic import FewLabels
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(base.Protocol):
+class Protocol(FewLabels):
     """Logistic regression with an L2 penalty on a balanced support."""
 
     version: ClassVar[int] = 1
@@ -34,26 +33,11 @@ class Protocol(base.Protocol):
     """Images per class in the headline."""
     also: tuple[int, ...] = (1, 5, 25)
     """Further numbers of shots; a smaller support is part of a larger one."""
-    features: Literal["standardized", "raw"] = "standardized"
-    """"standardized" gives every feature mean 0 and deviation 1 on the samples that are fitted."""
-    c_low: float = -4.0
-    """log10 of the strongest penalty's C."""
-    c_high: float = 3.0
-    """log10 of the weakest penalty's C."""
-    c_steps: int = 8
-    """Candidates, evenly spaced in log C; 1 fixes C at 10^c_low."""
-    folds: int = 5
-    """Parts of the support that are held out in turn; no more than there are shots."""
-    fallback_c: float = 1.0
-    """C of one shot, which leaves nothing to hold out."""
 
     def __post_init__(self) -> None:
         if min(self.shots, *self.also, self.shots) < 1:
             raise UsageError(f"few_shot_logistic: shots and also must be 1 or more, not {self.shots} and {self.also}")
-        if self.c_steps < 1 or self.c_high < self.c_low:
-            raise UsageError("few_shot_logistic: c_steps must be 1 or more, and c_high no less than c_low")
-        if self.folds < 2 or not self.fallback_c > 0:
-            raise UsageError("few_shot_logistic: folds must be 2 or more, and fallback_c above 0")
+        super().__post_init__()
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the classes by falling logit at `shots` and, as variants "shots=1" and so on, at every other number
@@ -63,9 +47,7 @@ class Protocol(base.Protocol):
         """
         members = _supports.shuffled(trial.labels["train"], trial.classes, trial.seed)
         further, left_out = _supports.fitting(members, self.shots, self.also, "few_shot_logistic")
-        grid = 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
-        search = _logistic.FewLabels(tuple(grid.tolist()), self.folds, self.fallback_c, self.features == "standardized")
-        found = {n: search.fit(trial, _supports.balanced(members, n)) for n in sorted({self.shots, *further})}
+        found = {n: self.fit(trial, _supports.balanced(members, n)) for n in sorted({self.shots, *further})}
         headline = found[self.shots]
         return base.Answer(
             headline.predictions,

@@ -15,7 +15,7 @@ features, and where the camera was always upright a gradient of light gives the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Quantities
-from ssl_bench.protocols import base
+from ssl_bench.protocols import _logistic, base
 from ssl_bench.solvers import logistic, spectrum
 
 VIEWS = ("", "rot90", "rot180", "rot270")
@@ -143,25 +143,13 @@ def _drawn(size: int, most: int, seed: int) -> NDArray[np.int64]:
     return drawn
 
 
-class _Probe:
+class _Probe(_logistic.Model):
     """Views (4, images, dim) as a problem of four classes, standardised by the samples that are fitted."""
 
     def __init__(self, views: NDArray[Any]) -> None:
-        flat = views.reshape(-1, views.shape[-1]).astype(np.float64)
-        self.labels = np.repeat(np.arange(4), views.shape[1])
-        self.mean, deviation = flat.mean(axis=0), flat.std(axis=0)
-        constant = deviation <= 1e-9 * np.abs(self.mean)
-        self.deviation = np.where(constant | (deviation == 0), 1.0, deviation)
-        self.features = self.standard(flat)
-
-    def standard(self, features: NDArray[Any]) -> NDArray[np.float64]:
-        ready: NDArray[np.float64] = (features.astype(np.float64) - self.mean) / self.deviation
-        return ready
-
-    def path(self, grid: NDArray[np.float64], device: str) -> Iterator[logistic.Solution]:
-        return logistic.path(self.features, self.labels, grid, device=device)
+        super().__init__(views.reshape(-1, views.shape[-1]), np.repeat(np.arange(4), views.shape[1]), standardise=True)
 
     def turns(self, fit: logistic.Solution, features: NDArray[Any]) -> NDArray[np.int64]:
         """Return the quarter turns (images,) of features (images, dim)."""
-        found: NDArray[np.int64] = fit.scores(self.standard(features)).argmax(axis=1)
+        found: NDArray[np.int64] = self.scores(fit, features, 4).argmax(axis=1)
         return found

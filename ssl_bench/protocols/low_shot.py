@@ -18,11 +18,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ssl_bench.errors import DataError, UsageError
-from ssl_bench.protocols import _logistic, _supports, base
+from ssl_bench.protocols import _supports, base
+from ssl_bench.protocols._logistic import FewLabels
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(base.Protocol):
+class Protocol(FewLabels):
     """Logistic regression with an L2 penalty on a stratified part of train."""
 
     version: ClassVar[int] = 1
@@ -36,27 +37,12 @@ class Protocol(base.Protocol):
     """Further shares; a smaller subset is part of a larger one."""
     select: Literal["subset", "val"] = "subset"
     """What C is chosen on: the subset by cross-validation, or all of val."""
-    features: Literal["standardized", "raw"] = "standardized"
-    """"standardized" gives every feature mean 0 and deviation 1 on the samples that are fitted."""
-    c_low: float = -4.0
-    """log10 of the strongest penalty's C."""
-    c_high: float = 3.0
-    """log10 of the weakest penalty's C."""
-    c_steps: int = 8
-    """Candidates, evenly spaced in log C; 1 fixes C at 10^c_low."""
-    folds: int = 5
-    """Parts of the subset that are held out in turn."""
-    fallback_c: float = 1.0
-    """C where every class has one image, which leaves nothing to hold out."""
 
     def __post_init__(self) -> None:
         for share in (self.fraction, *self.also):
             if not 0 < share <= 1:
                 raise UsageError(f"low_shot: fraction and also must be above 0 and at most 1, not {share}")
-        if self.c_steps < 1 or self.c_high < self.c_low:
-            raise UsageError("low_shot: c_steps must be 1 or more, and c_high no less than c_low")
-        if self.folds < 2 or not self.fallback_c > 0:
-            raise UsageError("low_shot: folds must be 2 or more, and fallback_c above 0")
+        super().__post_init__()
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the classes by falling logit at `fraction` and, as variants "fraction=0.01" and so on, at every other
@@ -76,7 +62,10 @@ class Protocol(base.Protocol):
                 f"low_shot: fraction={self.fraction:g} is less than half an image of every class, the largest of which "
                 f"has {largest}; ask for low_shot,fraction={1 / largest:.2g} or more"
             )
-        found = {share: self._fit(trial, subset) for share, subset in subsets.items() if subset is not None}
+        on_val = self.select == "val"
+        found = {
+            share: self.fit(trial, subset, on_val=on_val) for share, subset in subsets.items() if subset is not None
+        }
         chosen = found.pop(self.fraction)
         return base.Answer(
             chosen.predictions,
@@ -94,11 +83,6 @@ class Protocol(base.Protocol):
             converged=chosen.converged and all(fit.converged for fit in found.values()),
             at_grid_edge=chosen.at_grid_edge,
         )
-
-    def _fit(self, trial: base.Trial, subset: base.IntArray) -> _logistic.Fitted:
-        grid = 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
-        search = _logistic.FewLabels(tuple(grid.tolist()), self.folds, self.fallback_c, self.features == "standardized")
-        return search.fit(trial, subset, on_val=self.select == "val")
 
 
 def stratified(members: list[base.IntArray], share: float) -> base.IntArray | None:
