@@ -24,9 +24,11 @@ from ssl_bench.backbones.base import (
     missing_weights,
 )
 from ssl_bench.checkpoints import keys, reading
-from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.download import download
+from ssl_bench.errors import MissingError, UsageError, did_you_mean
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
+from ssl_bench.progress import Progress
 
 HEADS = ("fc", "classifier", "heads", "head")
 MAPS = ("layer4", "trunk_output", "features")
@@ -106,10 +108,9 @@ def _file(card: ModelCard, context: LoadContext, weights: Any) -> Path:
     if not path.is_file():
         if context.offline:
             raise missing_weights(card, url)
-        cached.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(cached), progress=False)
-        except OSError as error:
+            download([url], cached, Progress())
+        except MissingError as error:
             raise missing_weights(card, url, str(error)) from error
     check_digest(card, path)
     return path

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssl_bench import own_data, tasks
+from ssl_bench.cli import fetch_command
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json, echo_table
-from ssl_bench.errors import EXIT_MISSING, EXIT_OK, EXIT_USAGE, MissingError, SslBenchError, UsageError
+from ssl_bench.errors import EXIT_OK, EXIT_USAGE, MissingError, UsageError
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
@@ -124,18 +125,9 @@ def path(name: str, resolved: Resolved) -> None:
 @with_settings(PLACES)
 def fetch(names: tuple[str, ...], suite: str, resolved: Resolved) -> int:
     """Download the data of tasks, or say the step that a person must take; exits with 6 where something is missing."""
-    from ssl_bench.fetch import fetch_all
-
-    settings = resolved.settings
     if not (names or suite):
         raise UsageError("nothing to fetch is named; give the names of tasks, or --suite")
-    wanted = [*names, *(tasks.get_suite(suite, settings.shelves).tasks if suite else ())]
-    cards = [tasks.get(name, settings.shelves) for name in dict.fromkeys(wanted)]
-    failed = False
-    for what, found in fetch_all([], cards, settings):
-        failed |= isinstance(found, SslBenchError)
-        click.echo(f"{what}: {'MISSING: ' if isinstance(found, SslBenchError) else ''}{found}")
-    return EXIT_MISSING if failed else EXIT_OK
+    return fetch_command.fetch((), suite, names, resolved.settings)
 
 
 @command.command(name="check")
@@ -150,7 +142,7 @@ def check(names: tuple[str, ...], duplicates: bool, resolved: Resolved) -> int:
     """
     from ssl_bench.progress import choose
 
-    progress = choose("auto")
+    progress = choose(resolved.settings.progress)
     cards = [own_data.get(name, resolved.settings.shelves) for name in names]
     broken = sum(_check(card, resolved.settings, duplicates, progress) for card in cards)
     return EXIT_USAGE if broken else EXIT_OK
@@ -166,7 +158,8 @@ def _check(card: TaskCard, settings: Settings, duplicates: bool, progress: Any) 
     with progress.track(f"{card.name}: reading", total) as advance:
         known = index.build(card, settings.data, settings.cache, splits, advance)
     with progress.track(f"{card.name}: decoding", total) as advance:
-        faults = list(checks.undecodable(splits, advance))
+        seen = checks.look(splits, advance)
+    faults = checks.undecodable(seen)
     click.echo(f"{card.name}: {', '.join(f'{role} {len(split):,}' for role, split in splits.items())} samples")
     click.echo(f"  task digest {known.task_digest}")
     click.echo(f"  {len(faults)} images do not decode")
@@ -174,9 +167,7 @@ def _check(card: TaskCard, settings: Settings, duplicates: bool, progress: Any) 
         click.echo(f"  {line}")
     _echo_pairs("the same bytes", checks.equal_pairs(splits, known.digests))
     if duplicates:
-        with progress.track(f"{card.name}: comparing", total) as advance:
-            near = checks.near_pairs(splits, advance)
-        _echo_pairs("nearly the same picture", near)
+        _echo_pairs("nearly the same picture", checks.near_pairs(splits, seen))
     return len(faults)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from ssl_bench import model_zoo, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK, SslBenchError, UsageError
 from ssl_bench.progress import choose
-from ssl_bench.settings import Resolved
+from ssl_bench.settings import Resolved, Settings
 
 
 @click.command(name="fetch")
@@ -29,17 +31,20 @@ def command(models: tuple[str, ...], suite: str, names: tuple[str, ...], resolve
     Example:
       ssl-bench fetch --model dinov2_vitb14 --suite vtab
     """
-    from ssl_bench.fetch import fetch_all
-
-    settings = resolved.settings
     if not (models or suite or names):
         raise UsageError("nothing to fetch is named; give --model, --suite or --task")
+    return fetch(models, suite, names, resolved.settings)
+
+
+def fetch(models: Sequence[str], suite: str, names: Sequence[str], settings: Settings) -> int:
+    """Get the weights of models and the data of tasks, print a line for each, and return the exit code."""
+    from ssl_bench.fetch import fetch_all
+
     wanted = [*(tasks.get_suite(suite, settings.shelves).tasks if suite else ()), *names]
     cards = [tasks.get(name, settings.shelves) for name in dict.fromkeys(wanted)]
+    zoo = [model_zoo.get(name, settings.shelves) for name in models]
     failed = False
-    for what, found in fetch_all(
-        [model_zoo.get(name, settings.shelves) for name in models], cards, settings, choose(settings.progress)
-    ):
+    for what, found in fetch_all(zoo, cards, settings, choose(settings.progress)):
         failed |= isinstance(found, SslBenchError)
         click.echo(f"{what}: {'MISSING: ' if isinstance(found, SslBenchError) else ''}{found or 'nothing to put here'}")
     return EXIT_MISSING if failed else EXIT_OK

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,40 +41,65 @@ class Pair:
     labels_agree: bool
 
 
-def undecodable(splits: Mapping[str, Split], advance: Advance) -> Iterator[str]:
-    """Give a line for every image that is no whole image, reading all of them in threads."""
-    for role, split in splits.items():
-        for line in _mapped(lambda i, split=split: _fault(split, i), len(split), advance):  # type: ignore[misc]
-            if line:
-                yield f"{role}: {line}"
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What decoding one image told."""
+
+    bits: int = 0
+    """64 bits of the picture; 0 for one that does not decode."""
+    fault: str = ""
+    """Why it does not decode."""
 
 
-def _fault(split: Split, index: int) -> str:
+Looked = Mapping[str, list[Seen]]
+"""Split to what each of its images told, in the split's order."""
+
+
+def look(splits: Mapping[str, Split], advance: Advance) -> Looked:
+    """Decode every image once, in threads: decoding lets others run."""
+    found: dict[str, list[Seen]] = {}
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for role, split in splits.items():
+            found[role] = []
+            for seen in pool.map(_look, itertools.repeat(split), range(len(split))):
+                found[role].append(seen)
+                advance(1)
+    return found
+
+
+def _look(split: Split, index: int) -> Seen:
+    from PIL import Image
+
     try:
-        decode(split.read(index), split.ids[index])
+        image = decode(split.read(index), split.ids[index])
     except DataError as error:
-        return str(error)
-    return ""
+        return Seen(fault=str(error))
+    pixels = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    return Seen(int.from_bytes(np.packbits(pixels[:, 1:] > pixels[:, :-1]).tobytes(), "big"))
+
+
+def undecodable(looked: Looked) -> list[str]:
+    """Return a line for every image that is no whole image."""
+    return [f"{role}: {seen.fault}" for role, images in looked.items() for seen in images if seen.fault]
 
 
 def equal_pairs(splits: Mapping[str, Split], digests: Mapping[str, NDArray[np.uint8]]) -> list[Pair]:
     """Return the samples of later splits whose bytes an earlier split holds too; `digests` are (samples, 32)."""
     seen: dict[bytes, tuple[str, int]] = {}
     pairs = []
-    for role, split in splits.items():
+    for role in splits:
         own = [row.tobytes() for row in digests[role]]
         for index, digest in enumerate(own):
             if digest in seen and seen[digest][0] != role:
                 pairs.append(_pair(splits, role, index, *seen[digest], bits=0, same=True))
         for index, digest in enumerate(own):
             seen.setdefault(digest, (role, index))
-        del split
     return pairs
 
 
-def near_pairs(splits: Mapping[str, Split], advance: Advance) -> list[Pair]:
+def near_pairs(splits: Mapping[str, Split], looked: Looked) -> list[Pair]:
     """Return, for every sample of a later split, the nearest of the earlier splits if it is nearly the same image."""
-    hashes = {role: fingerprints(split, advance) for role, split in splits.items()}
+    hashes = {role: np.array([seen.bits for seen in images], dtype=np.uint64) for role, images in looked.items()}
     pairs = []
     roles = list(splits)
     for place, role in enumerate(roles):
@@ -84,22 +110,6 @@ def near_pairs(splits: Mapping[str, Split], advance: Advance) -> list[Pair]:
                 _pair(splits, role, int(i), earlier, int(nearest[i]), bits=int(bits[i]), same=False) for i in chosen
             ]
     return pairs
-
-
-def fingerprints(split: Split, advance: Advance) -> NDArray[np.uint64]:
-    """Return the 64 bits of every image, (samples,); 0 for one that does not decode."""
-    return np.array(_mapped(lambda i: _fingerprint(split, i), len(split), advance), dtype=np.uint64)
-
-
-def _fingerprint(split: Split, index: int) -> int:
-    from PIL import Image
-
-    try:
-        image = decode(split.read(index), split.ids[index])
-    except DataError:
-        return 0
-    pixels = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    return int.from_bytes(np.packbits(pixels[:, 1:] > pixels[:, :-1]).tobytes(), "big")
 
 
 def _telling(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -127,13 +137,3 @@ def _pair(
     mine, theirs = splits[role], splits[earlier]
     agree = bool(mine.labels[index] == theirs.labels[other])
     return Pair(role, mine.ids[index], earlier, theirs.ids[other], bits, same, agree)
-
-
-def _mapped(work: Callable[[int], object], count: int, advance: Advance) -> list[object]:
-    """Return work(0) … work(count - 1), by threads: decoding lets others run."""
-    results = []
-    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for result in pool.map(work, range(count)):
-            results.append(result)
-            advance(1)
-    return results

@@ -67,13 +67,13 @@ def test_nearly_the_same_picture() -> None:
         )
         == []
     )
-    (pair,) = checks.near_pairs(splits, ignore)
+    (pair,) = checks.near_pairs(splits, checks.look(splits, ignore))
     assert (pair.sample, pair.other, pair.same) == ("test/0", "train/7", False)
 
 
 def test_broken_images_are_named() -> None:
     """A truncated file is named with its split; whole ones are not."""
-    found = list(checks.undecodable({"train": split_of("train", [picture(0), picture(1)[:200]])}, ignore))
+    found = checks.undecodable(checks.look({"train": split_of("train", [picture(0), picture(1)[:200]])}, ignore))
     assert len(found) == 1
     assert found[0].startswith("train: cannot decode the image train/1")
 
@@ -81,7 +81,7 @@ def test_broken_images_are_named() -> None:
 def test_caltech_101_holds_its_images_twice(real_data: Path) -> None:
     """The real Caltech-101 has pictures that its test part shares with its training part, seen by eye."""
     splits = datasets.load(tasks.get("caltech101_1414"), real_data)
-    pairs = {(pair.sample, pair.other) for pair in checks.near_pairs(splits, ignore)}
+    pairs = {(pair.sample, pair.other) for pair in checks.near_pairs(splits, checks.look(splits, ignore))}
     assert ("test/garfield/image_0033.jpg", "train/garfield/image_0034.jpg") in pairs
 
 
