@@ -22,8 +22,15 @@ DRAWN = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
 def get(name: str, shelves: Shelves | None = None) -> TaskCard:
-    """Return the task that a user's word names: a folder of images, or what `tasks.get` takes."""
-    return card(Path(name)) if is_folder(name) else tasks.get(name, shelves)
+    """Return the task that a user's word names: a folder of images, or what `tasks.get` takes.
+
+    Raises UsageError as `card` and `tasks.get` do, and for a path at which nothing is.
+    """
+    if is_folder(name):
+        return card(Path(name))
+    if "/" in name and not Path(name).expanduser().exists():
+        raise UsageError(f"neither a folder of images nor a task card is at {name}; check the path")
+    return tasks.get(name, shelves)
 
 
 def is_folder(name: str) -> bool:

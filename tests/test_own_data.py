@@ -104,3 +104,9 @@ def test_a_stray_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "own" / "dog" / "notes.txt").write_text("x")
     with pytest.raises(DataError, match=r"notes\.txt lies in a class folder but is no image"):
         roles(own_data.card(tmp_path / "own"))
+
+
+def test_a_path_without_anything_is_told(tmp_path: Path) -> None:
+    """A mistyped folder is told as a folder, not as a card that is missing."""
+    with pytest.raises(UsageError, match=r"neither a folder of images nor a task card is at .*own; check the path"):
+        own_data.get(str(tmp_path / "own"))
