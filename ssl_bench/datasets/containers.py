@@ -163,7 +163,7 @@ def listing(path: Path) -> Listing:
     spans: dict[str, tuple[int, int, int, int]] = {}
     folders = set()
     for name, is_folder, span in _entries(path, kind):
-        clean = _clean(name, path)
+        clean = clean_name(name, path)
         if not clean or is_junk(clean):
             continue
         if is_folder:
@@ -207,18 +207,33 @@ def _walk(folder: Path, prefix: str = "", above: tuple[tuple[int, int], ...] = (
 
 
 def _tar_entries(path: Path) -> Iterator[tuple[str, bool, tuple[int, int, int, int]]]:
-    seen: dict[str, tarfile.TarInfo] = {}
     with tarfile.open(path) as archive:
-        for member in archive:
-            seen[member.name] = member
-            data = seen.get(member.linkname) if member.islnk() else member
-            if member.isdir():
-                yield member.name, True, (0, 0, 0, 0)
-            elif data is None or not data.isfile() or data.issparse():
-                if not is_junk(member.name.removeprefix("./")):
-                    raise DataError(f"{path} holds {member.name!r}, which is no plain file; pack it again without it")
-            else:
-                yield member.name, False, (data.offset_data, data.size, data.size, 0)
+        for name, data in tar_members(archive, path):
+            span = (data.offset_data, data.size, data.size, 0) if data is not None else (0, 0, 0, 0)
+            yield name, data is None, span
+
+
+def tar_members(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, tarfile.TarInfo | None]]:
+    """Yield (name, where its data lie) in the archive's order, None for a folder.
+
+    Raises DataError for links and the like, and for an archive that ends without the zeros that end one: tarfile takes
+    one that was cut at or in the head of a member for whole.
+    """
+    seen: dict[str, tarfile.TarInfo] = {}
+    for member in archive:
+        seen[member.name] = member
+        data = seen.get(member.linkname) if member.islnk() else member
+        if member.isdir():
+            yield member.name, None
+        elif data is None or not data.isfile() or data.issparse():
+            if not is_junk(member.name.removeprefix("./")):
+                raise DataError(f"{path} holds {member.name!r}, which is no plain file; pack it again without it")
+        else:
+            yield member.name, data
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise DataError(f"{path} is cut at byte {archive.offset}. Download or pack it again.")
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, bool, tuple[int, int, int, int]]]:
@@ -256,7 +271,7 @@ def _unpack(path: Path) -> bytes:
     return data
 
 
-def _clean(name: str, path: Path) -> str:
+def clean_name(name: str, path: Path) -> str:
     """Return a member's name without "./"; raise DataError for a name that is not the same everywhere."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
