@@ -1,4 +1,5 @@
-"""Images named in text files, one file per split and one path a line; an image's class is its folder."""
+"""Images named in text files, one file per split and one path a line; an image's class is its folder, or a number that
+stands behind the path, as in ImageNet's and Places' lists."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import collections
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class Options:
     """The folder or archive of images, relative to the data folder; the lists' paths begin in it."""
     lists: Mapping[str, str]
     """Split name to its list, relative to the data folder."""
+    label: Literal["folder", "number"] = "folder"
+    """"number": the last word of a line, a whole number, is the image's label."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -37,19 +40,22 @@ def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
-    """Return a split per list, samples in its order; an id is the line, classes are the sorted folders of all lists.
+    """Return a split per list, samples in its order; an id is the path, classes are the sorted folders of all lists.
 
-    Raises DataError for a path that is not there or listed twice, and for a list that is empty or no text.
+    Raises DataError for a path that is not there or listed twice, for a line without a number where it should have one,
+    and for a list that is empty or no text.
     """
     chosen = cards.from_table(Options, options, "data")
     locate(options, root)
     listing = containers.listing(root / chosen.path)
-    names = {split: _lines(root / path) for split, path in chosen.lists.items()}
+    lists = {split: _lines(root / path, chosen) for split, path in chosen.lists.items()}
+    names = {split: [name for name, _ in lines] for split, lines in lists.items()}
     every = [name for lines in names.values() for name in lines]
     if len(set(every)) < len(every):
         twice = collections.Counter(every).most_common(1)[0][0]
         raise DataError(f"the lists name {twice!r} twice")
-    found, classes = labels.ranked([name.rpartition("/")[0] for name in every])
+    said = [label for lines in lists.values() for _, label in lines]
+    found, classes = labels.ranked(said) if chosen.label == "folder" else (np.array(said, dtype=np.int64), ())
     splits, start = {}, 0
     for split, lines in names.items():
         source = listing.source([line.lstrip("/") for line in lines])
@@ -59,11 +65,18 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     return splits
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, options: Options) -> list[tuple[str, str]]:
+    """Return what a list says, each path with its label as text."""
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: {error.reason}") from error
     if not lines:
         raise DataError(f"{path} lists no images")
-    return lines
+    if options.label == "folder":
+        return [(line, line.rpartition("/")[0]) for line in lines]
+    parted = [line.rpartition(" ") for line in lines]
+    for number, (name, _, word) in enumerate(parted):
+        if not name.strip() or not labels.is_whole(word):
+            raise DataError(f"{path}: the line {lines[number]!r} is not a path and a whole number; correct data.label")
+    return [(name.strip(), word) for name, _, word in parted]
