@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ssl_bench import cards
+from ssl_bench import aggregators, cards
+from ssl_bench.aggregators import Aggregator
 from ssl_bench.cards import Shelves
-from ssl_bench.errors import UsageError
+from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.images import InputCard
 
 ROOM = "tasks"
@@ -120,11 +121,41 @@ class SuiteCard:
     groups: Mapping[str, tuple[str, ...]]
     """Group name to task names."""
     protocols: tuple[str, ...] = ("knn", "logistic_regression")
+    asked_by: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Group name to the protocols that ask its tasks, where these are not `protocols`."""
     input: InputCard = InputCard()
     """What the suite prescribes of every model's input, such as VTAB's squash."""
-    aggregate: Literal["mean_of_tasks", "mean_of_groups"] = "mean_of_tasks"
+    aggregate: str = aggregators.DEFAULT
+    """Name and version of an aggregator, such as "vtab.mean19@1"; see `ssl_bench/aggregators.py`."""
     version: int = 1
     note: str = ""
+
+    def __post_init__(self) -> None:
+        for group in self.asked_by:
+            if group not in self.groups:
+                known = ", ".join(self.groups)
+                raise UsageError(
+                    f"asked_by: there is no group {group!r}.{did_you_mean(group, self.groups)} It has: {known}"
+                )
+        wanted = self.aggregator.tasks
+        if wanted and wanted != len(self.tasks):
+            raise UsageError(f"aggregate: {self.aggregate} is for {wanted} tasks, and the suite has {len(self.tasks)}")
+
+    @property
+    def aggregator(self) -> Aggregator:
+        """How the values of the tasks become one."""
+        return aggregators.get(self.aggregate)
+
+    @property
+    def all_protocols(self) -> tuple[str, ...]:
+        """Every protocol that asks a task, once, in the card's order."""
+        asked = [self.asked_by.get(group, self.protocols) for group in self.groups]
+        return tuple(dict.fromkeys(protocol for protocols in asked for protocol in protocols))
+
+    def asks(self, protocol: str) -> dict[str, tuple[str, ...]]:
+        """Return the groups whose tasks a protocol asks: all of them for one that the suite does not name."""
+        asked = {name: self.groups[name] for name in self.groups if protocol in self.asked_by.get(name, self.protocols)}
+        return asked or dict(self.groups)
 
     @property
     def tasks(self) -> tuple[str, ...]:
