@@ -74,7 +74,7 @@ class Shelves:
         return dict(sorted(found.items()))
 
     def find(self, room: str, noun: str, name: str) -> Path:
-        """Return the file of the card called `name`, which may be written with "-" for "_" or be a `.toml` file's path."""
+        """Return the file of the card called `name`, which may have "-" for "_" or be a path to a `.toml` file."""
         if name.endswith(".toml") or "/" in name:
             path = Path(name).expanduser()
             if not path.is_file():

@@ -115,7 +115,7 @@ def test_chance_normalised_mean():
 
 
 def test_groups_asked_otherwise():
-    """A table holds the groups that its protocol asks, needs no others for its mean, and counts what does not belong."""
+    """A table holds the groups that its protocol asks, needs no others for its mean, and tells what is left out."""
     suite = dataclasses.replace(SUITE, asked_by={"B": ("logistic_regression",)})
     records = [make_record(task=task, value=0.5) for task in ("cifar10", "cifar100", "dtd")]
     records.append(make_record(task="dtd", protocol="logistic_regression", value=0.7))
