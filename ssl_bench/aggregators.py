@@ -40,7 +40,7 @@ class Aggregator:
     what: str
     """For readers, in a few words."""
     over: Literal["tasks", "groups", ""] = "tasks"
-    """What is averaged with equal weights; empty: nothing is."""
+    """What is averaged with equal weights; empty: groups have means, the suite has none."""
     normalised: bool = False
     """Whether chance is 0 and the best possible value 1."""
     tasks: int = 0
@@ -57,13 +57,15 @@ class Aggregator:
         values = [self._placed(answer) for answer in answers]
         kinds = {("", True) if self.normalised else (answer.unit, answer.higher_is_better) for answer in answers}
         known = [value for value in values if value is not None]
-        return fmean(known) if self.over and len(kinds) == 1 and len(known) == len(values) else None
+        return fmean(known) if len(kinds) == 1 and len(known) == len(values) else None
 
     def aggregate(self, groups: Mapping[str, Mapping[str, Answer]]) -> float | None:
         """Return the suite's number, or None as `mean`; `groups` are group to task to answer, and all tasks are there.
 
         A task that is in two groups counts once among the tasks.
         """
+        if not self.over:
+            return None
         whole = self.mean([*{task: answer for tasks in groups.values() for task, answer in tasks.items()}.values()])
         if whole is None or self.over != "groups":
             return whole
@@ -88,7 +90,7 @@ _ALL = (
     Aggregator("kornblith.mean12", 1, "plain mean over the 12 datasets of Kornblith et al., 2019", tasks=12),
     Aggregator("cog.mean5", 1, "plain mean over ImageNet-CoG's levels L1 to L5", tasks=5),
     Aggregator("medmnist.mean12", 1, "plain mean over MedMNIST's 12 sets of 2D images", tasks=12),
-    Aggregator("none", 1, "no number: the tasks' metrics do not average", over=""),
+    Aggregator("groups_only", 1, "no number: what the groups measure does not average", over=""),
 )
 AGGREGATORS: dict[str, Aggregator] = {aggregator.reference: aggregator for aggregator in _ALL}
 """Every aggregator by its name and version."""

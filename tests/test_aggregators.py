@@ -23,11 +23,11 @@ GROUPS = {
         ("mean_of_tasks@1", (0.5 + 0.7 + 0.9) / 3),
         ("mean_of_groups@1", ((0.5 + 0.7) / 2 + 0.9) / 2),
         ("chance_normalised_mean@1", (0.4 / 0.9 + 0.5 / 0.8 + 0.4 / 0.5) / 3),
-        ("none@1", None),
+        ("groups_only@1", None),
     ],
 )
 def test_values(name: str, expected: float | None) -> None:
-    """An aggregator gives what its formula gives by hand, and "none" gives nothing."""
+    """An aggregator gives what its formula gives by hand, and one that leaves groups apart gives nothing."""
     found = aggregators.get(name).aggregate(GROUPS)
     assert found == (None if expected is None else pytest.approx(expected))
 

@@ -20,7 +20,7 @@ from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError,
 from ssl_bench.predictions import Judgements
 from ssl_bench.tasks import Shift, TaskCard
 
-NOT_READERS = frozenset(("base", "checks", "containers", "index", "labels", "splits"))
+NOT_READERS = frozenset(("base", "checks", "containers", "index", "labels", "pickles", "splits"))
 
 
 def readers() -> tuple[str, ...]:
@@ -116,18 +116,31 @@ def check_labels(classes: int, role: str, split: Split) -> None:
 def _shifted(card: TaskCard, name: str, shift: Shift, root: Path, names: tuple[str, ...]) -> Split:
     """Return a further test set with training labels; `names` are the training classes.
 
+    A label may be a set of which each is right: labels are then (samples, most), filled up with -1.
     Raises DataError where its labels do not fit, or where a class of one name has two labels, as when a folder lacks.
     """
     split = splits.select(shift.split, reader(shift.reader or card.reader).load(shift.data, root))
     classes = np.array(shift.classes or range(card.classes))
-    check_labels(len(classes), f"the shift {name}", split)
+    if split.labels.ndim == 2:
+        _check_sets(len(classes), f"the shift {name}", split)
+    else:
+        check_labels(len(classes), f"the shift {name}", split)
     for label, class_name in zip(classes, split.class_names, strict=False):
         if class_name in names and names.index(class_name) != label:
             raise DataError(
                 f"the shift {name} has the class {class_name!r} where the card says label {label}, which is "
                 f"{names[label]!r} in train; complete its folders or list its labels in shifts.{name}.classes"
             )
-    return dataclasses.replace(split, labels=classes[split.labels], class_names=())
+    labels = np.where(split.labels < 0, -1, classes[split.labels])
+    return dataclasses.replace(split, labels=labels, class_names=())
+
+
+def _check_sets(classes: int, what: str, split: Split) -> None:
+    """Raise DataError where a sample of a shifted set has no label, or one that is no class of the card's."""
+    wrong = (split.labels.max(axis=1, initial=-1) < 0) | (split.labels >= classes).any(axis=1)
+    if not len(split) or wrong.any():
+        sample = f": {split.ids[int(wrong.argmax())]!r}" if len(split) else ""
+        raise DataError(f"{what} has a sample without a label from 0 to {classes - 1}{sample}")
 
 
 @contextlib.contextmanager

@@ -14,15 +14,20 @@ BINS = 15
 
 
 def top1(predictions: Classes, truth: Truth) -> NDArray[np.bool_]:
-    """Return whether each sample's first class is the target."""
-    right: NDArray[np.bool_] = predictions.ranked[:, 0] == truth.targets
-    return right
+    """Return whether each sample's first class is the target, or among its targets where it has several."""
+    return _right(predictions.ranked[:, :1], truth)
 
 
 def top5(predictions: Classes, truth: Truth) -> NDArray[np.bool_]:
-    """Return whether the target is among each sample's first five classes, or as many as are ranked."""
-    found: NDArray[np.bool_] = (predictions.ranked[:, :5] == truth.targets[:, None]).any(axis=1)
-    return found
+    """Return whether a target is among each sample's first five classes, or as many as are ranked."""
+    return _right(predictions.ranked[:, :5], truth)
+
+
+def _right(ranked: NDArray[np.int64], truth: Truth) -> NDArray[np.bool_]:
+    """Return whether any of each sample's classes (samples, ranked) is a target; targets below 0 are none."""
+    targets = truth.targets.reshape(len(ranked), -1)
+    right: NDArray[np.bool_] = (ranked[:, :, None] == targets[:, None, :]).any(axis=(1, 2))
+    return right
 
 
 def mean_per_class(predictions: Classes, truth: Truth) -> float:

@@ -129,11 +129,12 @@ def test_groups_asked_otherwise():
 
 
 def test_no_aggregate():
-    """A suite whose values do not average shows no mean, and no coverage mark where nothing is missing."""
+    """A suite whose groups do not average shows none but theirs, and no coverage mark where nothing is missing."""
     records = [make_record(task=task) for task in ("cifar10", "cifar100", "dtd")]
-    board = make_board(records, dataclasses.replace(SUITE, aggregate="none@1"))
+    board = make_board(records, dataclasses.replace(SUITE, aggregate="groups_only@1"))
     assert only(board).rows[0].mean == Mean(None, 3, 3)
-    assert "| dinov2_vits14 | — | — | — |" in markdown(board)
+    assert only(board).rows[0].groups["A"].value is not None
+    assert "| dinov2_vits14 | — | " in markdown(board)
 
 
 def test_truncated_records():
