@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,33 @@ class Splits:
 
 
 @dataclasses.dataclass(frozen=True)
+class SourceFile:
+    """A file of the source that anybody may download."""
+
+    path: str
+    """What it becomes, a file or a folder, relative to the data folder."""
+    urls: tuple[str, ...]
+    """Where it is, in the order in which it is asked for."""
+    bytes: int = 0
+    """Size of the download; 0 where it is not known."""
+    sha256: str = ""
+    md5: str = ""
+    """For a file whose source publishes no sha256."""
+    unpack: str = ""
+    """What of it becomes `path`: a folder or file in the archive, or "." for all of it; empty: it is kept as it is."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256 or "0" * 64) or not re.fullmatch(
+            "[0-9a-f]{32}", self.md5 or "0" * 32
+        ):
+            raise UsageError("a sha256 has 64 and an md5 32 digits 0-9 and a-f")
+        if not (self.sha256 or self.md5) or not self.urls:
+            raise UsageError(f"the file {self.path!r} needs urls, and a sha256 or md5 to know it by")
+        if self.path.startswith("/") or ".." in self.path.split("/") or self.path in ("", "."):
+            raise UsageError(f"the path {self.path!r} must lead to a place in the data folder")
+
+
+@dataclasses.dataclass(frozen=True)
 class Source:
     """Where the images come from, for readers and for the plan."""
 
@@ -41,7 +69,13 @@ class Source:
     bytes: int = 0
     """Size of the download."""
     manual: str = ""
-    """What a person must do by hand, where a licence asks for it."""
+    """What a person must do by hand, where a licence asks for it or no address can be relied on."""
+    files: tuple[SourceFile, ...] = ()
+    """What `ssl-bench data fetch` downloads; empty: nothing."""
+    samples: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """How many samples each role, or shift, has; `ssl-bench data check` compares."""
+    digest: str = ""
+    """The task digest of the true data, where somebody has read them whole; `ssl-bench data check` compares."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,6 +44,18 @@ def is_junk(name: str) -> bool:
     return any(part.startswith(".") or part in JUNK for part in name.split("/"))
 
 
+def clean_name(name: str, path: Path) -> str:
+    """Return a member's name without "./"; raise DataError for a name that is not the same everywhere."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise DataError(f"{path} holds the name {name!r}, which leads out of it or is spelt for another system")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path} holds the name {name!r}, which is not UTF-8") from error
+    return "/".join(parts)
+
+
 def kind_of(path: Path) -> Kind:
     """Return how `path` is read; raise MissingError where nothing is there, DataError for an unknown kind of file."""
     if path.is_dir():
@@ -57,7 +69,7 @@ def kind_of(path: Path) -> Kind:
         return "tar"
     if name.endswith(".zip"):
         return "zip"
-    raise DataError(f"{path} is neither a folder nor a .tar, .tar.gz or .zip file")
+    raise DataError(f"{path} is neither a folder nor a .tar, .tar.gz or .zip file; unpack it and name the folder")
 
 
 def files_of(path: Path) -> list[Path]:
@@ -163,7 +175,7 @@ def listing(path: Path) -> Listing:
     spans: dict[str, tuple[int, int, int, int]] = {}
     folders = set()
     for name, is_folder, span in _entries(path, kind):
-        clean = _clean(name, path)
+        clean = clean_name(name, path)
         if not clean or is_junk(clean):
             continue
         if is_folder:
@@ -239,7 +251,7 @@ def _read_zipped(file: Any, size: int, packed: int, checksum: int) -> bytes:
     file.seek(name_length + extra_length, os.SEEK_CUR)
     data: bytes = file.read(packed)
     if method == zipfile.ZIP_DEFLATED:
-        data = zlib.decompress(data, -15, max(size, 1))
+        data = zlib.decompressobj(-15).decompress(data, size + 1)  # never more than it announces
     if zlib.crc32(data) != checksum:
         raise zlib.error("the checksum does not fit")
     return data
@@ -254,15 +266,3 @@ def _unpack(path: Path) -> bytes:
     if len(data) > GZIP_LIMIT:
         raise DataError(f"{path} unpacks to more than {GZIP_LIMIT >> 30} GiB; make it a plain tar: gunzip {path}")
     return data
-
-
-def _clean(name: str, path: Path) -> str:
-    """Return a member's name without "./"; raise DataError for a name that is not the same everywhere."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
-        raise DataError(f"{path} holds the name {name!r}, which leads out of it or is spelt for another system")
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"{path} holds the name {name!r}, which is not UTF-8") from error
-    return "/".join(parts)
