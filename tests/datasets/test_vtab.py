@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_full_task(name: str) -> None:
     assert (full.splits.order, full.splits.key, full.splits.test) == (few.splits.order, few.splits.key, few.splits.test)
     if name != "vtab1k_caltech101":  # its splits are the user's list, so each suite has its own
         assert full.data == few.data
-        assert full.source == few.source
+        assert dataclasses.replace(full.source, samples={}) == dataclasses.replace(few.source, samples={})
 
 
 @pytest.mark.parametrize("name", ["vtab", "vtab1k"])

@@ -24,6 +24,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -31,8 +32,8 @@ from PIL import Image
 from ssl_bench.datasets import containers, digits
 from ssl_bench.images import Raw
 
-Truth = dict[str, dict[str, tuple[int, Raw]]]
-"""The source's split, to a sample's id, to its label and image."""
+Truth = dict[str, dict[str, tuple[Any, Raw]]]
+"""The source's split, to a sample's id, to its label, or the list of those that are right, and image."""
 REAL = {"caltech": "caltech101/caltech101.tar", "eurosat": "eurosat-rgb/eurosat.tar", "coil": "coil20/coil20.tar"}
 """Archives of real images below the folder that SSL_BENCH_DATA names."""
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, classes, deal, pictures, write
 
-CARDS = ("vtab1k_caltech101",)
+CARDS = ("vtab1k_caltech101", "vtab_caltech101")
 SPLITS = {"train": "train[:90]", "val": "val[:90]", "test": "test"}
 
 
-def build(place: Path) -> Truth:
-    """Put an image per class and split, Caltech's own where these are, and vtab1k.csv."""
+def build(place: Path, card: str) -> Truth:
+    """Put an image per class and split, Caltech's own where these are, and the card's list."""
     names = ["BACKGROUND_Google", *classes(101, "object")]
     truth: Truth = {"train": {}, "val": {}, "test": {}}
     rows = ["path,label,split\n"]
@@ -22,5 +22,5 @@ def build(place: Path) -> Truth:
         rows.append(f"{path},{name},{split}\n")
     files = {path: image for members in truth.values() for path, (_, image) in members.items()}
     write(place / "caltech101/101_ObjectCategories", files)
-    write(place / "caltech101", {"vtab1k.csv": "".join(rows)})
+    write(place / "caltech101", {f"{card.partition('_')[0]}.csv": "".join(rows)})
     return truth

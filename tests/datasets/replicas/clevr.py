@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, pack, pictures
 
-CARDS = ("vtab1k_clevr_count", "vtab1k_clevr_distance")
+CARDS = ("vtab1k_clevr_count", "vtab1k_clevr_distance", "vtab_clevr_count", "vtab_clevr_distance")
 SPLITS = {"train": "train[:9]", "val": "train[9:12]", "test": "val"}
 DEPTHS = (12.0, 7.9, 8.0, 8.4, 9.2, 9.9, 11.0, 13.0)
 """In the order of the objects that scenes list, as many as they have."""

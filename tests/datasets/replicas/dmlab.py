@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.datasets.replicas import Truth, pack, pictures
 from tests.datasets.test_tfrecord import record, sample
 
-CARDS = ("vtab1k_dmlab",)
+CARDS = ("vtab1k_dmlab", "vtab_dmlab")
 SPLITS = {"train": "train[:8]", "val": "val[:8]", "test": "test"}
 
 

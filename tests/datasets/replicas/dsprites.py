@@ -8,7 +8,12 @@ import numpy as np
 
 from tests.datasets.replicas import Truth
 
-CARDS = ("vtab1k_dsprites_location", "vtab1k_dsprites_orientation")
+CARDS = (
+    "vtab1k_dsprites_location",
+    "vtab1k_dsprites_orientation",
+    "vtab_dsprites_location",
+    "vtab_dsprites_orientation",
+)
 SPLITS = {"train": "train[:60]", "val": "train[60:90]", "test": "train[100:]"}
 
 

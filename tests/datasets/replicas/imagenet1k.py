@@ -8,14 +8,23 @@ from pathlib import Path
 from ssl_bench import tasks
 from tests.datasets.replicas import Truth, pictures, write
 
-CARDS = ("imagenet1k_a", "imagenet1k_c", "imagenet1k_r", "imagenet1k_sketch", "imagenet1k_v2")
+CARDS = (
+    "imagenet1k",
+    "imagenet1k_a",
+    "imagenet1k_c",
+    "imagenet1k_r",
+    "imagenet1k_sketch",
+    "imagenet1k_v2",
+    "imagenet1k_v2_threshold",
+    "imagenet1k_v2_top",
+)
 WNIDS = [f"n{1440764 + 7 * number:08d}" for number in range(1000)]
 
 
 def build(place: Path, card: str) -> Truth:
     """Put one image per class into every folder; the corruptions of ImageNet-C share theirs."""
     found = tasks.get(card)
-    truth = {split: _set(place / "imagenet1k", split, WNIDS) for split in ("train", "val")}
+    truth = plain(place)
     shared = ""
     for name, shift in found.shifts.items():
         numbers = list(shift.classes or range(1000))
@@ -36,6 +45,11 @@ def build(place: Path, card: str) -> Truth:
         truth[name] = dict(whole)
         shared = folder.name if len(splits) > 1 else ""
     return truth
+
+
+def plain(place: Path) -> Truth:
+    """Put ImageNet-1k itself."""
+    return {split: _set(place / "imagenet1k", split, WNIDS) for split in ("train", "val")}
 
 
 def _set(base: Path, split: str, names: list[str], labels: list[int] | None = None) -> dict[str, tuple[int, bytes]]:

@@ -9,7 +9,7 @@ import numpy as np
 from tests.datasets.replicas import Truth, pack, pictures
 from tests.datasets.test_kitti import line
 
-CARDS = ("vtab1k_kitti_distance",)
+CARDS = ("vtab1k_kitti_distance", "vtab_kitti_distance")
 SPLITS = {"train": "train[:20]", "val": "val[:2]", "test": "test"}
 VIDEOS = 12
 """Of three images each."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.datasets.replicas import Truth, pixels, squeeze
 
-CARDS = ("vtab1k_patch_camelyon",)
+CARDS = ("vtab1k_patch_camelyon", "vtab_patch_camelyon")
 SPLITS = {"train": "train[:8]", "val": "val[:8]", "test": "test"}
 NEEDS = "h5py"
 

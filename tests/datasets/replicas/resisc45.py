@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, classes, deal, pictures, write
 
-CARDS = ("vtab1k_resisc45",)
+CARDS = ("vtab1k_resisc45", "vtab_resisc45")
 SPLITS = {"train": "train[:60]", "val": "train[60:80]", "test": "train[100:]"}
 
 

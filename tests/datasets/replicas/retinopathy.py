@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, pictures, write
 
-CARDS = ("vtab1k_retinopathy",)
+CARDS = ("vtab1k_retinopathy", "vtab_retinopathy")
 SPLITS = {"train": "train[:12]", "val": "val[:4]", "test": "test"}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from tests.datasets.replicas import Truth, pixels, squeeze
 from tests.datasets.test_smallnorb import matrix
 
-CARDS = ("vtab1k_smallnorb_azimuth", "vtab1k_smallnorb_elevation")
+CARDS = ("vtab1k_smallnorb_azimuth", "vtab1k_smallnorb_elevation", "vtab_smallnorb_azimuth", "vtab_smallnorb_elevation")
 SPLITS = {"train": "train[:12]", "val": "test[:6]", "test": "test[9:]"}
 
 

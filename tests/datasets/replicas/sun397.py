@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, deal, pictures, write
 
-CARDS = ("vtab1k_sun397",)
+CARDS = ("vtab1k_sun397", "vtab_sun397")
 SPLITS = {"train": "train[:300]", "val": "val[:300]", "test": "test"}
 
 

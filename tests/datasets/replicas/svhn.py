@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.datasets.replicas import Truth, pixels
 
-CARDS = ("vtab1k_svhn",)
+CARDS = ("vtab1k_svhn", "vtab_svhn")
 SPLITS = {"train": "train[:12]", "val": "train[12:18]", "test": "test"}
 
 
