@@ -53,6 +53,10 @@ def _caltech(dataset: Any) -> tuple[list[Any], list[int]]:
     return [folder / dataset.categories[y] / f"image_{i:04d}.jpg" for y, i in numbered], dataset.y
 
 
+def _pairs(dataset: Any) -> tuple[list[Any], list[int]]:
+    return [path for path, _ in dataset._samples], [label for _, label in dataset._samples]
+
+
 @dataclasses.dataclass(frozen=True)
 class Spec:
     """How torchvision keeps a dataset."""
@@ -70,6 +74,7 @@ class Spec:
 
 
 _CALTECH = "caltech101/101_ObjectCategories"
+_CARS = tuple(f"stanford_cars/{n}" for n in ("cars_train", "cars_test", "devkit", "cars_test_annos_withlabels.mat"))
 _CIFAR10 = tuple(f"cifar-10-batches-py/{n}" for n in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"))
 _IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _TRAIN_FLAG = {"train": {"train": True}, "test": {"train": False}}
@@ -88,6 +93,7 @@ SPECS = {
     "dtd": Spec("DTD", ("dtd/dtd/labels", "dtd/dtd/images"), _THREE, "dtd/dtd/images"),
     "eurosat": Spec("EuroSAT", ("eurosat/2750",), {"train": {}}, "eurosat/2750", _folder),
     "fashion_mnist": Spec("FashionMNIST", tuple(f"FashionMNIST/raw/{n}" for n in _IDX), _TRAIN_FLAG),
+    "fgvc_aircraft": Spec("FGVCAircraft", ("fgvc-aircraft-2013b/data",), _THREE, "fgvc-aircraft-2013b/data/images"),
     "flowers102": Spec("Flowers102", _FLOWERS, _THREE, "flowers-102/jpg"),
     "food101": Spec("Food101", ("food-101/meta", "food-101/images"), _TRAIN_TEST, "food-101/images"),
     "mnist": Spec("MNIST", tuple(f"MNIST/raw/{n}" for n in _IDX), _TRAIN_FLAG),
@@ -99,6 +105,7 @@ SPECS = {
         _pets,
     ),
     "pcam": Spec("PCAM", tuple(_PCAM.format(split=s, part=p) for s in _PCAM_SPLITS.values() for p in "xy"), _THREE),
+    "stanford_cars": Spec("StanfordCars", _CARS, _TRAIN_TEST, "stanford_cars", _pairs),
     "svhn": Spec("SVHN", ("train_32x32.mat", "test_32x32.mat"), _TRAIN_TEST),
 }
 

@@ -79,7 +79,9 @@ def build(name: str, place: Path) -> Truth:
 def shrunk(name: str) -> TaskCard:
     """The card with slices that suit the replica."""
     card = tasks.get(name)
-    return dataclasses.replace(card, splits=dataclasses.replace(card.splits, **getattr(BUILDERS[name], "SPLITS", {})))
+    rules = getattr(BUILDERS[name], "SPLITS", {})
+    sliced = {role: rule for role, rule in rules.items() if "[" in getattr(card.splits, role)}
+    return dataclasses.replace(card, splits=dataclasses.replace(card.splits, **sliced))
 
 
 def pointed(card: TaskCard, folder: Path, address: str) -> TaskCard:

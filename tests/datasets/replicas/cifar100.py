@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, classes, pack, pixels
 
-CARDS = ("vtab1k_cifar100", "vtab_cifar100")
+CARDS = ("cifar100", "vtab1k_cifar100", "vtab_cifar100")
 SPLITS = {"train": "train[:20]", "val": "train[20:30]", "test": "test"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, classes, deal, pack, pictures
 
-CARDS = ("vtab1k_dtd", "vtab_dtd")
+CARDS = ("dtd", "vtab1k_dtd", "vtab_dtd")
 SPLITS = {"train": "train[:40]", "val": "val[:40]", "test": "test"}
 
 

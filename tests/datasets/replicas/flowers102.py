@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.datasets.replicas import Truth, pack, pictures
 
-CARDS = ("vtab1k_flowers102", "vtab_flowers102")
+CARDS = ("flowers102", "vtab1k_flowers102", "vtab_flowers102")
 SPLITS = {"train": "train[:8]", "val": "val[:8]", "test": "test"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, deal, pack, pictures
 
-CARDS = ("vtab1k_pets", "vtab_pets")
+CARDS = ("pets", "vtab1k_pets", "vtab_pets")
 SPLITS = {"train": "train[:30]", "val": "train[30:37]", "test": "test"}
 
 
