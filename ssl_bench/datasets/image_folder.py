@@ -36,7 +36,7 @@ class Options:
     parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """For the same: the splits to draw, name to share of every class; the shares add up to 1."""
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    """For the same: the splits to draw, name to images of every class; 0, once and last, for all that are left."""
+    """For the same: the splits to draw, name to images of every class; -1, only for the last, for all that are left."""
     order: Literal["name", "number"] = "name"
     """How class folders are sorted; "number" for folders called 0, 1, … after their labels."""
     labelled: bool = True
@@ -80,8 +80,10 @@ def _options(options: Mapping[str, Any]) -> Options:
     """Return the options; a source whose splits are drawn has one split until then."""
     chosen = cards.from_table(Options, options, "data")
     counts = [*chosen.counts.values()]
-    if counts and (chosen.parts or min(counts) < 0 or 0 in counts[:-1]):
-        raise UsageError(f"data.counts: {dict(chosen.counts)} must be above 0 but for the last, and without data.parts")
+    if counts and (chosen.parts or min([*counts[:-1], abs(counts[-1])]) < 1 or counts[-1] < -1):
+        raise UsageError(
+            f"data.counts: {dict(chosen.counts)} must be above 0, or -1 for the last, and without data.parts"
+        )
     if counts:
         return dataclasses.replace(chosen, split=chosen.split or "all")
     if not chosen.parts:
@@ -116,8 +118,10 @@ def _cuts(options: Options, members: int) -> list[int]:
     """Return where each split of a class of so many members ends."""
     if options.parts:
         return [round(share * members) for share in itertools.accumulate(options.parts.values())]
-    ends = list(itertools.accumulate(options.counts.values()))
-    return [*ends[:-1], max(members, ends[-1] + 1)] if not [*options.counts.values()][-1] else ends
+    *first, last = options.counts.values()
+    ends = list(itertools.accumulate(first))
+    start = ends[-1] if ends else 0
+    return [*ends, start + last if last > 0 else max(members, start + 1)]
 
 
 def _sorted(classes: set[str], options: Options, where: str) -> tuple[str, ...]:
