@@ -28,7 +28,8 @@ from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import lock
 from ssl_bench.progress import Progress
 
-CHUNK = 2**20
+CHUNK = 2**18
+"""Bytes that are asked of a connection at once; what it has by then is written."""
 TIMEOUT = 60.0
 """Seconds without an answer before the next address is tried."""
 TRIES = 3
@@ -254,7 +255,7 @@ def _store(answer: Any, part: Path, progress: Progress, label: str, pin: Pin) ->
     received = 0
     with _writing(part) as file, progress.track(f"downloading {label}", round(left / UNITS), "MB") as advance:
         shown = 0
-        while chunk := answer.read(CHUNK):
+        while chunk := answer.read1(CHUNK):
             received += len(chunk)
             if pin.size and have + received > pin.size:
                 _remove(part)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ssl_bench import backbones, datasets, model_zoo
@@ -105,17 +106,20 @@ def fetch_data(card: TaskCard, settings: Settings, progress: Progress | None = N
 
 def fetch_all(
     models: Iterable[ModelCard], cards: Iterable[TaskCard], settings: Settings, progress: Progress | None = None
-) -> list[tuple[str, Path | SslBenchError | None]]:
-    """Fetch everything, going on after a failure; return (what, file or error) in order."""
-    done: list[tuple[str, Path | SslBenchError | None]] = []
+) -> Iterator[tuple[str, Path | SslBenchError | None]]:
+    """Fetch everything, going on after a failure; give (what, file or folder or error) as each is done, in order."""
     for model in models:
         try:
-            done.append((f"weights of {model.name}", fetch_weights(model, settings, progress)))
+            yield f"weights of {model.name}", fetch_weights(model, settings, progress)
         except SslBenchError as error:
-            done.append((f"weights of {model.name}", error))
+            yield f"weights of {model.name}", error
     for card in cards:
         try:
-            done.append((f"data of {card.name}", next(iter(fetch_data(card, settings, progress)), None)))
+            yield f"data of {card.name}", _common(fetch_data(card, settings, progress))
         except SslBenchError as error:
-            done.append((f"data of {card.name}", error))
-    return done
+            yield f"data of {card.name}", type(error)(str(error).removeprefix(f"task {card.name!r}: "))
+
+
+def _common(paths: list[Path]) -> Path | None:
+    """Return the file, or the folder that all files lie in."""
+    return Path(os.path.commonpath(paths)) if paths else None

@@ -56,6 +56,12 @@ def clean_name(name: str, path: Path) -> str:
     return "/".join(parts)
 
 
+def not_whole(path: Path, error: Exception) -> DataError:
+    """Return the error for a damaged archive; tarfile's own has a line for each kind that it tried."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":")
+    return DataError(f"{path} is not a whole archive: {reason}. Download it again.")
+
+
 def kind_of(path: Path) -> Kind:
     """Return how `path` is read; raise MissingError where nothing is there, DataError for an unknown kind of file."""
     if path.is_dir():
@@ -199,7 +205,7 @@ def _entries(path: Path, kind: Kind) -> Iterator[tuple[str, bool, tuple[int, int
         else:
             yield from _tar_entries(path)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole archive: {error}. Download it again.") from error
+        raise not_whole(path, error) from error
 
 
 def _walk(folder: Path, prefix: str = "", above: tuple[tuple[int, int], ...] = ()) -> Iterator[tuple[str, bool]]:
@@ -262,7 +268,7 @@ def _unpack(path: Path) -> bytes:
         with gzip.open(path) as file:
             data = file.read(GZIP_LIMIT + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole archive: {error}. Download it again.") from error
+        raise not_whole(path, error) from error
     if len(data) > GZIP_LIMIT:
         raise DataError(f"{path} unpacks to more than {GZIP_LIMIT >> 30} GiB; make it a plain tar: gunzip {path}")
     return data

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from ssl_bench.datasets.containers import clean_name, is_junk
+from ssl_bench.datasets.containers import clean_name, is_junk, not_whole
 from ssl_bench.errors import DataError, MissingError
 
 RATIO = 20
@@ -73,10 +73,10 @@ def unpack(archive: Path, target: Path, advance: Advance = lambda count: None, l
                 kinds = ", ".join((".zip", *TAR, *SINGLE))
                 raise DataError(f"{archive} is of no kind that is unpacked here ({kinds}); unpack it by hand")
     except BROKEN as error:
-        raise DataError(f"{archive} is not a whole archive: {error}. Download it again.") from error
+        raise not_whole(archive, error) from error
     except OSError as error:  # bz2 says so of damaged data too; it gives no number
         if error.errno is None:
-            raise DataError(f"{archive} is not a whole archive: {error}. Download it again.") from error
+            raise not_whole(archive, error) from error
         raise MissingError(f"cannot unpack {archive} to {target}: {error.strerror}; make room and try again") from error
 
 
