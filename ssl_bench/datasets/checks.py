@@ -204,5 +204,5 @@ def _pair(
     splits: Mapping[str, Split], role: str, index: int, earlier: str, other: int, bits: int = 0, cosine: float = 1.0
 ) -> Pair:
     mine, theirs = splits[role], splits[earlier]
-    agree = bool(mine.labels[index] == theirs.labels[other])
+    agree = np.array_equal(mine.labels[index], theirs.labels[other])
     return Pair(role, mine.ids[index], earlier, theirs.ids[other], agree, bits, cosine)

@@ -225,18 +225,33 @@ def _walk(folder: Path, prefix: str = "", above: tuple[tuple[int, int], ...] = (
 
 
 def _tar_entries(path: Path) -> Iterator[tuple[str, bool, tuple[int, int, int, int]]]:
-    seen: dict[str, tarfile.TarInfo] = {}
     with tarfile.open(path) as archive:
-        for member in archive:
-            seen[member.name] = member
-            data = seen.get(member.linkname) if member.islnk() else member
-            if member.isdir():
-                yield member.name, True, (0, 0, 0, 0)
-            elif data is None or not data.isfile() or data.issparse():
-                if not is_junk(member.name.removeprefix("./")):
-                    raise DataError(f"{path} holds {member.name!r}, which is no plain file; pack it again without it")
-            else:
-                yield member.name, False, (data.offset_data, data.size, data.size, 0)
+        for name, data in tar_members(archive, path):
+            span = (data.offset_data, data.size, data.size, 0) if data is not None else (0, 0, 0, 0)
+            yield name, data is None, span
+
+
+def tar_members(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, tarfile.TarInfo | None]]:
+    """Yield (name, where its data lie) in the archive's order, None for a folder.
+
+    Raises DataError for links and the like, and for an archive that ends without the zeros that end one: tarfile takes
+    one that was cut at or in the head of a member for whole.
+    """
+    seen: dict[str, tarfile.TarInfo] = {}
+    for member in archive:
+        seen[member.name] = member
+        data = seen.get(member.linkname) if member.islnk() else member
+        if member.isdir():
+            yield member.name, None
+        elif data is None or not data.isfile() or data.issparse():
+            if not is_junk(member.name.removeprefix("./")):
+                raise DataError(f"{path} holds {member.name!r}, which is no plain file; pack it again without it")
+        else:
+            yield member.name, data
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise DataError(f"{path} is cut at byte {archive.offset}. Download or pack it again.")
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, bool, tuple[int, int, int, int]]]:

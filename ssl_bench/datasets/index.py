@@ -30,7 +30,7 @@ CHUNK = 512
 Advance = Callable[[int], None]
 """Called with the number of images just read."""
 Samples = tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.uint8]]
-"""A role's ids, labels (samples,) and image digests (samples, 32)."""
+"""A role's ids, labels (samples,) or (samples, classes), and image digests (samples, 32)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

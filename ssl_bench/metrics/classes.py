@@ -62,11 +62,11 @@ def roc_auc(predictions: Classes, truth: Truth) -> float:
     if len(np.unique(targets)) < 2:
         raise DataError("roc_auc: every test sample is of one class, so there is no pair to order")
     if truth.classes == 2:
-        return _area(scores[:, 1] - scores[:, 0], targets == 1)
-    return float(np.mean([_area(scores[:, label], targets == label) for label in np.unique(targets)]))
+        return roc_area(scores[:, 1] - scores[:, 0], targets == 1)
+    return float(np.mean([roc_area(scores[:, label], targets == label) for label in np.unique(targets)]))
 
 
-def _area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+def roc_area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     """Return the area under the ROC curve of scores (samples,), by the sum of the positives' ranks from 1."""
     _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (counts.cumsum() - (counts - 1) / 2)[place]  # equal scores share the middle of their ranks

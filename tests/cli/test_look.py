@@ -32,6 +32,23 @@ def test_foreign_names_are_escaped(command: Command, tmp_path: Path) -> None:
     assert "<b>dark" not in page
 
 
+def test_several_labels(command: Command, tmp_path: Path) -> None:
+    """Of images that show several classes all are named, and a neighbour is wrong where it shares none."""
+    folder = images(tmp_path / "own")
+    rows = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.png"))]
+    head = "path,split,<a>,b\n"
+    lines = [f"{row},{row.partition('/')[0]},1,{i % 2}\n" for i, row in enumerate(rows)]
+    (folder / "list.csv").write_text(head + "".join(lines))
+    (tmp_path / "several.toml").write_text(
+        'title = "Several"\nreader = "table"\nkind = "multilabel"\nclasses = 2\nmetric = "voc07_map"\n[data]\n'
+        f'path = "{folder}"\nlist = "list.csv"\nlabels = ["<a>", "b"]\nsplit_column = "split"\n'
+    )
+    assert command("look", tmp_path / "several.toml", "-m", PIXELS, "--html", "page.html").code == 0
+    page = Path("page.html").read_text()
+    assert "&lt;a&gt;, b</figcaption>" in page
+    assert 'class="wrong"' not in page
+
+
 def test_absent_data_and_weights_are_told(command: Command) -> None:
     """What is missing is named with the command that gets it, and exit code 6."""
     assert command("look", "vtab1k_dtd").code == 6

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import tarfile
 import zipfile
@@ -88,6 +89,17 @@ def test_truncated(folder: Path, tmp_path: Path, packer: Callable[..., Path], en
         listing.read(last)
     with pytest.raises(DataError, match=rf"a\.{ending} is not a whole archive"):
         containers.listing(path)
+
+
+def test_a_tar_cut_between_members(folder: Path, tmp_path: Path, packer: Callable[..., Path]) -> None:
+    """A tar file that was cut just where a member begins, or in its head, is not taken for a shorter one."""
+    path = packer(folder, tmp_path / "a.tar")
+    with tarfile.open(path) as archive:
+        last = archive.getmembers()[-1].offset
+    for length in (last + 100, last):
+        os.truncate(path, length)
+        with pytest.raises(DataError, match=rf"a\.tar is cut at byte {last}"):
+            containers.listing(path)
 
 
 def test_damaged_zip(tmp_path: Path) -> None:

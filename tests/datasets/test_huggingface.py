@@ -49,6 +49,25 @@ def test_saved_dataset(tmp_path: Path, pngs: list[bytes]) -> None:
 
 
 @needs_datasets
+def test_several_labels_and_words(tmp_path: Path, pngs: list[bytes]) -> None:
+    """A column may hold lists of classes, or words that the card puts in order."""
+    import datasets
+
+    several = datasets.Sequence(datasets.ClassLabel(names=["ant", "bee", "cat"]))
+    features = {"image": datasets.Image(decode=False), "label": several, "word": datasets.Value("string")}
+    images = [{"bytes": png, "path": None} for png in pngs[:2]]
+    columns = {"image": images, "label": [[2, 0], []], "word": ["bee", "ant"]}
+    found = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    found.cast_column("image", datasets.Image()).save_to_disk(tmp_path / "mine")
+    split = huggingface.load({"path": "mine"}, tmp_path)["train"]
+    assert (split.class_names, split.labels.tolist()) == (("ant", "bee", "cat"), [[1, 0, 1], [0, 0, 0]])
+    words = {"path": "mine", "label": "word"}
+    assert huggingface.load({**words, "classes": ["bee", "ant"]}, tmp_path)["train"].labels.tolist() == [0, 1]
+    with pytest.raises(UsageError, match=r"word holds words; name them in data\.classes"):
+        huggingface.load(words, tmp_path)
+
+
+@needs_datasets
 def test_hub_folder(tmp_path: Path, pngs: list[bytes]) -> None:
     """A dataset of the hub lies in a folder that is called after its name, configuration and revision."""
     save(tmp_path / "huggingface/me--animals--small@0123456789ab", pngs)
