@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, UsageError, did_you_mean, missing_package
+from ssl_bench.files import lock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,22 +63,29 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
 
 
 def fetch(options: Mapping[str, Any], root: Path) -> None:
-    """Download the dataset into the data folder, whole or not at all; raise MissingError where that fails."""
+    """Download the dataset into the data folder, whole or not at all; raise MissingError where that fails.
+
+    The library keeps what arrived, and goes on with it at the next call. Several processes do the work once.
+    """
     chosen = _chosen(options)
     if not chosen.name:
         raise UsageError("data.name is empty: there is nothing to download")
     folder = root / _folder(chosen)
     library = _library()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        found = library.load_dataset(chosen.name, chosen.config or None, revision=chosen.revision)
-        found.save_to_disk(temporary / "data")
-        (temporary / "data").rename(folder)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise MissingError(f"cannot download {chosen.name} at {chosen.revision} to {folder}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    temporary = folder.with_name(f".{folder.name}.fetch")
+    with lock(folder.with_name(f".{folder.name}.lock")):
+        if folder.is_dir():
+            return
+        try:
+            found = library.load_dataset(chosen.name, chosen.config or None, revision=chosen.revision)
+            shutil.rmtree(temporary, ignore_errors=True)
+            found.save_to_disk(temporary)
+            temporary.rename(folder)
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise MissingError(f"cannot download {chosen.name} at {chosen.revision} to {folder}: {reason}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @dataclasses.dataclass(eq=False)

@@ -119,6 +119,15 @@ def build(
     return _index(card, roles)
 
 
+def keep(
+    card: TaskCard, root: Path, cache: Path, splits: Mapping[str, Split], digests: Mapping[str, NDArray[np.uint8]]
+) -> Index:
+    """Return the index of images that were just read, uint8 (samples, 32) per role, in place of what was kept."""
+    roles = {role: (split.ids, split.labels, digests[role]) for role, split in splits.items()}
+    _write(_memo(card, root, cache), roles)
+    return _index(card, roles)
+
+
 def _index(card: TaskCard, roles: dict[str, Samples]) -> Index:
     return Index(roles, task_digest(card, roles))
 

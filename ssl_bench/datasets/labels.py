@@ -101,6 +101,14 @@ def binned(values: Sequence[Any] | NDArray[Any], bins: int, low: float, high: fl
     return np.array(numbers, dtype=np.int64)[inverse.reshape(-1)]
 
 
+def sets(values: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Return sets of labels as (samples, most), each row a set in rising order and then -1."""
+    found = np.full((len(values), max(map(len, values), default=0)), -1, dtype=np.int64)
+    for row, some in zip(found, values, strict=True):
+        row[: len(some)] = sorted(some)
+    return found
+
+
 def is_whole(value: str) -> bool:
     """Tell whether a text is a whole number."""
     return value.removeprefix("-").isdecimal()
