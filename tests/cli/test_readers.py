@@ -97,6 +97,8 @@ def test_wrong_data_is_one_line(write: Writer, spoil: Spoiler, words: str, comma
     assert f"train {len(list(root.glob('*.tar'))) or 1}, test" in said.out
     spoil(root)
     said = command("data", "check", card)
+    assert (said.code, said.out.count(words)) == (2, 1)
+    said = command("look", card)
     assert said.code == 2
     assert words in said.err
     assert "task 'mine': " in said.err
