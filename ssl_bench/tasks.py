@@ -64,6 +64,8 @@ ROLES = ("train", "val", "test")
 """Names that no shift can have."""
 SHIFT_METRICS = ("shift_top1", "mce")
 """Headlines of tasks of the kind "robustness"."""
+MULTILABEL_METRICS = ("mean_average_precision", "voc07_map")
+"""Headlines of tasks of the kind "multilabel"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +78,10 @@ class TaskCard:
     """A module of `ssl_bench/datasets/`, or "your_package.module"."""
     classes: int
     """Number of classes; labels are 0 … classes - 1. 0 where there are none."""
-    kind: Literal["classification", "robustness", "unlabelled", "retrieval"] = "classification"
-    """"robustness" asks of the further test sets in `shifts` what is learnt on train; "unlabelled" has images alone,
-    for protocols that read no label; "retrieval" has a gallery as train, queries as test, and judgements of what is
-    to be found."""
+    kind: Literal["classification", "multilabel", "robustness", "unlabelled", "retrieval"] = "classification"
+    """In "multilabel" any number of classes may hold of an image; "robustness" asks of the further test sets in
+    `shifts` what is learnt on train; "unlabelled" has images alone, for protocols that read no label; "retrieval" has a
+    gallery as train, queries as test, and judgements of what is to be found."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     version: int = 1
@@ -102,6 +104,9 @@ class TaskCard:
             raise UsageError('a task has shifts if, and only if, its kind is "robustness"')
         if self.shifts and self.metric not in SHIFT_METRICS:
             raise UsageError(f"the metric of a task with shifts is one of {', '.join(SHIFT_METRICS)}")
+        if (self.kind == "multilabel") != (self.metric in MULTILABEL_METRICS):
+            known = ", ".join(MULTILABEL_METRICS)
+            raise UsageError(f'the metric is one of {known} if, and only if, the kind of a task is "multilabel"')
         for name, shift in self.shifts.items():
             if name in ROLES or "/" in name:
                 raise UsageError(f"a shift cannot be called {name!r}")

@@ -71,7 +71,7 @@ def load(card: TaskCard, root: Path) -> dict[str, Split]:
     with _naming(card, module):
         roles = splits.assign(card.splits, module.load(card.data, root))
         for role, split in roles.items():
-            check_labels(card.classes, role, split)
+            check_labels(card.classes, role, split, card.kind)
         for name, shift in card.shifts.items():
             roles[name] = _shifted(card, name, shift, root, roles["train"].class_names)
     return roles
@@ -98,17 +98,25 @@ def fetch(card: TaskCard, root: Path) -> None:
         raise type(error)(f"task {card.name!r}: {error}") from error
 
 
-def check_labels(classes: int, role: str, split: Split) -> None:
-    """Raise DataError where a role is empty or its labels or class names do not fit the card's number of classes."""
+def check_labels(classes: int, role: str, split: Split, kind: str = "classification") -> None:
+    """Raise DataError where a role is empty or its labels or class names do not fit the card's kind and classes."""
     if not len(split):
         raise DataError(f"{role} holds no samples")
     if not classes:
         return
+    several = split.labels.ndim == 2
+    if several != (kind == "multilabel"):
+        held = "several labels" if several else "one label"
+        raise DataError(f"{role} has {held} per image, which the card's kind {kind!r} has not; correct the card")
+    if several and split.labels.shape[1] != classes:
+        raise DataError(f"{role} says of {split.labels.shape[1]} classes whether they hold, but the card has {classes}")
+    first, last = (-1, 1) if several else (0, classes - 1)
     low, high = int(split.labels.min()), int(split.labels.max())
-    if low < 0 or high >= classes:
-        bad = low if low < 0 else high
-        sample = split.ids[int((split.labels == bad).argmax())]
-        raise DataError(f"{role} has the label {bad} ({sample!r}), outside 0 to {classes - 1}, the card's classes")
+    if low < first or high > last:
+        bad = low if low < first else high
+        sample = split.ids[int(np.argwhere(split.labels == bad)[0, 0])]
+        range_ = f"{first} to {last}, " + ("what a label of several can be" if several else "the card's classes")
+        raise DataError(f"{role} has the label {bad} ({sample!r}), outside {range_}")
     if split.class_names and len(split.class_names) != classes:
         raise DataError(f"{role} has {len(split.class_names)} classes, but the card says {classes}")
 

@@ -42,7 +42,8 @@ class Split:
     """Position in `source` of each sample."""
     ids: tuple[str, ...]
     """A stable name for each sample: a file's path inside the source, or its row number."""
-    labels: NDArray[np.int64]  # (samples,)
+    labels: NDArray[np.int64]  # (samples,), or (samples, classes) where any number of classes may hold
+    """A class; or, for every class, 1 where it holds, 0 where not, -1 where it is too hard to say."""
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

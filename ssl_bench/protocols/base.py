@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, UsageError
-from ssl_bench.predictions import Classes, Predictions
+from ssl_bench.predictions import Classes, Multilabel, Predictions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +90,8 @@ class Trial:
     sizes: Mapping[str, int]
     """Samples per split: "train", "test", "val" where the task has one, and its shifts."""
     labels: Mapping[str, IntArray]
-    """Labels of "train" and, where the task has one, "val"; never of "test"."""
+    """Labels of "train" and, where the task has one, "val"; never of "test". (samples,), or (samples, classes) where any
+    number of classes may hold: 1 holds, 0 does not, -1 is too hard to say."""
     supply: Supply
     """Use `features` and its siblings."""
     informative: bool = True
@@ -107,6 +108,8 @@ class Trial:
     """The network, for protocols that feed it images of their own; None where the features came without one."""
     shifts: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     """Further test sets, splits of `features`, and among which classes each is to be answered; empty: among all."""
+    metric: str = ""
+    """The task's headline, for a choice on val that is made by it."""
     pooled: str = "default"
     """The pooling that the job asks for, for protocols that take several unless one is named."""
 
@@ -117,6 +120,11 @@ class Trial:
     @property
     def has_val(self) -> bool:
         return "val" in self.labels
+
+    @property
+    def has_many_labels(self) -> bool:
+        """True where any number of classes may hold of an image."""
+        return self.labels["train"].ndim == 2
 
     def features(
         self, split: str, *, pooling: str = "", view: str = "", positions: IntArray | None = None
@@ -199,7 +207,12 @@ class Protocol(abc.ABC):
 
 def prior(trial: Trial) -> Answer:
     """Return the classes of train from the most to the least frequent, for every test sample: what no feature can beat
-    by chance alone. Ties go to the lower class."""
+    by chance alone. Ties go to the lower class. Where any number of classes may hold, each one's share of train is its
+    score."""
+    if trial.has_many_labels:
+        labels = trial.labels["train"]
+        shares = (labels == 1).sum(axis=0) / np.maximum((labels >= 0).sum(axis=0), 1)
+        return Answer(Multilabel(np.tile(shares.astype(np.float32), (trial.sizes["test"], 1))))
     counts = np.bincount(trial.labels["train"], minlength=trial.classes)
     ranked = np.argsort(-counts, kind="stable")[:5]
     samples = trial.sizes["test"]
