@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ssl_bench.images import Augmentation
     from ssl_bench.progress import Advance
 
+LATER: Mapping[str, Any] = {"later": True}
+"""Metadata of a recipe's field that came after records were published: at its default it is no part of the recipe, so
+that what was asked before keeps its identity."""
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
@@ -55,9 +58,9 @@ class Supply:
         """Return pooled features (samples, dim); `pooling` "" is the one that the job asks for, `view` "" no change."""
         raise UsageError("this trial has no features")
 
-    def some(self, split: str, pooling: str, positions: IntArray) -> FloatArray:
+    def some(self, split: str, pooling: str, view: str, positions: IntArray) -> FloatArray:
         """Return the pooled features (positions, dim) of some samples of a split, sparing the others the network."""
-        return self.features(split, pooling, "")[positions]
+        return self.features(split, pooling, view)[positions]
 
     def dense(self, split: str) -> Rows:
         """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
@@ -90,8 +93,8 @@ class Trial:
     sizes: Mapping[str, int]
     """Samples per split: "train", "test", "val" where the task has one, and its shifts."""
     labels: Mapping[str, IntArray]
-    """Labels of "train" and, where the task has one, "val"; never of "test". (samples,), or (samples, classes) where any
-    number of classes may hold: 1 holds, 0 does not, -1 is too hard to say."""
+    """Labels of "train" and, where the task has one, "val"; never of "test". They are (samples,), or (samples, classes)
+    where any number of classes may hold: 1 holds, 0 does not, -1 is too hard to say."""
     supply: Supply
     """Use `features` and its siblings."""
     informative: bool = True
@@ -131,15 +134,16 @@ class Trial:
     ) -> FloatArray:
         """Return the pooled features (samples, dim), float32, of "train", "val" or "test".
 
-        `pooling` is another than the one that the job asks for; `view` is a change of every image, "rot90", "rot180"
-        or "rot270", turned anticlockwise after the resize; `positions` are the only samples wanted, as they are.
+        `pooling` is another than the one that the job asks for; `view` is a change of every image: "rot90", "rot180"
+        or "rot270", turned anticlockwise after the resize, or "crop0" to "crop9", a random part that is the same
+        whenever the image is met; `positions` are the only samples wanted.
         Raises DataError if a feature is not finite.
         """
         self._check(split)
         features = (
             self.supply.features(split, pooling, view)
             if positions is None
-            else self.supply.some(split, pooling, positions)
+            else self.supply.some(split, pooling, view, positions)
         )
         if not np.isfinite(features).all():
             bad = int((~np.isfinite(features)).any(axis=1).sum())

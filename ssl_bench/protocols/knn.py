@@ -8,9 +8,8 @@ readings at 10, 100 and 200. Nothing is selected, so val is not looked at. What 
 here. Equally similar images are taken in the order of train. Classes with equal votes, none included, are ranked by
 number ("exponential"), or by their nearest image and then by number ("uniform"). An image whose feature is the zero
 vector is as similar to every other as to its opposite: s = 0. Where any number of classes may hold of an image, a
-class's score is the share of the votes for it among those of the neighbours of which it is known whether it holds, and 0
-where of none. With k < 5 only the first k classes are ranked, since
-the code counts its top-5 among min(5, k).
+class's score is its share of the votes of those neighbours of which it is known whether it holds, 0 if of none. With
+k < 5 only the first k classes are ranked, since the code counts its top-5 among min(5, k).
 """
 
 from __future__ import annotations
@@ -104,12 +103,14 @@ class Protocol(base.Protocol):
         scores = np.empty((len(found.indices), labels.shape[1]), dtype=np.float32)
         for start in range(0, len(scores), ROWS):
             rows = slice(start, start + ROWS)
-            weights, votes, asked = self._weights(found.similarities[rows, :k]), 0.0, 0.0
+            weights = self._weights(found.similarities[rows, :k])
+            votes = np.zeros((len(weights), labels.shape[1]))
+            asked = np.zeros_like(votes)
             for place in range(k):
                 voters = found.indices[rows, place]
-                votes = votes + weights[:, place, None] * holds[voters]
-                asked = asked + weights[:, place, None] * known[voters]
-            scores[rows] = np.divide(votes, asked, out=np.zeros_like(scores[rows], np.float64), where=asked > 0)
+                votes += weights[:, place, None] * holds[voters]
+                asked += weights[:, place, None] * known[voters]
+            scores[rows] = np.divide(votes, asked, out=np.zeros_like(votes), where=asked > 0)
         return Multilabel(scores)
 
     def _vote(self, similarities: NDArray[np.float64], voters: base.IntArray, trial: base.Trial) -> Classes:

@@ -1,9 +1,9 @@
 """Logistic regression for classes of which any number may hold: one against the rest, all classes at once.
 
-    f_k(w, b) = ½‖w‖² + C Σ_i m_ik [ log(1 + e^{z_ik}) − y_ik z_ik ],    z_ik = x_i·w + b,    for every class k by itself
+    f_k(w, b) = ½‖w‖² + C Σ_i m_ik [ log(1 + e^{z_ik}) − y_ik z_ik ],    z_ik = x_i·w + b,    for each class k by itself
 
-is the objective of scikit-learn's LogisticRegression on two classes, with m_ik = 0 for a sample of which it is not known
-whether class k holds; b is not penalised.
+is the objective of scikit-learn's LogisticRegression on two classes, with m_ik = 0 for a sample of which it is not
+known whether class k holds; b is not penalised.
 
 The classes share the samples, so that each step of Newton's method is a few products of all samples with all classes.
 The samples are centred and turned into the eigenvectors of XᵀX, which changes neither f nor its optimum, and there the
@@ -122,8 +122,14 @@ class _Problem:
         """Return the optima in the coordinates of the features as they were given."""
         weights = self.basis @ theta[:-1]
         intercepts = theta[-1] - self.mean @ weights
-        parts = (part.cpu().numpy() for part in (weights, intercepts, objective))
-        return Solution(c, *parts, iterations=steps, converged=bool(arrived.all()))
+        return Solution(
+            c=c,
+            weights=weights.cpu().numpy(),
+            intercepts=intercepts.cpu().numpy(),
+            objective=objective.cpu().numpy(),
+            iterations=steps,
+            converged=bool(arrived.all()),
+        )
 
 
 def _minimise(problem: _Problem, theta: Tensor, c: float, tolerance: float) -> tuple[Tensor, Tensor, int, Tensor]:
