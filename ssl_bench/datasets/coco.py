@@ -1,9 +1,8 @@
-"""COCO's annotations: a JSON file of images, objects and categories per split, as iNaturalist has it, too.
+"""COCO's annotations: a JSON file of images, objects and categories per split; any number of categories may hold.
 
-Any number of categories may hold of an image. One does where one of its objects has an area above 0 and a box of more
-than one pixel each way; a crowd is an object too. That is how VISSL makes image labels of COCO
-(extra_scripts/datasets/create_coco_data_files.py). The JSON is read whole: train2017's 450 MB take some seconds and
-3 GB of memory.
+A category holds of an image where one of its objects has an area above 0 and a box of more than one pixel each way; a
+crowd is an object too. That is how VISSL makes image labels of COCO (extra_scripts/datasets/create_coco_data_files.py).
+The JSON is read whole: train2017's 450 MB take some seconds and 3 GB of memory.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +40,6 @@ class Options:
 
     splits: Mapping[str, Place]
     """Split name to where it lies."""
-    labels: Literal["several", "one"] = "several"
-    """"one": every image has one annotation, which says its category alone, as in iNaturalist."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -59,16 +56,15 @@ def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     """Return the splits in the order of their images; an id is the file's name, classes are the categories by id.
 
-    Labels are (samples, classes) of 1 and 0, or (samples,) where images have one. Raises DataError for a damaged file,
-    for objects of unknown images or categories, for splits of other categories, and for images that are not there, are
-    named twice or have not the one label that they should have.
+    Labels are (samples, classes) of 1 and 0. Raises DataError for a damaged file, for objects of unknown images or
+    categories, for splits of other categories, and for images that are not there or named twice.
     """
     chosen = cards.from_table(Options, options, "data")
     locate(options, root)
     splits: dict[str, Split] = {}
     for split, place in chosen.splits.items():
         path = root / place.annotations
-        found = _read(path, chosen.labels)
+        found = _read(path)
         names = _unique([str(one["file_name"]) for one in found["images"]], "the file", path)
         listing = containers.listing(root / place.images)
         inside = place.inside.strip("/") + "/" if place.inside.strip("/") else ""
@@ -79,25 +75,22 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
                     "unpack the images again or correct data.splits"
                 )
         source = listing.source([inside + name for name in names])
-        images, held, classes = _objects(found, path, chosen.labels)
+        held, classes = _labels(found, path)
         for other, known in splits.items():
             if known.class_names != classes:
                 raise DataError(
                     f"{path} has other categories than {chosen.splits[other].annotations}; name files of one set"
                 )
-        several = chosen.labels == "several"
-        labels = _several(images, held, (len(names), len(classes))) if several else _one(images, held, names, path)
-        splits[split] = Split(source, np.arange(len(names)), tuple(names), labels, classes)
+        splits[split] = Split(source, np.arange(len(names)), tuple(names), held, classes)
     return splits
 
 
-def _read(path: Path, labels: str) -> dict[str, list[dict[str, Any]]]:
+def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Return images, objects and categories; raise DataError where they are not there or lack what is needed."""
-    box = ("bbox", "area") if labels == "several" else ()
     wanted = {
         "images": ("id", "file_name"),
         "categories": ("id", "name"),
-        "annotations": ("id", "image_id", "category_id", *box),
+        "annotations": ("id", "image_id", "category_id", "bbox", "area"),
     }
     try:
         found = json.loads(path.read_bytes())
@@ -122,48 +115,23 @@ def _unique(values: list[Any], what: str, path: Path) -> list[Any]:
     return values
 
 
-Numbers = NDArray[np.int64]
-
-
-def _objects(
-    found: Mapping[str, list[dict[str, Any]]], path: Path, labels: str
-) -> tuple[Numbers, Numbers, tuple[str, ...]]:
-    """Return each object's image and category, (objects,) both by position, and the categories' names."""
+def _labels(found: Mapping[str, list[dict[str, Any]]], path: Path) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return (images, categories) of 1 and 0, and the categories' names."""
     categories = sorted(found["categories"], key=lambda one: int(one["id"]))
     columns = {one: i for i, one in enumerate(_unique([one["id"] for one in categories], "the category", path))}
     rows = {one: i for i, one in enumerate(_unique([one["id"] for one in found["images"]], "the image", path))}
-    pairs = []
+    held = np.zeros((len(rows), len(columns)), dtype=np.int64)
     for one in found["annotations"]:
         for key, known in (("image_id", rows), ("category_id", columns)):
             if one[key] not in known:
                 raise DataError(
                     f"{path}: the annotation {one['id']} has the unknown {key} {one[key]!r}; correct the file"
                 )
-        if labels == "one" or _has_extent(one):
-            pairs.append((rows[one["image_id"]], columns[one["category_id"]]))
-    images, held = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    return images, held, tuple(str(one["name"]) for one in categories)
+        if _counts(one):
+            held[rows[one["image_id"]], columns[one["category_id"]]] = 1
+    return held, tuple(str(one["name"]) for one in categories)
 
 
-def _has_extent(one: Mapping[str, Any]) -> bool:
+def _counts(one: Mapping[str, Any]) -> bool:
     """Tell whether an object is more than a point or a line."""
     return bool(one["area"] > 0 and one["bbox"][2] > 1 and one["bbox"][3] > 1)
-
-
-def _several(images: Numbers, held: Numbers, shape: tuple[int, int]) -> Numbers:
-    """Return (images, categories) of 1 and 0."""
-    labels = np.zeros(shape, dtype=np.int64)
-    labels[images, held] = 1
-    return labels
-
-
-def _one(images: Numbers, held: Numbers, names: list[str], path: Path) -> Numbers:
-    """Return each image's category; raise DataError for one that has none or several annotations."""
-    counts = np.bincount(images, minlength=len(names))
-    wrong = np.flatnonzero(counts != 1)
-    if len(wrong):
-        name, number = names[wrong[0]], counts[wrong[0]]
-        raise DataError(f"{path}: the image {name!r} has {number} annotations, not one; correct it or data.labels")
-    labels = np.zeros(len(names), dtype=np.int64)
-    labels[images] = held
-    return labels

@@ -1,5 +1,4 @@
-"""Images named in text files, one file per split and one path a line; an image's class is its folder, or a number that
-stands behind the path, as in ImageNet's and Places' lists."""
+"""Images named in text files, one file per split and one path a line; an image's class is its folder."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import collections
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +24,6 @@ class Options:
     """The folder or archive of images, relative to the data folder; the lists' paths begin in it."""
     lists: Mapping[str, str]
     """Split name to its list, relative to the data folder."""
-    label: Literal["folder", "number"] = "folder"
-    """"number": the last word of a line, a whole number, is the image's label."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -40,22 +37,19 @@ def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
-    """Return a split per list, samples in its order; an id is the path, classes are the sorted folders of all lists.
+    """Return a split per list, samples in its order; an id is the line, classes are the sorted folders of all lists.
 
-    Raises DataError for a path that is not there or listed twice, for a line without a number where it should have one,
-    and for a list that is empty or no text.
+    Raises DataError for a path that is not there or listed twice, and for a list that is empty or no text.
     """
     chosen = cards.from_table(Options, options, "data")
     locate(options, root)
     listing = containers.listing(root / chosen.path)
-    lists = {split: _lines(root / path, chosen) for split, path in chosen.lists.items()}
-    names = {split: [name for name, _ in lines] for split, lines in lists.items()}
+    names = {split: _lines(root / path) for split, path in chosen.lists.items()}
     every = [name for lines in names.values() for name in lines]
     if len(set(every)) < len(every):
         twice = collections.Counter(every).most_common(1)[0][0]
         raise DataError(f"the lists name {twice!r} twice")
-    said = [label for lines in lists.values() for _, label in lines]
-    found, classes = labels.ranked(said) if chosen.label == "folder" else (np.array(said, dtype=np.int64), ())
+    found, classes = labels.ranked([name.rpartition("/")[0] for name in every])
     splits, start = {}, 0
     for split, lines in names.items():
         source = listing.source([line.lstrip("/") for line in lines])
@@ -65,18 +59,11 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     return splits
 
 
-def _lines(path: Path, options: Options) -> list[tuple[str, str]]:
-    """Return what a list says, each path with its label as text."""
+def _lines(path: Path) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: {error.reason}") from error
     if not lines:
         raise DataError(f"{path} lists no images")
-    if options.label == "folder":
-        return [(line, line.rpartition("/")[0]) for line in lines]
-    parted = [line.rpartition(" ") for line in lines]
-    for number, (name, _, word) in enumerate(parted):
-        if not name.strip() or not labels.is_whole(word):
-            raise DataError(f"{path}: the line {lines[number]!r} is not a path and a whole number; correct data.label")
-    return [(name.strip(), word) for name, _, word in parted]
+    return lines

@@ -66,19 +66,6 @@ def test_archives(root: Path, packer: Callable[..., Path]) -> None:
         coco.locate({"splits": {"train": {"images": "none", "annotations": "b.json"}}}, root)
 
 
-def test_one_category(root: Path) -> None:
-    """Where every image has one annotation, as in iNaturalist, its category is the class; boxes are not needed."""
-    options = {**OPTIONS, "labels": "one"}
-    told = [{"id": i, "image_id": image, "category_id": 90 - 89 * (i == 1)} for i, image in enumerate((7, 9, 4))]
-    (root / "a.json").write_text(json.dumps(content(annotations=told)))
-    split = coco.load(options, root)["train"]
-    assert (split.ids, split.labels.tolist()) == (("9.png", "4.png", "7.png"), [0, 1, 1])
-    for wrong, number in ((told[:2], 0), ([*told, {**told[2], "id": 9, "category_id": 1}], 2)):
-        (root / "a.json").write_text(json.dumps(content(annotations=wrong)))
-        with pytest.raises(DataError, match=rf"a\.json: the image '4\.png' has {number} annotations, not one"):
-            coco.load(options, root)
-
-
 TWICE = [{"id": 9, "file_name": "9.png"}, {"id": 9, "file_name": "4.png"}]
 STRANGE = {"id": 6, "image_id": 5, "category_id": 1, "bbox": [0, 0, 4, 4], "area": 1}
 

@@ -35,20 +35,6 @@ def test_lists(root: Path, pngs: list[bytes]) -> None:
     assert image_lists.locate(OPTIONS, root)[:2] == [root / "tr.txt", root / "te.txt"]
 
 
-def test_numbers(root: Path, pngs: list[bytes]) -> None:
-    """A list may say each image's label behind its path, as those of ImageNet and Places do."""
-    options = {**OPTIONS, "label": "number"}
-    (root / "tr.txt").write_text("".join(f"{name} {i + 7}\n" for i, name in enumerate(TRAIN)))
-    (root / "te.txt").write_text(f"{TEST[0]}  3\n")
-    splits = image_lists.load(options, root)
-    assert (splits["train"].ids, splits["train"].labels.tolist(), splits["train"].class_names) == (TRAIN, [7, 8], ())
-    assert (splits["test"].labels.tolist(), splits["test"].read(0)) == ([3], pngs[2])
-    for line in (TEST[0], f"{TEST[0]} three", "3"):
-        (root / "te.txt").write_text(line)
-        with pytest.raises(DataError, match=r"te\.txt: the line '.*' is not a path and a whole number"):
-            image_lists.load(options, root)
-
-
 def test_dirt(root: Path) -> None:
     """An image listed twice or not there and an empty list are errors; all that is absent is named at once."""
     for text, message in (
