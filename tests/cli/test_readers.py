@@ -78,7 +78,7 @@ def edit(name: str, old: str, new: str, root: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "spoil", "words"),
     [
-        (shards, cut, "test.tar is cut at byte 2048"),
+        (shards, cut, "test.tar is cut or damaged at byte 2048"),
         (annotations, lambda root: edit("test.json", '"image_id": 3', '"image_id": 4', root), "unknown image_id 4"),
         (annotations, lambda root: edit("test.json", "0.png", "1.png", root), "test.json names the image '1.png'"),
         (layout, lambda root: edit("ImageSets/Main/bee_test.txt", "1", "7", root), "bee_test.txt: the line 'test 7'"),
