@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ssl_bench.results.store import Results
+from ssl_bench.settings import Settings
 from tests.cli.conftest import Command
+from tests.datasets.replicas import voc2007
 
 HEAD = 'title = "Mine"\nclasses = 2\nreader = "{}"\n[splits]\ntrain = "train"\ntest = "test"\n[data]\n'
 SEVERAL = 'kind = "multilabel"\nmetric = "voc07_map"\n'
@@ -103,3 +106,16 @@ def test_wrong_data_is_one_line(write: Writer, spoil: Spoiler, words: str, comma
     assert words in said.err
     assert "task 'mine': " in said.err
     assert len(said.err.strip().splitlines()) == 1
+
+
+def test_several_labels_from_archive_to_record(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_settings: Settings
+) -> None:
+    """VOC2007 runs from its two archives to a record with the 11-point mAP."""
+    voc2007.build(tmp_path / "data/voc2007")
+    monkeypatch.setenv("SSL_BENCH_DATA", str(tmp_path / "data"))
+    assert command("run", "-m", "pixels,size=8", "-t", "voc2007", "-p", "logistic_regression").code == 0
+    [record] = Results(own_settings.results).records()
+    assert (record.task.kind, record.task.metric, record.task.classes) == ("multilabel", "voc07_map", 20)
+    assert 0 < record.metrics["voc07_map"].value < 1
+    assert record.metrics["voc07_map"].n == 25
