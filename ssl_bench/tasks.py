@@ -23,6 +23,7 @@ class Splits:
     """Which part of the source plays which role. `train[:800]` slices, `train+val` joins, empty means there is none."""
 
     train: str = "train"
+    """Empty for a task of the kind "few_shot", which has none."""
     val: str = ""
     """Empty: a protocol that selects hyper-parameters holds out a part of train itself."""
     test: str = "test"
@@ -97,6 +98,7 @@ class Shift:
 
 ROLES = ("train", "val", "test")
 """Names that no shift can have."""
+Kind = Literal["classification", "few_shot", "multilabel", "robustness", "unlabelled", "retrieval"]
 SHIFT_METRICS = ("shift_top1", "mce")
 """Headlines of tasks of the kind "robustness"."""
 MULTILABEL_METRICS = ("mean_average_precision", "mean_roc_auc", "voc07_map")
@@ -113,10 +115,11 @@ class TaskCard:
     """A module of `ssl_bench/datasets/`, or "your_package.module"."""
     classes: int
     """Number of classes; labels are 0 … classes - 1. 0 where there are none."""
-    kind: Literal["classification", "multilabel", "robustness", "unlabelled", "retrieval"] = "classification"
-    """In "multilabel" any number of classes may hold of an image; "robustness" asks of the further test sets in
-    `shifts` what is learnt on train; "unlabelled" has images alone, for protocols that read no label; "retrieval" has a
-    gallery as train, queries as test, and judgements of what is to be found."""
+    kind: Kind = "classification"
+    """"few_shot" has test alone, of which episodes are drawn; in "multilabel" any number of classes may hold of an
+    image; "robustness" asks of the further test sets in `shifts` what is learnt on train; "unlabelled" has images
+    alone, for protocols that read no label; "retrieval" has a gallery as train, queries as test, and judgements of what
+    is to be found."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     version: int = 1
@@ -135,6 +138,8 @@ class TaskCard:
     """The catch of this dataset, if it has one."""
 
     def __post_init__(self) -> None:
+        if bool(self.splits.train) == (self.kind == "few_shot"):
+            raise UsageError('splits.train is empty if, and only if, the kind of a task is "few_shot"')
         if bool(self.shifts) != (self.kind == "robustness"):
             raise UsageError('a task has shifts if, and only if, its kind is "robustness"')
         if self.shifts and self.metric not in SHIFT_METRICS:

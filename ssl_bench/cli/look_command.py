@@ -42,7 +42,9 @@ def command(task: str, model: str, per_class: int, neighbours: int, out: Path | 
     more: dict[str, Any] = {}
     if model:
         trial = trial_of(model, card, resolved.settings)
-        more = {"model": model, "spec": trial.backbone.input, "neighbours": look.neighbours_of(trial, neighbours)}
+        more = {"model": model, "spec": trial.backbone.input}
+        if "train" in splits:
+            more["neighbours"] = look.neighbours_of(trial, neighbours)
     out = out or Path(f"look-{card.name}.html")
     write_text(out, look.page(card, splits, per_class=per_class, **more))
     click.echo(out)

@@ -39,6 +39,8 @@ class Options:
     """For the same: the splits to draw, name to images of every class; -1, only for the last, for all that are left."""
     order: Literal["name", "number"] = "name"
     """How class folders are sorted; "number" for folders called 0, 1, … after their labels."""
+    depth: int = 1
+    """How many folders deep a class lies: 2 for <alphabet>/<character>/."""
     labelled: bool = True
     """False: folders below a split's are no classes."""
 
@@ -143,7 +145,11 @@ def _parts(path: str, options: Options) -> list[str]:
     if not options.labelled:
         split, _, rest = (options.split, "", path) if options.split else path.partition("/")
         return [split, "", rest] if rest and containers.is_image(rest) else [split]
-    return [options.split, *path.split("/", 1)] if options.split else path.split("/", 2)
+    split, rest = (options.split, path) if options.split else (path.partition("/")[0], path.partition("/")[2])
+    folders = rest.split("/", options.depth)
+    if len(folders) <= options.depth:
+        return [split, rest] if rest and len(folders) == options.depth else [split]
+    return [split, "/".join(folders[:-1]), folders[-1]]
 
 
 def _image_names(listing: Listing, options: Options, where: str) -> dict[str, list[tuple[str, str]]]:

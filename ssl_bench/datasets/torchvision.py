@@ -32,6 +32,8 @@ class Options:
     """A key of `SPECS`."""
     path: str = ""
     """torchvision's root, relative to the data folder."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes to keep, in the order of their labels; empty: all."""
 
 
 def _named_files(dataset: Any) -> tuple[list[Any], list[int]]:
@@ -130,7 +132,20 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
             splits[name] = _load_arrays(chosen.name, folder, name, dataset)
         else:
             splits[name] = _load_files(spec, folder, dataset)
-    return splits
+    return {name: _kept(name, split, chosen) for name, split in splits.items()} if chosen.classes else splits
+
+
+def _kept(name: str, split: Split, options: Options) -> Split:
+    """Return the samples of the chosen classes, labels numbered anew; ids name the split, as few-shot joins them."""
+    for word in options.classes:
+        if word not in split.class_names:
+            hint = did_you_mean(word, split.class_names)
+            raise UsageError(f"data.classes: {options.name} has no class {word!r}.{hint}")
+    labels = np.array([split.class_names.index(word) for word in options.classes])
+    kept = split.take(np.flatnonzero(np.isin(split.labels, labels)))
+    numbered = (kept.labels[:, None] == labels[None, :]).argmax(axis=1)
+    ids = tuple(f"{name}/{sample}" for sample in kept.ids)
+    return dataclasses.replace(kept, ids=ids, labels=numbered, class_names=options.classes)
 
 
 @dataclasses.dataclass(eq=False)

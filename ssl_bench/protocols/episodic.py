@@ -41,6 +41,7 @@ class Protocol(base.Protocol):
     """A classifier that is learnt anew in every episode."""
 
     version: ClassVar[int] = 1
+    kinds: ClassVar[tuple[str, ...]] = ("classification", "few_shot")
     deterministic: ClassVar[bool] = False
     """The seed draws the episodes."""
     seeds: ClassVar[tuple[int, ...]] = (0, 1, 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.datasets.replicas import Truth, deal, pack, pictures
 
-CARDS = ("vtab1k_eurosat", "vtab_eurosat")
+CARDS = ("cdfsl_eurosat", "vtab1k_eurosat", "vtab_eurosat")
 SPLITS = {"train": "train[:24]", "val": "train[24:36]", "test": "train[48:]"}
 NAMES = (
     "AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial",
