@@ -119,7 +119,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         problems.append(f"--exclude {unknown[0]!r}: the suite has no such task; it has {', '.join(names)}")
     names = [name for name in dict.fromkeys(names) if name not in request.exclude]
     task_cards = _gather(problems, names, lambda name: own_data.get(name, settings.shelves))
-    texts = request.protocols or (suite.protocols if suite else DEFAULT_PROTOCOLS)
+    texts = request.protocols or (suite.all_protocols if suite else DEFAULT_PROTOCOLS)
     recipes = _gather(problems, texts, lambda text: (text.partition(",")[0], protocols.get(text)))
     prescribed = suite.input if suite else InputCard()
     with _collected(problems):
@@ -135,7 +135,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         f"{' and '.join(protocol.kinds)}"
         for name, protocol in recipes
         for task in task_cards
-        if task.kind not in protocol.kinds
+        if _asks(suite, name, task.name) and task.kind not in protocol.kinds
     ]
     problems += [
         f"--limit: the retrieval task {task.name!r} cannot be cut, since its judgements name the whole gallery"
@@ -149,8 +149,14 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         for model in (dataclasses.replace(model, input=prescribed.over(model.input)) for model in models)
         for task in task_cards
         for name, protocol in recipes
+        if _asks(suite, name, task.name)
         for seed in _seeds(request, protocol)
     ]
+
+
+def _asks(suite: SuiteCard | None, protocol: str, task: str) -> bool:
+    """Tell whether a protocol is to ask a task: the suite may say that it asks some of its groups alone."""
+    return suite is None or task not in suite.tasks or any(task in names for names in suite.asks(protocol).values())
 
 
 def _seeds(request: Request, protocol: Protocol) -> tuple[int, ...]:

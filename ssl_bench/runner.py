@@ -203,6 +203,7 @@ class Runner:
             every_score=metrics.get(headline(job.task, job.protocol)).every_score,
             backbone=loaded.backbone,
             shifts={name: shift.classes for name, shift in job.task.shifts.items()},
+            metric=headline(job.task, job.protocol),
             pooled=job.pooled,
         )
         return trial, supply.cost

@@ -57,28 +57,29 @@ class CachedSupply(Supply):
 
     def features(self, split: str, pooling: str, view: str) -> FloatArray:
         """Return pooled features (samples, dim), float32."""
-        if view not in VIEWS:
-            raise UsageError(f"no view is called {view!r}.{did_you_mean(view, VIEWS)} Known: {', '.join(VIEWS)}")
-        spec = dataclasses.replace(self._pooled(pooling), view=view)
+        spec = self._viewed(pooling, view)
         if (spec.key, split) not in self.memory:
             self.memory[spec.key, split] = self._rows(spec, split)[:].astype(np.float32, copy=False)
         return self.memory[spec.key, split]
 
-    def some(self, split: str, pooling: str, positions: IntArray) -> FloatArray:
+    def some(self, split: str, pooling: str, view: str, positions: IntArray) -> FloatArray:
         """Return the pooled features (positions, dim) of some samples, float32."""
-        spec = self._pooled(pooling)
+        spec = self._viewed(pooling, view)
         known = self.memory.get((spec.key, split))
-        found: FloatArray = known[positions] if known is not None else self._rows(spec, split, positions)[:]
-        return found
+        if known is not None:
+            return known[positions]
+        return self._rows(spec, split, positions)[:].astype(np.float32, copy=False)
 
     def dense(self, split: str) -> Rows:
         """Return the maps of a split."""
         return self._rows(dataclasses.replace(self.spec, pooled=DENSE), split)
 
-    def _pooled(self, pooling: str) -> Spec:
-        """Return the spec of another pooling than the job's; "" is the job's."""
+    def _viewed(self, pooling: str, view: str) -> Spec:
+        """Return the spec of another pooling than the job's and of a changed image; "" is the job's, and no change."""
+        if view not in VIEWS:
+            raise UsageError(f"no view is called {view!r}.{did_you_mean(view, VIEWS)} Known: {', '.join(VIEWS)}")
         pooled = self.backbone.resolve_pooling(pooling) if pooling else self.spec.pooled
-        return dataclasses.replace(self.spec, pooled=pooled)
+        return dataclasses.replace(self.spec, pooled=pooled, view=view)
 
     def _rows(self, spec: Spec, split: str, positions: IntArray | None = None) -> Rows:
         what = " ".join(word for word in (self.label, split, spec.view) if word)

@@ -15,6 +15,7 @@ PACKAGE = Path(ssl_bench.__file__).parent
 FLOORS = [
     {"errors"},
     {
+        "aggregators",
         "files",
         "cards",
         "predictions",

@@ -12,24 +12,28 @@ from ssl_bench.errors import EXIT_MISSING, EXIT_OK, SslBenchError, UsageError
 from ssl_bench.progress import choose
 from ssl_bench.settings import Resolved, Settings
 
+MIRROR = "Folder, or address of one, to ask first: for a file by its name, or as `wget -x` lays it out."
+
 
 @click.command(name="fetch")
 @click.option("--model", "-m", "models", multiple=True, help="Model whose weights to get.")
 @click.option("--suite", "-s", default="", help="Suite whose data to get.")
 @click.option("--task", "-t", "names", multiple=True, help="Task whose data to get.")
 @click.option("--offline", is_flag=True, default=None, help="Only say what is not here.")
-@click.option("--mirror", help="Address of a folder to ask first for weights, by their file's name.")
+@click.option("--mirror", help=MIRROR)
 @with_settings(PLACES)
 def command(models: tuple[str, ...], suite: str, names: tuple[str, ...], resolved: Resolved) -> int:
     """Get weights and data, on a machine with a network; `run --offline` then needs none.
 
     Weights go to the weights folder, data to the data folder (`ssl-bench run --print-config` shows both).
-    An interrupted download goes on where it stopped. Mirrors: --mirror or SSL_BENCH_MIRROR for files with an address of
-    their own, HF_ENDPOINT for another Hugging Face hub. Exits with 6 where something could not be had.
+    An interrupted download goes on where it stopped, and what a card pins is verified. Mirrors: --mirror or
+    SSL_BENCH_MIRROR for files with an address of their own, HF_ENDPOINT for another Hugging Face hub. Exits with 6
+    where something could not be had.
 
     \b
-    Example:
+    Examples:
       ssl-bench fetch --model dinov2_vitb14 --suite vtab
+      ssl-bench fetch --suite vtab --mirror http://files.local/datasets
     """
     if not (models or suite or names):
         raise UsageError("nothing to fetch is named; give --model, --suite or --task")

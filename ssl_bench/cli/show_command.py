@@ -9,7 +9,7 @@ import click
 from ssl_bench import cards, model_zoo, protocols, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json
-from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.errors import MissingError, UsageError, did_you_mean
 from ssl_bench.settings import Resolved, Settings
 
 
@@ -56,16 +56,19 @@ def _task(name: str, settings: Settings) -> dict[str, Any] | None:
     facts = {"task": name} | _compact(card)
     if card.classes:
         facts |= {"chance (top1)": round(1 / card.classes, 6)}
-    known = index.lookup(card, settings.data, settings.cache)
-    if known is not None:
-        facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
-    return facts
+    try:
+        known = index.lookup(card, settings.data, settings.cache)
+    except MissingError as error:
+        return facts | {"missing": str(error)}
+    return facts | ({"samples": dict(known.samples), "task digest": known.task_digest} if known else {})
 
 
 def _suite(name: str, settings: Settings) -> dict[str, Any] | None:
-    if name not in tasks.suite_names(settings.shelves):
+    if name.replace("-", "_") not in tasks.suite_names(settings.shelves):
         return None
-    return {"suite": name} | _compact(tasks.get_suite(name, settings.shelves))
+    suite = tasks.get_suite(name, settings.shelves)
+    mean = f"{suite.aggregate}, {suite.aggregator.what}"
+    return {"suite": suite.name} | _compact(suite) | {"aggregate": mean, "tasks": len(suite.tasks)}
 
 
 def _protocol(name: str, settings: Settings) -> dict[str, Any] | None:

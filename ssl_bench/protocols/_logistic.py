@@ -26,7 +26,7 @@ class Model:
             raise DataError(f"logistic regression needs two classes; every sample is of class {self.present[0]}")
         self.mean, self.deviation = np.zeros(1), np.ones(1)
         if standardise:
-            self.mean, self.deviation = _moments(features)
+            self.mean, self.deviation = moments(features)
         self.features = self.standard(features)
 
     def standard(self, features: NDArray[Any]) -> NDArray[np.float64]:
@@ -49,7 +49,7 @@ class Model:
         return scores
 
 
-def _moments(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def moments(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and deviation (dim,); the deviation of a constant feature counts as 1.
 
     A feature is constant if its variance is no more than what rounding leaves, as in scikit-learn's StandardScaler.

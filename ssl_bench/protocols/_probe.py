@@ -42,12 +42,17 @@ class Probe(base.Protocol):
         """The protocol's own name, for errors."""
         return type(self).__module__.rpartition(".")[2]
 
+    @property
+    def grid(self) -> NDArray[np.float64]:
+        """The candidates for C, ascending."""
+        return 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
+
     def fitted(self, trial: base.Trial) -> Fitted:
         """Return the classifier that is fitted to all labelled samples with the C that does best on val.
 
         Raises DataError if train holds one class alone, and UsageError if there is nothing to choose C on.
         """
-        grid = 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
+        grid = self.grid
         curve, near = self.curve(trial, grid)
         best = int(np.argmax([row["val_top1"] for row in curve])) if curve else 0
         features, labels = _labelled(trial)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, UsageError
-from ssl_bench.predictions import Classes, Predictions
+from ssl_bench.predictions import Classes, Multilabel, Predictions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ssl_bench.images import Augmentation
     from ssl_bench.progress import Advance
 
+LATER: Mapping[str, Any] = {"later": True}
+"""Metadata of a recipe's field that came after records were published: at its default it is no part of the recipe, so
+that what was asked before keeps its identity."""
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
@@ -55,9 +58,9 @@ class Supply:
         """Return pooled features (samples, dim); `pooling` "" is the one that the job asks for, `view` "" no change."""
         raise UsageError("this trial has no features")
 
-    def some(self, split: str, pooling: str, positions: IntArray) -> FloatArray:
+    def some(self, split: str, pooling: str, view: str, positions: IntArray) -> FloatArray:
         """Return the pooled features (positions, dim) of some samples of a split, sparing the others the network."""
-        return self.features(split, pooling, "")[positions]
+        return self.features(split, pooling, view)[positions]
 
     def dense(self, split: str) -> Rows:
         """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
@@ -90,7 +93,8 @@ class Trial:
     sizes: Mapping[str, int]
     """Samples per split: "train", "test", "val" where the task has one, and its shifts."""
     labels: Mapping[str, IntArray]
-    """Labels of "train" and, where the task has one, "val"; never of "test"."""
+    """Labels of "train" and, where the task has one, "val"; never of "test". They are (samples,), or (samples, classes)
+    where any number of classes may hold: 1 holds, 0 does not, -1 is too hard to say."""
     supply: Supply
     """Use `features` and its siblings."""
     informative: bool = True
@@ -107,6 +111,8 @@ class Trial:
     """The network, for protocols that feed it images of their own; None where the features came without one."""
     shifts: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     """Further test sets, splits of `features`, and among which classes each is to be answered; empty: among all."""
+    metric: str = ""
+    """The task's headline, for a choice on val that is made by it."""
     pooled: str = "default"
     """The pooling that the job asks for, for protocols that take several unless one is named."""
 
@@ -118,20 +124,26 @@ class Trial:
     def has_val(self) -> bool:
         return "val" in self.labels
 
+    @property
+    def has_many_labels(self) -> bool:
+        """True where any number of classes may hold of an image."""
+        return self.labels["train"].ndim == 2
+
     def features(
         self, split: str, *, pooling: str = "", view: str = "", positions: IntArray | None = None
     ) -> FloatArray:
         """Return the pooled features (samples, dim), float32, of "train", "val" or "test".
 
-        `pooling` is another than the one that the job asks for; `view` is a change of every image, "rot90", "rot180"
-        or "rot270", turned anticlockwise after the resize; `positions` are the only samples wanted, as they are.
+        `pooling` is another than the one that the job asks for; `view` is a change of every image: "rot90", "rot180"
+        or "rot270", turned anticlockwise after the resize, or "crop0" to "crop9", a random part that is the same
+        whenever the image is met; `positions` are the only samples wanted.
         Raises DataError if a feature is not finite.
         """
         self._check(split)
         features = (
             self.supply.features(split, pooling, view)
             if positions is None
-            else self.supply.some(split, pooling, positions)
+            else self.supply.some(split, pooling, view, positions)
         )
         if not np.isfinite(features).all():
             bad = int((~np.isfinite(features)).any(axis=1).sum())
@@ -199,7 +211,12 @@ class Protocol(abc.ABC):
 
 def prior(trial: Trial) -> Answer:
     """Return the classes of train from the most to the least frequent, for every test sample: what no feature can beat
-    by chance alone. Ties go to the lower class."""
+    by chance alone. Ties go to the lower class. Where any number of classes may hold, each one's share of train is its
+    score."""
+    if trial.has_many_labels:
+        labels = trial.labels["train"]
+        shares = (labels == 1).sum(axis=0) / np.maximum((labels >= 0).sum(axis=0), 1)
+        return Answer(Multilabel(np.tile(shares.astype(np.float32), (trial.sizes["test"], 1))))
     counts = np.bincount(trial.labels["train"], minlength=trial.classes)
     ranked = np.argsort(-counts, kind="stable")[:5]
     samples = trial.sizes["test"]

@@ -38,7 +38,7 @@ class Protocol(base.Protocol):
     deterministic: ClassVar[bool] = False
     """The seed draws the held-out images, and the images of a train that is larger than the recipe's numbers."""
     metric: ClassVar[str] = "rotation_accuracy"
-    kinds: ClassVar[tuple[str, ...]] = ("classification", "unlabelled")
+    kinds: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "unlabelled")
 
     turned: int = 10_000
     """Train images that teach the probe at most, each seen four times."""

@@ -90,6 +90,18 @@ def test_truncated(folder: Path, tmp_path: Path, packer: Callable[..., Path], en
         containers.listing(path)
 
 
+def test_a_tar_cut_between_members(folder: Path, tmp_path: Path, packer: Callable[..., Path]) -> None:
+    """A tar file that was cut just where a member begins, or in its head, or damaged there, is not taken for whole."""
+    path = packer(folder, tmp_path / "a.tar")
+    with tarfile.open(path) as archive:
+        last = archive.getmembers()[-1].offset
+    whole = path.read_bytes()
+    for content in (whole[: last + 100], whole[:last], whole[:last] + b"?" * 512 + whole[last + 512 :]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=rf"a\.tar is cut or damaged at byte {last}"):
+            containers.listing(path)
+
+
 def test_damaged_zip(tmp_path: Path) -> None:
     """A zip member whose bytes changed does not pass its checksum."""
     path = tmp_path / "a.zip"
