@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ssl_bench import backbones, datasets, model_zoo
+from ssl_bench import backbones, datasets, model_zoo, subsets
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.download import download
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
@@ -100,6 +100,25 @@ def fetch_data(card: TaskCard, settings: Settings) -> list[Path]:
             raise
     datasets.fetch(card, settings.data)
     return datasets.locate(card, settings.data)
+
+
+def fetch_subsets(
+    names: Iterable[str], settings: Settings, progress: Progress | None = None
+) -> list[tuple[str, Path | SslBenchError | None]]:
+    """Fetch published subsets into the data folder, going on after a failure; return (what, file or error) in order."""
+    done: list[tuple[str, Path | SslBenchError | None]] = []
+    for name in dict.fromkeys(names):
+        subset, path = subsets.get(name), subsets.place(name, settings.data)
+        try:
+            if settings.offline and not path.is_file():
+                raise MissingError(f"{subsets.lacking(name, settings.data)} is not here and --offline forbids fetching")
+            mirror = [f"{settings.mirror.rstrip('/')}/{Path(subset.url).name}"] if settings.mirror else []
+            urls = [*mirror, subset.url]
+            download(urls, path, progress or Progress(), sha256=subset.sha256, size=subset.bytes)
+            done.append((f"subset {name}", path))
+        except SslBenchError as error:
+            done.append((f"subset {name}", error))
+    return done
 
 
 def fetch_all(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssl_bench import cards, datasets, model_zoo, own_data, protocols, tasks
+from ssl_bench import cards, datasets, model_zoo, own_data, protocols, subsets, tasks
 from ssl_bench.datasets import index
 from ssl_bench.datasets.index import Index
 from ssl_bench.errors import MissingError, UsageError
@@ -229,7 +229,7 @@ class Planner:
         return [self._one(job, counted) for job in jobs]
 
     def _one(self, job: Job, counted: set[tuple[str, str]]) -> Planned:
-        lacks = self._lacking_weights(job.model) + self._lacking_data(job.task)
+        lacks = self._lacking_weights(job.model) + self._lacking_data(job.task) + self._lacking_subsets(job)
         if lacks:
             return Planned(job, "missing", lacks=lacks)
         facts, table = self._facts_of(job.model), self._index_of(job.task)
@@ -280,6 +280,10 @@ class Planner:
             return ()
         size = f", {megabytes(state.bytes)}" if state.bytes else ""
         return (f"weights of {card.name} ({state.source}{size}): ssl-bench fetch --model {card.name}",)
+
+    def _lacking_subsets(self, job: Job) -> tuple[str, ...]:
+        lines = (subsets.lacking(name, self.settings.data) for name in job.protocol.subsets)
+        return tuple(f"{line}: ssl-bench fetch --protocol {job.protocol_name},lists=simclr" for line in lines if line)
 
     def _lacking_data(self, card: TaskCard) -> tuple[str, ...]:
         if card.name not in self._lacks:

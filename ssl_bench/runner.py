@@ -189,6 +189,7 @@ class Runner:
             label=f"{job.model.name} × {job.task.name}",
             seed=job.seed,
             memory=self._memory,
+            folder=self.settings.data,
         )
         trial = Trial(
             classes=job.task.classes,

@@ -76,12 +76,14 @@ def command(
 
 def _fetch(planned: list[Planned], settings: Settings) -> None:
     """Get what a plan lacks, as `ssl-bench fetch` does, and say what could not be had."""
-    from ssl_bench.fetch import fetch_all
+    from ssl_bench.fetch import fetch_all, fetch_subsets
 
     jobs = [item.job for item in planned if item.lacks]
     models = {job.model.name: job.model for job in jobs}
     tasks = {job.task.name: job.task for job in jobs}
-    for what, found in fetch_all(models.values(), tasks.values(), settings, choose(settings.progress)):
+    names, progress = [name for job in jobs for name in job.protocol.subsets], choose(settings.progress)
+    done = [*fetch_all(models.values(), tasks.values(), settings, progress), *fetch_subsets(names, settings, progress)]
+    for what, found in done:
         if isinstance(found, SslBenchError):
             click.echo(f"{what}: {found}", err=True)
 

@@ -70,6 +70,10 @@ class Supply:
         """Give normalised images (up to `size`, channels, height, width) of the samples at `order`, on the device."""
         raise UsageError("this trial has no images")
 
+    def subset(self, name: str) -> IntArray:
+        """Return the positions in train of a published subset, ascending; see `ssl_bench.subsets`."""
+        raise UsageError("this trial has no published subsets")
+
     def texts(self, texts: Sequence[str]) -> FloatArray:
         """Return what the model's text tower says of each text (texts, dim)."""
         raise UsageError("this trial has no text tower")
@@ -195,6 +199,11 @@ class Protocol(abc.ABC):
     def selects_on_test(self) -> bool:
         """True for a recipe that reports the best of several candidates on the very samples that are reported."""
         return False
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Names of the published subsets of train that the recipe learns from; see `ssl_bench.subsets`."""
+        return ()
 
     @abc.abstractmethod
     def predict(self, trial: Trial) -> Answer:
