@@ -62,13 +62,14 @@ def _from_hub(card: ModelCard, settings: Settings) -> Path:
 
 
 def _snapshot(card: ModelCard, settings: Settings) -> Path:
-    """Download configurations and safetensors of a repository, nothing else of it."""
+    """Download configurations, safetensors and the tokenizer of a repository, nothing else of it."""
     from huggingface_hub import snapshot_download
 
     if model_zoo.is_folder_name(card.weights.name):
         raise MissingError(f"{card.name}: there is no model.safetensors in the folder {card.weights.name}")
     repository, _, revision = card.weights.name.partition("@")
     wanted = ["config.json", "preprocessor_config.json", "model*.safetensors", "model.safetensors.index.json"]
+    wanted += ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model"]
     snapshot_download(
         repository, revision=revision or None, local_dir=settings.weights / card.weights.name, allow_patterns=wanted
     )
