@@ -4,7 +4,7 @@ predictions of logits."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,20 +44,25 @@ class Parts:
 
 
 def parts(trial: Trial, name: str, holdout: float) -> Parts:
+    """Return what `parted` returns for a trial's labels and seed."""
+    return parted(trial.labels, name, holdout, trial.seed)
+
+
+def parted(splits: Mapping[str, IntArray], name: str, holdout: float, seed: int = 0) -> Parts:
     """Return all of train and, to choose on, val; where there is none, a stratified `holdout` of train is held out.
 
     `holdout` 0 trains on all of train and lets no sample choose. Raises DataError where train holds one class alone,
     UsageError, naming the protocol, where nothing can be held out.
     """
-    labels = trial.labels["train"]
+    labels = splits["train"]
     if len(np.unique(labels)) < 2:
         raise DataError(f"{name} needs two classes; train holds {len(np.unique(labels))}")
     everything = np.arange(len(labels))
     if not holdout:
         return Parts(everything)
-    if trial.has_val:
+    if "val" in splits:
         return Parts(everything, "val")
-    kept, held = stratified_holdout(labels, holdout, trial.seed)
+    kept, held = stratified_holdout(labels, holdout, seed)
     if not len(held):
         raise UsageError(f"{name}: every class of train has one sample, so none can be held out to choose a head")
     return Parts(kept, "train", held)

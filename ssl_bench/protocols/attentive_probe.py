@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ssl_bench.errors import DataError, UsageError
@@ -62,6 +62,14 @@ class Protocol(base.Protocol):
     def grid(self) -> list[tuple[float, float]]:
         """Every candidate's learning rate and weight decay."""
         return list(itertools.product(self.learning_rates, self.weight_decays))
+
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return the maps of all splits."""
+        return base.Passes({"dense": tuple(sizes)})
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise what `_heads.parts` raises."""
+        _heads.parted(labels, "attentive_probe", self.holdout)
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the chosen probe's classes by falling logit; confidence is the softmax probability of the first.

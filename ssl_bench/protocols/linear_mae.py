@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ssl_bench.errors import DataError, UsageError
@@ -72,6 +72,12 @@ class Protocol(base.Protocol):
     @property
     def selects_on_test(self) -> bool:
         return self.variant == "paper"
+
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return test and the crops of every epoch, or train as it is."""
+        if self.crops == "cached":
+            return base.Passes({"": ("train", "test")})
+        return base.Passes({"": ("test",)}, self.epochs * (sizes["train"] // self.batch * self.batch))
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the classes by falling logit; confidence is the softmax probability of the first.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ssl_bench.errors import DataError, UsageError
@@ -65,6 +66,15 @@ class Protocol(base.Protocol):
     @property
     def selects_on_test(self) -> bool:
         return self.variant == "paper"
+
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return the crops of every step, and the splits that choose and are reported."""
+        choosing = () if self.selects_on_test else ("val",) if "val" in sizes else ("train",)
+        return base.Passes({"": (*choosing, "test")}, self.iterations * self.batch)
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise what `_heads.parts` raises."""
+        _heads.parted(labels, "linear_sweep", 0.0 if self.selects_on_test else self.holdout)
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the chosen head's classes by falling logit; confidence is the softmax probability of the first.

@@ -26,6 +26,7 @@ class Protocol(base.Protocol):
     """Class names as prompts; nothing is trained."""
 
     version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("test",)
     deterministic: ClassVar[bool] = True
     reads_words: ClassVar[bool] = True
 
