@@ -79,19 +79,23 @@ class Protocol(base.Protocol):
             return base.Passes({"": ("train", "test")})
         return base.Passes({"": ("test",)}, self.epochs * (sizes["train"] // self.batch * self.batch))
 
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise DataError where train holds one class, UsageError where it holds less than a batch."""
+        samples = len(_heads.parted(labels, "linear_mae", 0.0).fitted)
+        if samples < self.batch:
+            raise UsageError(
+                f"linear_mae: train holds {samples} images, fewer than one batch of {self.batch}; give a smaller batch "
+                f"and a base_rate that keeps the rate near {self.base_rate * self.batch / 256:g}"
+            )
+
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the classes by falling logit; confidence is the softmax probability of the first.
 
         Raises DataError where train holds one class, or where the weights grew without bound; UsageError where train
         holds less than a batch.
         """
-        samples = len(_heads.parts(trial, "linear_mae", 0.0).fitted)
-        steps, rate = samples // self.batch, self.base_rate * self.batch / 256
-        if not steps:
-            raise UsageError(
-                f"linear_mae: train holds {samples} images, fewer than one batch of {self.batch}; give a smaller batch "
-                f"and a base_rate that keeps the rate near {rate:g}"
-            )
+        self.check(trial.labels, trial.classes)
+        steps, rate = trial.sizes["train"] // self.batch, self.base_rate * self.batch / 256
         pooling = _heads.offered(trial, ())[0]
         head: NormalisedHead | None = None
         epochs: dict[str, Predictions] = {}
