@@ -132,29 +132,37 @@ def chunks(positions: IntArray) -> Iterator[IntArray]:
         yield positions[start : start + AT_ONCE]
 
 
-def predicted(logits: Callable[[Tensor], Tensor], features: Tensor) -> list[Classes]:
+def predicted(logits: Callable[[Tensor], Tensor], features: Tensor, *, every: bool = False) -> list[Classes]:
     """Return each head's classes; `logits` gives (samples, heads, classes) of features (samples, …)."""
     import torch
 
-    return joined([classes_of(logits(part)) for part in torch.split(features, AT_ONCE)])
+    return joined([classes_of(logits(part), every=every) for part in torch.split(features, AT_ONCE)])
 
 
 def joined(parts: Sequence[Sequence[Classes]]) -> list[Classes]:
     """Return each head's classes for all samples, given part by part."""
-    return [
-        Classes(np.concatenate([one.ranked for one in head]), np.concatenate([one.confidence for one in head]), True)
-        for head in zip(*parts, strict=True)
-    ]
+    found = []
+    for head in zip(*parts, strict=True):
+        scores = [one.scores for one in head if one.scores is not None]
+        ranked, sure = (
+            np.concatenate(rows) for rows in zip(*((one.ranked, one.confidence) for one in head), strict=True)
+        )
+        found.append(Classes(ranked, sure, probability=True, scores=np.concatenate(scores) if scores else None))
+    return found
 
 
-def classes_of(logits: Tensor) -> list[Classes]:
+def classes_of(logits: Tensor, *, every: bool = False) -> list[Classes]:
     """Return, of logits (samples, heads, classes), each head's classes by falling logit, equal ones by number, with the
-    softmax probability of the first."""
+    softmax probability of the first; `every` keeps those of all."""
     import torch
 
     values, order = logits.sort(dim=2, descending=True, stable=True)
     ranked, sure = order[..., :5].cpu().numpy(), torch.softmax(values, 2)[..., 0].cpu().numpy()
-    return [Classes(ranked[:, head], sure[:, head], probability=True) for head in range(ranked.shape[1])]
+    scores = torch.softmax(logits, 2).float().cpu().numpy() if every else None
+    return [
+        Classes(ranked[:, head], sure[:, head], probability=True, scores=None if scores is None else scores[:, head])
+        for head in range(ranked.shape[1])
+    ]
 
 
 def accuracies(logits: Callable[[Tensor], Tensor], features: Tensor, labels: IntArray) -> list[float]:

@@ -86,7 +86,7 @@ class Protocol(base.Protocol):
             if "diverged" in curve[best]:
                 raise DataError("attentive_probe: every probe's weights grew without bound; give lower learning_rates")
             said = [logits[:, best : best + 1] for logits in self.said(trial, "test", None, heads)]
-        answer = _heads.joined([_heads.classes_of(logits) for logits in said])[0]
+        answer = _heads.joined([_heads.classes_of(logits, every=trial.every_score) for logits in said])[0]
         rate, decay = self.grid[best]
         return base.Answer(
             answer,

@@ -147,7 +147,7 @@ class Protocol(base.Protocol):
         """Return what the layer says of test; raise DataError where its weights are not finite."""
         if not bool(head.weights.isfinite().all()):
             raise DataError("linear_mae: the weights grew without bound; give a lower base_rate")
-        return _heads.predicted(head.logits, _heads.rows(trial, "test", pooling))[0]
+        return _heads.predicted(head.logits, _heads.rows(trial, "test", pooling), every=trial.every_score)[0]
 
 
 class NormalisedHead:

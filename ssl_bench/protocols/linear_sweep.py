@@ -98,7 +98,9 @@ class Protocol(base.Protocol):
         head, place = heads[pooling], self.learning_rates.index(rate)
         test = _heads.rows(trial, "test", pooling)
         return base.Answer(
-            _heads.predicted(lambda features: head.logits(features)[:, place : place + 1], test)[0],
+            _heads.predicted(
+                lambda features: head.logits(features)[:, place : place + 1], test, every=trial.every_score
+            )[0],
             selected={"features": pooling, "learning_rate": rate, "selected_on": parts.told},
             curve=curve,
             at_grid_edge=rate in ends if len(self.learning_rates) > 1 else None,
@@ -156,6 +158,7 @@ class Protocol(base.Protocol):
         """Return every head's predictions for test."""
         found: dict[Head, Predictions] = {}
         for pooling, head in heads.items():
-            said = _heads.predicted(head.logits, _heads.rows(trial, "test", pooling))
+            rows = _heads.rows(trial, "test", pooling)
+            said = _heads.predicted(head.logits, rows, every=trial.every_score)
             found |= {(pooling, rate): one for rate, one in zip(self.learning_rates, said, strict=True)}
         return found

@@ -2,9 +2,9 @@
 
 By default the gallery is the rest of test (leave one out), as in metric learning (Song et al., CVPR 2016: Recall@k on
 the test classes); with gallery=train it is the whole of train. Nothing is trained and val is not looked at. Equally
-similar images are taken in the gallery's order; a query whose feature is the zero vector is refused, since it would rank
-the images as their files lie, which is often class by class. Tasks with judgements, the revisited Oxford and Paris, are asked with gallery=train and bring their own
-headline.
+similar images are taken in the gallery's order. A query whose feature is the zero vector is refused: it would rank the
+images as their files lie, which is often class by class. Tasks with judgements, the revisited Oxford and Paris, are
+asked with gallery=train and bring their own headline.
 
 Every query ranks its whole gallery, in queries · gallery · 4 bytes of memory; where that is more than 4 GiB, `depth`
 says how many images are ranked, and the mean average precision counts no others.

@@ -54,7 +54,7 @@ data = { path = "dots.npz", splits = { test = { images = "sx", labels = "sy" } }
 """
 
 
-def task(folder: Path, fault: str, protocol: str) -> Path:
+def task(folder: Path, fault: str, protocol: str, metric: str = "top1") -> Path:
     """Write 30 training and 18 test images of three classes, and a card that asks them, with one fault."""
     generator = np.random.default_rng(0)
 
@@ -71,7 +71,7 @@ def task(folder: Path, fault: str, protocol: str) -> Path:
         arrays["y"] = np.where(y == 2, 3, y)
     (folder / "data").mkdir(exist_ok=True)
     np.savez(folder / "data" / "dots.npz", **arrays)
-    kind, metric = ("robustness", "shift_top1") if protocol == "robustness" else ("classification", "top1")
+    kind, metric = ("robustness", "shift_top1") if protocol == "robustness" else ("classification", metric)
     splits = {"train": "train", "val": "", "test": "test"}
     if fault.startswith("no_"):
         splits[fault.removeprefix("no_")] = "train[:0]"
