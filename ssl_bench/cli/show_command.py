@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from ssl_bench import cards, model_zoo, protocols, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json
-from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.errors import MissingError, UsageError, did_you_mean
 from ssl_bench.settings import Resolved, Settings
 
 
@@ -56,9 +57,9 @@ def _task(name: str, settings: Settings) -> dict[str, Any] | None:
     facts = {"task": name} | _compact(card)
     if card.classes:
         facts |= {"chance (top1)": round(1 / card.classes, 6)}
-    known = index.lookup(card, settings.data, settings.cache)
-    if known is not None:
-        facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
+    with contextlib.suppress(MissingError):  # `ssl-bench data show` says what is missing
+        if known := index.lookup(card, settings.data, settings.cache):
+            facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
     return facts
 
 
@@ -88,6 +89,8 @@ def _compact(card: Any) -> dict[str, Any]:
 
 def _filled(table: dict[str, Any]) -> dict[str, Any]:
     kept = {key: _filled(value) if isinstance(value, dict) else value for key, value in table.items()}
+    if "files" in kept:  # of a task's source, each a table
+        kept["files"] = [_filled(file) for file in kept["files"]]
     return {key: value for key, value in kept.items() if value not in ("", None, {}, [], 0)}
 
 
@@ -97,6 +100,10 @@ def _echo_table(table: dict[str, Any], indent: int = 0) -> None:
         if isinstance(value, dict):
             click.echo(label)
             _echo_table(value, indent + 2)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for item in value:
+                click.echo(label)
+                _echo_table(item, indent + 2)
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
             click.echo(f"{label}: {text}")
