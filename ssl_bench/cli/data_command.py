@@ -237,6 +237,7 @@ def import_(folder: Path, resolved: Resolved) -> None:
     card = own_data.card(folder)
     splits = datasets.load(card, resolved.settings.data)
     click.echo(own_data.toml(card), nl=False)
-    click.echo(f"{', '.join(f'{role} {len(split):,}' for role, split in splits.items())} samples", err=True)
+    counts = ", ".join(f"{role} {len(split):,}" for role, split in splits.items())
+    click.echo(f"{counts} samples. Are they whole: ssl-bench data check {folder}", err=True)
     for role, names in checks.empty_classes(card, splits).items():
         click.echo(f"{role} has no sample of: {', '.join(names)}", err=True)

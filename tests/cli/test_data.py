@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command, lines
 from tests.cli.test_run import images
 
@@ -20,6 +22,17 @@ def test_ls_says_what_is_here_and_how_to_get_the_rest(command: Command) -> None:
     assert "45.2 GB in all: ssl-bench data fetch NAME" in said.err  # CLEVR's, dSprites' and smallNORB's files once
     assert len(lines(command("data", "ls", "--suite", "vtab").out)) == 19
     assert command("data", "ls", "no_such").code == 2
+
+
+def test_what_is_partly_here(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of data that is half here the files that lack are told, and their size alone is counted."""
+    monkeypatch.setenv("SSL_BENCH_DATA", str(tmp_path / "data"))
+    (tmp_path / "data/torchvision/svhn").mkdir(parents=True)
+    (tmp_path / "data/torchvision/svhn/test_32x32.mat").write_bytes(b"whole")
+    said = command("data", "ls", "vtab1k_svhn")
+    assert "vtab1k_svhn\tpartly here" in said.out
+    assert "1 to download, 182.0 MB in all" in said.err
+    assert "torchvision/svhn/test_32x32.mat  (here)" in command("data", "show", "vtab1k_svhn").out
 
 
 def test_ls_as_json_has_every_file(command: Command) -> None:
