@@ -89,7 +89,8 @@ def _row(card: TaskCard, state: str) -> tuple[Any, ...]:
     from ssl_bench.plan import megabytes
 
     size = megabytes(card.source.bytes) if card.source.bytes else ""
-    return card.name, state, size, f"{sum(card.source.samples.values()) or '':,}", card.source.licence
+    samples = sum(card.source.samples.values())
+    return card.name, state, size, f"{samples:,}" if samples else "", card.source.licence
 
 
 def _json(card: TaskCard, state: str, settings: Settings) -> dict[str, Any]:
@@ -108,8 +109,9 @@ def _summary(chosen: Sequence[TaskCard], states: Sequence[str], settings: Settin
     lacking = {file.path: file for card in waiting for file in sources.missing(card.source.files, settings.data)}
     text = f"{states.count(HERE)} of {len(chosen)} here, in {settings.data}."
     if lacking:
-        size = megabytes(sum(file.bytes for file in lacking.values()))
-        text += f"\n{len(waiting)} to download, {size} in all: ssl-bench data fetch NAME"
+        total = sum(file.bytes for file in lacking.values())
+        size = f", {megabytes(total)} in all" if total else ""
+        text += f"\n{len(waiting)} to download{size}: ssl-bench data fetch NAME"
     if by_hand := states.count(BY_HAND):
         text += f"\n{by_hand} by hand: ssl-bench data show NAME tells the step"
     return text
