@@ -26,6 +26,8 @@ NEAR = 3
 FLAT = 8
 """An image whose 64 bits hold fewer ones, or zeros, than this has too little in it to be told from others."""
 
+PART = 64
+"""Images that a thread looks at before it takes others."""
 BLOCK = 1024
 """Samples that are compared with all others at once."""
 
@@ -64,15 +66,24 @@ Looked = Mapping[str, list[Seen]]
 
 
 def look(splits: Mapping[str, Split], advance: Advance) -> Looked:
-    """Decode every image once, in threads: decoding lets others run."""
+    """Decode every image once, in threads: decoding lets others run. They read neighbours in the source."""
     found: dict[str, list[Seen]] = {}
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for role, split in splits.items():
-            found[role] = []
-            for seen in pool.map(_look, itertools.repeat(split), range(len(split))):
-                found[role].append(seen)
-                advance(1)
+            order = np.argsort(split.rows, kind="stable").tolist()
+            parts = [order[start : start + PART] for start in range(0, len(order), PART)]
+            if order:
+                _look(split, order[0])  # whatever is opened or unpacked at first use, one thread does
+            found[role] = [Seen()] * len(split)
+            for part, seen in zip(parts, pool.map(_look_at, itertools.repeat(split), parts), strict=True):
+                for position, one in zip(part, seen, strict=True):
+                    found[role][position] = one
+                advance(len(part))
     return found
+
+
+def _look_at(split: Split, positions: list[int]) -> list[Seen]:
+    return [_look(split, position) for position in positions]
 
 
 def _look(split: Split, index: int) -> Seen:

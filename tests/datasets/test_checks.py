@@ -107,6 +107,22 @@ def test_digests_are_those_of_the_images() -> None:
     assert checks.digests(looked) is None
 
 
+def test_images_are_looked_at_in_the_order_of_their_source() -> None:
+    """Images are read in the order in which the source has them, and told in that of the split."""
+    asked = []
+
+    class Ordered(Memory):
+        def read(self, index: int) -> Raw:
+            asked.append(index)
+            return super().read(index)
+
+    rows = np.random.default_rng(0).permutation(50)
+    split = Split(Ordered([picture(seed) for seed in range(50)]), rows, tuple(map(str, rows)), np.zeros(50, np.int64))
+    seen = checks.look({"train": split}, ignore)["train"]
+    assert asked == [0, *range(50)]
+    assert [one.digest for one in seen] == [digest_image(picture(int(row))) for row in rows]
+
+
 def test_alike_by_features() -> None:
     """What a model finds most like a later sample is told, the most alike first, from the least cosine on."""
     draw = np.random.default_rng(0)
