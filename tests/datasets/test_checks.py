@@ -12,7 +12,7 @@ from PIL import Image
 from ssl_bench import datasets, tasks
 from ssl_bench.datasets import checks
 from ssl_bench.datasets.base import Split, digest_image
-from ssl_bench.images import Raw
+from ssl_bench.images import Raw, decode
 from ssl_bench.tasks import Source, TaskCard
 
 
@@ -70,6 +70,23 @@ def test_nearly_the_same_picture() -> None:
     )
     (pair,) = checks.near_pairs(splits, checks.look(splits, ignore))
     assert (pair.sample, pair.other) == ("test/0", "train/7")
+
+
+def test_correlation() -> None:
+    """The correlation of two pictures' grey values is NumPy's; a picture of one grey has none."""
+    split = split_of("train", [picture(0), picture(1), picture(0, format="jpeg"), np.full((8, 8), 3, np.uint8)])
+    grey = [np.asarray(decode(split.read(i), "").convert("L").resize((32, 32), Image.Resampling.BOX)) for i in (0, 1)]
+    wanted = np.corrcoef(grey[0].ravel(), grey[1].ravel())[0, 1]
+    assert checks.correlation(split, 0, split, 1) == pytest.approx(wanted, abs=1e-5)
+    assert checks.correlation(split, 0, split, 2) > 0.99
+    assert checks.correlation(split, 0, split, 3) == 0.0
+
+
+def test_digits_of_two_classes_are_not_one_picture() -> None:
+    """Small pictures of one kind, whose bits agree by chance, are not told; one that was saved anew is."""
+    splits = datasets.load(tasks.get("digits"), Path())
+    pairs = checks.near_pairs(splits, checks.look(splits, ignore))
+    assert sum(not pair.labels_agree for pair in pairs) <= len(pairs) / 100
 
 
 def test_broken_images_are_named() -> None:
