@@ -75,11 +75,14 @@ def _state(card: TaskCard, settings: Settings) -> str:
     from ssl_bench import datasets
     from ssl_bench.datasets import sources
 
+    lacking = sources.missing(card.source.files, settings.data)
+    if card.source.files and not (lacking or card.source.manual):
+        return HERE  # each is whole, if it is there; a folder's files need not be counted
     try:
         datasets.locate(card, settings.data)
         return HERE
     except MissingError:
-        lacking = sources.missing(card.source.files, settings.data)
+        pass
     if 0 < len(lacking) < len(card.source.files):
         return PARTLY
     return DOWNLOAD if datasets.automatic(card) else BY_HAND
