@@ -115,9 +115,8 @@ def fetch_subsets(
         try:
             if settings.offline and not path.is_file():
                 raise MissingError(f"{subsets.lacking(name, settings.data)} is not here and --offline forbids fetching")
-            mirror = [f"{settings.mirror.rstrip('/')}/{Path(subset.url).name}"] if settings.mirror else []
-            urls = [*mirror, subset.url]
-            download(urls, path, progress or Progress(), sha256=subset.sha256, size=subset.bytes)
+            urls = mirrored(settings.mirror, [subset.url])
+            download(urls, path, progress or Progress(), Pin(subset.sha256, size=subset.bytes))
             done.append((f"subset {name}", path))
         except SslBenchError as error:
             done.append((f"subset {name}", error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
@@ -56,11 +57,10 @@ def _task(name: str, settings: Settings) -> dict[str, Any] | None:
     facts = {"task": name} | _compact(card)
     if card.classes:
         facts |= {"chance (top1)": round(1 / card.classes, 6)}
-    try:
-        known = index.lookup(card, settings.data, settings.cache)
-    except MissingError as error:
-        return facts | {"missing": str(error)}
-    return facts | ({"samples": dict(known.samples), "task digest": known.task_digest} if known else {})
+    with contextlib.suppress(MissingError):  # `ssl-bench data show` says what is missing
+        if known := index.lookup(card, settings.data, settings.cache):
+            facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
+    return facts
 
 
 def _suite(name: str, settings: Settings) -> dict[str, Any] | None:
@@ -89,9 +89,12 @@ def _compact(card: Any) -> dict[str, Any]:
     return {key: value for key, value in _filled(cards.plain(card)).items() if key not in ("name", "folder")}
 
 
-def _filled(table: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: _filled(value) if isinstance(value, dict) else value for key, value in table.items()}
-    return {key: value for key, value in kept.items() if value not in ("", None, {}, [], 0)}
+def _filled(value: Any) -> Any:
+    """Return a value without what is empty in its tables."""
+    if isinstance(value, dict):
+        kept = {key: _filled(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in ("", None, {}, [], 0)}
+    return [_filled(item) for item in value] if isinstance(value, list) else value
 
 
 def _echo_table(table: dict[str, Any], indent: int = 0) -> None:
@@ -100,6 +103,10 @@ def _echo_table(table: dict[str, Any], indent: int = 0) -> None:
         if isinstance(value, dict):
             click.echo(label)
             _echo_table(value, indent + 2)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for item in value:
+                click.echo(label)
+                _echo_table(item, indent + 2)
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
             click.echo(f"{label}: {text}")
