@@ -5,8 +5,8 @@ Pillow weighs pixels in whole numbers (src/libImaging/Resample.c). Output pixel 
 
     w_j = f((j + 1/2 - centre) / s) / sum of f        for |j + 1/2 - centre| up to r s, as round(2^22 w_j),
 
-and the pixel is (2^21 + sum of w_j p_j) >> 22, cut to 0..255: first across, then down, with bytes between. Whole numbers
-have one sum in any order, so a compiler may take many pixels at once.
+and the pixel is (2^21 + sum of w_j p_j) >> 22, cut to 0..255: first across, then down, with bytes between. Whole
+numbers have one sum in any order, so a compiler may take many pixels at once.
 
 Here a block of rows is turned first, so that what shares a weight lies side by side. numba is optional (the extra
 `fast`) and takes a second or two to load: until `prepare` has loaded it, and wherever it gave other pixels than the

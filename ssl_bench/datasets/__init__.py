@@ -20,7 +20,7 @@ from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError,
 from ssl_bench.predictions import Judgements
 from ssl_bench.tasks import Shift, TaskCard
 
-NOT_READERS = frozenset(("base", "checks", "containers", "index", "labels", "splits"))
+NOT_READERS = frozenset(("base", "checks", "containers", "deflated", "index", "labels", "splits"))
 
 
 def readers() -> tuple[str, ...]:

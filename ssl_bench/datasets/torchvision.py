@@ -7,7 +7,11 @@ files, `train_0` and so on for PatchCamelyon. Images stay encoded where torchvis
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import importlib
 import os
+import shutil
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import ImageSource, Split
 from ssl_bench.errors import DataError, MissingError, UsageError, did_you_mean, missing_package
+from ssl_bench.files import atomic_write
 
 ARRAY = ""
 """The folder of images of a dataset that has none: it is held as one array."""
@@ -127,11 +132,34 @@ def fetch(options: Mapping[str, Any], root: Path) -> None:
     chosen, spec = _chosen(options)
     for name in spec.splits:
         try:
-            _builder(spec)(root / chosen.path, download=True, **spec.splits[name])
+            if chosen.name == "pcam":
+                _fetch_pcam(_builder(spec), root / chosen.path / "pcam", name)
+            else:
+                _builder(spec)(root / chosen.path, download=True, **spec.splits[name])
         except ModuleNotFoundError as error:
             raise missing_package(error.name or "gdown", "pcam", f"downloading {chosen.name}") from error
         except (OSError, RuntimeError) as error:
             raise MissingError(f"torchvision could not download {chosen.name}: {error}") from error
+
+
+def _fetch_pcam(known: Any, folder: Path, split: str) -> None:
+    """Download a split's files and unpack them piece by piece: torchvision reads all 7 GB at once, twice over."""
+    from torchvision.datasets.utils import download_file_from_google_drive
+
+    importlib.import_module("gdown")  # torchvision uses it, and does not say so by its type of error
+    for name, drive, md5 in known._FILES[split].values():
+        if not (folder / name).is_file():
+            download_file_from_google_drive(drive, folder, f"{name}.gz", md5)
+            unpack(folder / f"{name}.gz", folder / name)
+
+
+def unpack(packed: Path, path: Path) -> None:
+    """Unpack a .gz file in bounded memory; raise DataError where it is damaged, and leave nothing half-written."""
+    with gzip.open(packed) as source, atomic_write(path) as file:
+        try:
+            shutil.copyfileobj(source, file, 1 << 20)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(f"{packed} is not a whole file: {error}. Remove it and download it again.") from error
 
 
 @dataclasses.dataclass(eq=False)

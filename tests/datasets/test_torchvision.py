@@ -3,8 +3,11 @@ are turned off where they stand in the way."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -208,12 +211,28 @@ def test_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torchvision.fetch({"name": "dtd", "path": "tv"}, tmp_path)
     assert asked == [(tmp_path / "tv", {"download": True, "split": split}) for split in ("train", "val", "test")]
 
-    def fail(root: Path, **arguments: object) -> None:
-        raise ModuleNotFoundError("no gdown", name="gdown")
-
-    monkeypatch.setattr(library.datasets, "PCAM", fail)
+    monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(MissingError, match=r"needs the package gdown.*'ssl-bench\[pcam\]'"):
         torchvision.fetch({"name": "pcam"}, tmp_path)
+
+
+def test_patches_are_unpacked_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PatchCamelyon's files come down packed and are unpacked; one that ends early is told and leaves nothing behind."""
+    from torchvision.datasets import utils
+
+    def download(drive: str, folder: Path, name: str, md5: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        whole = gzip.compress(name.encode() * 1000)
+        (folder / name).write_bytes(whole[:-20] if "valid_x" in name else whole)
+
+    monkeypatch.setitem(sys.modules, "gdown", types.ModuleType("gdown"))
+    monkeypatch.setattr(utils, "download_file_from_google_drive", download)
+    with pytest.raises(DataError, match=r"valid_x\.h5\.gz is not a whole file.*download it again"):
+        torchvision.fetch({"name": "pcam"}, tmp_path)
+    name = "camelyonpatch_level_2_split_train_x.h5"
+    assert (tmp_path / "pcam" / name).read_bytes() == f"{name}.gz".encode() * 1000
+    assert not list((tmp_path / "pcam").glob("*valid_x.h5"))
+    assert not list((tmp_path / "pcam").glob(".*"))
 
 
 def test_every_class_exists() -> None:
