@@ -9,6 +9,7 @@ Patch Camelyon with images that hold little but their number. Every line is a pr
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_bench import datasets, tasks
+from ssl_bench import datasets, environment, tasks
 from ssl_bench.datasets import index, npz, torchvision
 
 DSPRITES = "dsprites/dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
@@ -30,7 +31,7 @@ SIZE = 96 * 96 * 3
 
 
 def make_dsprites(root: Path) -> None:
-    """Write discs, rings and crosses at 6 scales, 40 turns and 32 x 32 places, in the order and keys of the original."""
+    """Write discs, lozenges and crosses at 6 scales, 40 turns and 32 x 32 places, in the original's order and keys."""
     path = root / DSPRITES
     path.parent.mkdir(parents=True, exist_ok=True)
     counts = (1, 3, 6, 40, 32, 32)
@@ -149,9 +150,8 @@ def main(words: list[str]) -> None:
     sets = {"dsprites": (make_dsprites, DSPRITES_WORK), "pcam": (make_pcam, PCAM_WORK)}
     chosen = [word for word in words if word in sets] or list(sets)
     where = next((word for word in words if word not in sets), None)
-    print(
-        f"# {torchvision.__name__.split('.')[0]}; NumPy {np.__version__}, Python {sys.version.split()[0]}", flush=True
-    )
+    load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    print(f"# {environment.cpu_name()}, {load}; NumPy {np.__version__}", flush=True)
     for name in chosen:
         make, work = sets[name]
         with tempfile.TemporaryDirectory(dir=where) as folder:

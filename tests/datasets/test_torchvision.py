@@ -217,7 +217,7 @@ def test_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_patches_are_unpacked_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PatchCamelyon's files come down packed and are unpacked; one that ends early is told and leaves nothing behind."""
+    """PatchCamelyon's packed files are unpacked; one that ends early is told and leaves nothing behind."""
     from torchvision.datasets import utils
 
     def download(drive: str, folder: Path, name: str, md5: str) -> None:
