@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
 from ssl_bench import loading
 from ssl_bench.datasets.base import Split
@@ -19,16 +21,21 @@ from ssl_bench.errors import DataError
 from ssl_bench.images import InputSpec
 from ssl_bench.loading import Work
 
-from .test_jpeg import encoded
-
 SPEC = InputSpec((24, 24), resize_to=24)
+
+
+def photograph(width: int, height: int) -> bytes:
+    """Return a part of a photograph as a JPEG file."""
+    file = io.BytesIO()
+    Image.fromarray(load_sample_image("china.jpg")).crop((0, 0, width, height)).save(file, "jpeg")
+    return file.getvalue()
 
 
 class Files:
     """JPEG files of different sizes that count their reading; some do what they should not."""
 
     def __init__(self, count: int, broken: int = -1, deadly: int = -1) -> None:
-        self.raw = [encoded(size=(30 + i, 40)) for i in range(10)]
+        self.raw = [photograph(30 + i, 40) for i in range(10)]
         self.count, self.broken, self.deadly, self.seen = count, broken, deadly, [0]
 
     def __len__(self) -> int:
