@@ -24,9 +24,10 @@ from PIL import Image
 from ssl_bench import backbones, model_zoo
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split, digest_image
-from ssl_bench.extraction import Spec, Work
+from ssl_bench.extraction import Spec
 from ssl_bench.features import FeatureStore
 from ssl_bench.images import Raw, normalise
+from ssl_bench.loading import Work
 from ssl_bench.progress import Progress
 
 NETWORKS = {

@@ -19,8 +19,8 @@ import torch
 import ssl_bench
 from ssl_bench import backbones, datasets, model_zoo, tasks
 from ssl_bench.datasets import index
-from ssl_bench.extraction import Work, batches
 from ssl_bench.images import normalise
+from ssl_bench.loading import Work, batches
 
 TASKS = ("eurosat_3500", "coil20_object", "coil20_azimuth")
 PROTOCOLS = (

@@ -21,8 +21,9 @@ from ssl_bench import cards
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError
-from ssl_bench.extraction import Spec, Work, compute
+from ssl_bench.extraction import Spec, compute
 from ssl_bench.files import atomic_write, canonical_json, lock, write_text
+from ssl_bench.loading import Work
 from ssl_bench.progress import Progress
 
 if TYPE_CHECKING:

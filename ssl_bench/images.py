@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Raw: TypeAlias = "bytes | NDArray[np.uint8]"
 """An image as its source keeps it: encoded bytes, or pixels (height, width) or (height, width, 3)."""
 
+Picture: TypeAlias = "Image.Image | NDArray[np.uint8]"
+"""A decoded image: Pillow's, or an array (height, width) or (height, width, 3) in the colours that are wanted."""
 Resize = Literal["short", "squash", "none"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 Channels = Literal["rgb", "bgr", "grey", "lab"]
@@ -113,42 +115,82 @@ def decode(raw: Raw, where: str) -> Image.Image:
         raise DataError(f"cannot decode the image {where}: {error}. Replace or remove the file.") from error
 
 
-def pixels(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
+def coloured(raw: Raw, where: str, spec: InputSpec) -> Picture:
+    """Return an image in the colours that `spec` wants, decoded by the fastest of what gives Pillow's pixels.
+
+    Raises DataError naming `where` if its bytes are no whole image.
+    """
+    from ssl_bench import jpeg
+
+    grey = spec.channels == "grey"
+    if not isinstance(raw, bytes) and raw.shape[2:] == (() if grey else (3,)):
+        return raw
+    array = jpeg.decoded(raw, grey) if isinstance(raw, bytes) else None
+    return decode(raw, where).convert("L" if grey else "RGB") if array is None else array
+
+
+def pixels(image: Picture, spec: InputSpec) -> NDArray[np.uint8]:
     """Return what the network sees before normalisation: uint8 (channels, height, width), RGB or grey."""
+    image = _in_colours(image, spec)
+    height, width = spec.size
+    own = resized = _size(image)
+    if spec.resize == "squash":
+        resized = spec.size
+    elif spec.resize == "short":
+        resized = _short_resized(own, spec.resize_to or min(spec.size))
+    elif own != spec.size:
+        raise DataError(
+            f"an image of {own[1]}x{own[0]} pixels came to a model that takes {width}x{height} "
+            "unresized; set input.resize to 'squash' or 'short'"
+        )
+    top, left = round((resized[0] - height) / 2.0), round((resized[1] - width) / 2.0)  # half to even, as torchvision
+    return _part_of_resized(image, resized, spec.interpolation, (top, left, height, width))
+
+
+def _in_colours(image: Picture, spec: InputSpec) -> Picture:
+    """Return a Pillow image in the colours that `spec` wants; an array has them."""
+    from PIL import Image
+
+    return image.convert("L" if spec.channels == "grey" else "RGB") if isinstance(image, Image.Image) else image
+
+
+def _size(image: Picture) -> tuple[int, int]:
+    """Return height and width."""
+    from PIL import Image
+
+    return (image.height, image.width) if isinstance(image, Image.Image) else (image.shape[0], image.shape[1])
+
+
+def _short_resized(size: tuple[int, int], length: int) -> tuple[int, int]:
+    """Return height and width with a short side of `length`; the long is cut to whole pixels, as torchvision does."""
+    short, long = sorted(size)
+    other = int(length * long / short)
+    return (other, length) if size[1] <= size[0] else (length, other)
+
+
+def _part_of_resized(
+    image: Picture, size: tuple[int, int], interpolation: Interpolation, part: tuple[int, int, int, int]
+) -> NDArray[np.uint8]:
+    """Return a part (top, left, height, width) of an image resized to `size`, black where it reaches beyond:
+    uint8 (channels, height, width).
+    """
     import numpy as np
     from PIL import Image
 
-    image = image.convert("L" if spec.channels == "grey" else "RGB")
-    height, width = spec.size
-    resample = getattr(Image.Resampling, spec.interpolation.upper())
-    if spec.resize == "squash":
-        if image.size != (width, height):
-            image = image.resize((width, height), resample)
-    elif spec.resize == "short":
-        image = _centre_crop(_resize_short(image, spec.resize_to or min(spec.size), resample), height, width)
-    elif image.size != (width, height):
-        raise DataError(
-            f"an image of {image.size[0]}x{image.size[1]} pixels came to a model that takes {width}x{height} "
-            "unresized; set input.resize to 'squash' or 'short'"
-        )
+    from ssl_bench import resampling
+
+    own = _size(image)
+    top, left, height, width = part
+    within = min(top, left) >= 0 and top + height <= size[0] and left + width <= size[1]
+    if own != size and within and resampling.takes(own, size, interpolation):
+        return resampling.resize(np.asarray(image), size, interpolation, part)
+    image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    if own != size:
+        image = image.resize((size[1], size[0]), getattr(Image.Resampling, interpolation.upper()))
+    if part != (0, 0, *size):
+        image = image.crop((left, top, left + width, top + height))
     array = np.asarray(image, dtype=np.uint8)
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
-
-
-def _resize_short(image: Image.Image, length: int, resample: Any) -> Image.Image:
-    """Scale the short side to `length`; the long side is truncated to whole pixels, as torchvision does."""
-    width, height = image.size
-    short, long = sorted((width, height))
-    if short == length:
-        return image
-    other = int(length * long / short)
-    return image.resize((length, other) if width <= height else (other, length), resample)
-
-
-def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Crop the centre, rounding half to even as torchvision does; smaller images are padded with black."""
-    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
-    return image.crop((left, top, left + width, top + height))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,20 +209,18 @@ class Augmentation:
 
 
 def augmented(
-    image: Image.Image, spec: InputSpec, augmentation: Augmentation, generator: np.random.Generator
+    image: Picture, spec: InputSpec, augmentation: Augmentation, generator: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Return a random part as the network sees it before normalisation: uint8 (channels, height, width)."""
     import numpy as np
     from PIL import Image
 
-    image = image.convert("L" if spec.channels == "grey" else "RGB")
-    left, top, width, height = _random_part(image.size, augmentation, generator)
-    resample = getattr(Image.Resampling, augmentation.interpolation.upper())
-    part = image.crop((left, top, left + width, top + height)).resize((spec.size[1], spec.size[0]), resample)
-    array = np.asarray(part, dtype=np.uint8)
-    if generator.random() < augmentation.flip:
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
+    image = _in_colours(image, spec)
+    left, top, width, height = _random_part(_size(image)[::-1], augmentation, generator)
+    box = (left, top, left + width, top + height)
+    cut = image.crop(box) if isinstance(image, Image.Image) else image[top : top + height, left : left + width]
+    array = _part_of_resized(cut, spec.size, augmentation.interpolation, (0, 0, *spec.size))
+    return np.ascontiguousarray(array[..., ::-1]) if generator.random() < augmentation.flip else array
 
 
 def _random_part(

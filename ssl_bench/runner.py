@@ -16,11 +16,12 @@ from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.index import Index
 from ssl_bench.environment import code_version, describe, peak_memory_mb
 from ssl_bench.errors import MissingError, SslBenchError, UnsuitedError, UsageError
-from ssl_bench.extraction import PRECISION, Spec, Work
+from ssl_bench.extraction import PRECISION, Spec
 from ssl_bench.facts import ModelFacts, file_sha256, remember_facts, remember_speed
 from ssl_bench.features import Cost, FeatureStore
 from ssl_bench.files import check_writable
 from ssl_bench.images import decoder_name
+from ssl_bench.loading import Work
 from ssl_bench.plan import Job, Planned, Planner, Request, expand, job_record_id, limited, missing_lines, unsuited
 from ssl_bench.predictions import Judgements, Truth
 from ssl_bench.progress import Progress, choose

@@ -16,9 +16,10 @@ from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.episodes import Draw, Episodes
 from ssl_bench.errors import UsageError, did_you_mean
-from ssl_bench.extraction import DENSE, VIEWS, Spec, Work, augmented_batches
+from ssl_bench.extraction import DENSE, VIEWS, Spec
 from ssl_bench.features import Cost, FeatureStore, Rows
 from ssl_bench.images import Augmentation
+from ssl_bench.loading import Work, augmented_batches
 from ssl_bench.progress import Advance, Progress
 from ssl_bench.protocols.base import FloatArray, IntArray, Supply
 

@@ -15,9 +15,10 @@ from ssl_bench import extraction, images
 from ssl_bench.backbones.base import Backbone, Features
 from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.errors import UsageError
-from ssl_bench.extraction import Spec, Work
+from ssl_bench.extraction import Spec
 from ssl_bench.features import FeatureStore
 from ssl_bench.images import Augmentation, InputSpec
+from ssl_bench.loading import Work, augmented_batches
 from ssl_bench.progress import Progress
 
 INPUT = InputSpec((8, 8), resize="none", channels="grey", mean=(0.0,), std=(1.0,))
@@ -84,7 +85,7 @@ def test_augmented_images_depend_on_seed_and_place_alone(size: int, workers: int
 
     def crops(seed: int, size: int, workers: int = 0) -> torch.Tensor:
         given = Augmentation(), order, size, seed, Work(workers=workers)
-        return torch.cat(list(extraction.augmented_batches(split, INPUT, *given)))
+        return torch.cat(list(augmented_batches(split, INPUT, *given)))
 
     first = crops(0, 20)
     assert torch.equal(crops(0, size, workers), first)

@@ -15,9 +15,10 @@ from ssl_bench import features
 from ssl_bench.backbones.base import Backbone, Features
 from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.errors import DataError
-from ssl_bench.extraction import Spec, Work
+from ssl_bench.extraction import Spec
 from ssl_bench.features import FeatureStore
 from ssl_bench.images import InputSpec
+from ssl_bench.loading import Work
 from ssl_bench.progress import Progress
 
 INPUT = InputSpec((8, 8), resize="none", channels="grey", mean=(0.0,), std=(1.0,))

@@ -25,7 +25,9 @@ PLACES = (
 WORK = (
     click.option("--device", help="auto, cpu, cuda or cuda:N."),
     click.option("--batch-size", type=click.IntRange(min=0), help="Images per forward pass; 0 chooses."),
-    click.option("--workers", type=click.IntRange(min=-1), help="Decoding processes; -1 chooses."),
+    click.option(
+        "--workers", type=click.IntRange(min=-1), help="Decoding threads, or processes beside a GPU; -1 chooses."
+    ),
     click.option("--compile", is_flag=True, default=None, help="Compile the network; pays after thousands of images."),
     click.option("--offline", is_flag=True, default=None, help="Never open a network connection."),
     click.option("--progress", type=click.Choice(["auto", "rich", "plain", "none"]), help="How progress is shown."),

@@ -22,7 +22,19 @@ from ssl_bench.progress import Progress
 from ssl_bench.tasks import Shift, TaskCard
 
 NOT_READERS = frozenset(
-    ("base", "checks", "containers", "index", "labels", "pickles", "pieces", "sources", "splits", "unpacking")
+    (
+        "base",
+        "checks",
+        "containers",
+        "deflated",
+        "index",
+        "labels",
+        "pickles",
+        "pieces",
+        "sources",
+        "splits",
+        "unpacking",
+    )
 )
 
 

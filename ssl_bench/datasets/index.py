@@ -58,14 +58,15 @@ class Index:
 
 
 def content(split: Split, advance: Advance | None = None) -> NDArray[np.uint8]:
-    """Return every image's sha256: uint8 (samples, 32), in the split's order; threads read contiguous parts."""
+    """Return every image's sha256: uint8 (samples, 32), in the split's order; threads read neighbours in the source."""
+    order = np.argsort(split.rows, kind="stable")
     digests = np.zeros((len(split), 32), dtype=np.uint8)
     if len(split):
-        split.read(0)  # whatever is opened or unpacked at first use, one thread does
+        split.read(int(order[0]))  # whatever is opened or unpacked at first use, one thread does
 
     def work(start: int) -> int:
         stop = min(start + CHUNK, len(split))
-        for i in range(start, stop):
+        for i in order[start:stop].tolist():
             digests[i] = np.frombuffer(digest_image(split.read(i)), dtype=np.uint8)
         return stop - start
 

@@ -1,6 +1,7 @@
 """Arrays in a NumPy .npz file, one array of images and one of labels per split.
 
-The images of a split are read into memory when a process first asks for one of them.
+The images of a split are read into memory when a process first asks for one of them; those of a large array one by
+one, wherever they lie, in bounded memory.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from numpy.typing import NDArray
 from ssl_bench import cards
 from ssl_bench.datasets import labels
 from ssl_bench.datasets.base import Split
+from ssl_bench.datasets.deflated import Deflated
 from ssl_bench.errors import DataError, MissingError, UsageError, did_you_mean
+
+HELD = 1 << 28
+"""Bytes of an array of images that is held in memory; a larger one that is deflated is read in place."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +73,11 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     [path] = locate(options, root)
     splits = {}
     for name, keys in chosen.splits.items():
-        shape = _image_shape(path, keys.images)
+        shape, header = _image_shape(path, keys.images)
         found = _labels(path, keys.labels, chosen)
         if len(found) != shape[0]:
             raise DataError(f"{path}: {keys.images} holds {shape[0]} images, but {keys.labels} {len(found)} labels")
-        source = Arrays(path, keys.images, shape[0], chosen.scale)
+        source = Arrays(path, keys.images, shape, chosen.scale, header)
         splits[name] = Split(source, np.arange(shape[0]), tuple(map(str, range(shape[0]))), found)
     return splits
 
@@ -83,23 +88,31 @@ class Arrays:
 
     path: Path
     key: str
-    length: int
+    shape: tuple[int, ...]
+    """(images, height, width[, channels])."""
     scale: int = 1
-    _pixels: NDArray[np.uint8] | None = None
+    header: int = 0
+    """Bytes before the pixels of an array that is read in place; 0: it is held."""
+    _opened: NDArray[np.uint8] | Deflated | None = None
 
     def __len__(self) -> int:
-        return self.length
+        return self.shape[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pixels": None}
+        return self.__dict__ | {"_opened": None}
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Return image `index`: uint8 (height, width) or (height, width, 3)."""
-        if self._pixels is None:
-            self._pixels = _array(self.path, self.key)
-        image: NDArray[np.uint8] = (
-            self._pixels[index] if self.scale == 1 else self._pixels[index] * np.uint8(self.scale)
-        )
+        if self._opened is None:
+            self._opened = _in_place(self.path, self.key) if self.header else _array(self.path, self.key)
+        if isinstance(self._opened, Deflated):
+            size = int(np.prod(self.shape[1:]))
+            pixels = _bytes(self._opened, self.header + index * size, size)
+            image: NDArray[np.uint8] = np.frombuffer(pixels, dtype=np.uint8).reshape(self.shape[1:])
+        else:
+            image = self._opened[index]
+        if self.scale != 1:
+            image = image * np.uint8(self.scale)
         return image.reshape(image.shape[:2]) if image.ndim == 3 and image.shape[2] == 1 else image
 
 
@@ -130,18 +143,37 @@ def _array(path: Path, key: str) -> NDArray[Any]:
         raise DataError(f"cannot read {key} of {path}: {error}") from error
 
 
-def _image_shape(path: Path, key: str) -> tuple[int, ...]:
-    """Return the shape of an array of images from its header alone."""
+def _bytes(opened: Deflated, offset: int, size: int) -> bytes:
+    try:
+        return opened.read(offset, size)
+    except (zlib.error, OSError) as error:
+        raise DataError(f"{opened.path} changed since it was opened: {error}") from error
+
+
+def _in_place(path: Path, key: str) -> Deflated:
+    try:
+        return Deflated(path, f"{key}.npy")
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise DataError(f"cannot read {key} of {path}: {error}") from error
+
+
+def _image_shape(path: Path, key: str) -> tuple[tuple[int, ...], int]:
+    """Return the shape of an array of images, and how many bytes lie before its pixels if it is to be read in place.
+
+    Only the array's header is read.
+    """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
+            shape, columns_first, dtype = read(file)
+            header, member = file.tell(), archive.getinfo(f"{key}.npy")
     except KeyError:
-        return _array(path, key).shape  # raises the error that names the nearest key
+        return _array(path, key).shape, 0  # raises the error that names the nearest key
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise DataError(f"cannot read {key} of {path}: {error}") from error
     grey = len(shape) == 3 or (len(shape) == 4 and shape[3] == 1)
     if dtype != np.uint8 or not (grey or (len(shape) == 4 and shape[3] == 3)):
         raise DataError(f"{path}: {key} must be uint8 (images, height, width[, 3]), not {dtype} {shape}")
-    return tuple(shape)
+    in_place = member.compress_type == zipfile.ZIP_DEFLATED and member.file_size > HELD and not columns_first
+    return tuple(shape), header if in_place else 0
