@@ -38,6 +38,8 @@ PAUSE = 1.0
 """Seconds before the next try; twice as many after each that brought nothing."""
 BUSY = (429, 500, 502, 503, 504)
 """Answers of a server that may well have the file a little later."""
+LARGE = 500_000_000
+"""Bytes from which verifying takes long enough to be shown."""
 UNITS = 1e6
 """Progress counts megabytes."""
 
@@ -123,7 +125,7 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", "") or error or type(error).__name__)
 
 
-def _fetch(url: str, part: Path, progress: Progress, label: str, pin: Pin) -> None:
+def _fetch(url: str, part: Path, progress: Progress, label: str, pin: Pin, anew: bool = False) -> None:
     """Bring `part` to the whole of what `url` gives, and verify it.
 
     A connection that breaks and a server that is busy are asked again as long as that brings more, and else a few
@@ -144,31 +146,46 @@ def _fetch(url: str, part: Path, progress: Progress, label: str, pin: Pin) -> No
                 raise
         time.sleep(PAUSE * 2**tries)
     try:
-        _verify(part, url, pin)
+        _verify(part, url, pin, progress, label)
     except WrongFileError:
         _remove(part)
-        if not resumed:
+        if not resumed or anew:
             raise
-        _fetch(url, part, progress, label, pin)
+        _fetch(url, part, progress, label, pin, anew=True)
 
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
 
 
-def _verify(part: Path, url: str, pin: Pin) -> None:
+def _verify(part: Path, url: str, pin: Pin, progress: Progress, label: str) -> None:
     """Raise WrongFileError unless the file is the one that was asked for."""
     found = part.stat().st_size
     wrong = f"has {found:,} bytes, not {pin.size:,}" if pin.size and found != pin.size else ""
     if not wrong and pin.checksum:
-        with part.open("rb") as file:
-            digest, wanted = hashlib.file_digest(file, pin.checksum).hexdigest(), getattr(pin, pin.checksum)
+        digest, wanted = _digest(part, pin.checksum, progress, label), getattr(pin, pin.checksum)
         wrong = "" if digest == wanted else f"does not have the {pin.checksum} {wanted} but {digest}"
     if not wrong:
         return
     if _is_page(part):
         raise WrongFileError(f"{url} gives a web page, not the file: it has moved, or asks for a login")
     raise WrongFileError(f"the file from {url} {wrong}, which its card pins")
+
+
+def _digest(part: Path, kind: str, progress: Progress, label: str) -> str:
+    """Return a checksum; of a large file progress is shown."""
+    digest = hashlib.new(kind, usedforsecurity=False)
+    shown = progress if part.stat().st_size >= LARGE else Progress()
+    with (
+        part.open("rb") as file,
+        shown.track(f"verifying {label}", round(part.stat().st_size / UNITS), "MB") as advance,
+    ):
+        read = 0
+        while block := file.read(1 << 22):
+            digest.update(block)
+            advance(int((read + len(block)) / UNITS) - int(read / UNITS))
+            read += len(block)
+    return digest.hexdigest()
 
 
 def _is_page(part: Path) -> bool:

@@ -35,7 +35,10 @@ class Splits:
 
 @dataclasses.dataclass(frozen=True)
 class SourceFile:
-    """A file of the source that anybody may download."""
+    """A file of the source that anybody may download.
+
+    Built-in cards have their sizes and checksums from the lists of TensorFlow Datasets (url_checksums) and torchvision.
+    """
 
     path: str
     """What it becomes, a file or a folder, relative to the data folder."""

@@ -60,7 +60,7 @@ class Slow(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             for place in range(start, len(kind.content), 1 << 16):
                 self.wfile.write(kind.content[place : place + (1 << 16)])
-                time.sleep(0.01)
+                time.sleep(0.03)
 
     def log_message(self, *words: object) -> None:
         """Keep the test's output quiet."""
@@ -148,7 +148,7 @@ def test_killed_at_every_stage(slow: type[Slow], tmp_path: Path) -> None:
     def unpacked(count: int) -> Callable[[], bool]:
         return lambda: sum(len(names) for _, _, names in os.walk(work / "unpacked")) > count
 
-    for stage in (arrived(0.1), arrived(0.5), arrived(0.8), unpacked(0), unpacked(700), unpacked(2000)):
+    for stage in (arrived(0.1), arrived(0.5), arrived(0.8), unpacked(0), unpacked(500), unpacked(1200)):
         kill_when(start(tmp_path, "wild", "data", "fetch", "noise"), stage)
         assert start(tmp_path, "wild", "data", "path", "noise").wait() == 6
     assert slow.asked[0] == ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssl_bench import own_data, tasks
-from ssl_bench.cli.options import PLACES, with_settings
+from ssl_bench.cli.options import PLACES, WORK, with_settings
 from ssl_bench.cli.tables import echo_facts, echo_json
 from ssl_bench.errors import EXIT_OK, EXIT_USAGE, SslBenchError, UsageError
 from ssl_bench.progress import Progress, choose
@@ -48,9 +48,9 @@ class Report:
 @click.option("--suite", "-s", default="", help="Suite whose data to check.")
 @click.option("--duplicates", is_flag=True, help="Also look for images that are nearly the same in two splits.")
 @click.option("--model", "-m", default="", help="Also look for images that this model finds alike.")
-@click.option("--alike", type=click.FloatRange(0, 1), default=0.95, show_default=True, help="Least cosine of such.")
+@click.option("--alike", type=click.FloatRange(0, 1), default=0.98, show_default=True, help="Least cosine of such.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@with_settings(PLACES)
+@with_settings(PLACES, WORK)
 def check(
     names: tuple[str, ...], suite: str, duplicates: bool, model: str, alike: float, resolved: Resolved, as_json: bool
 ) -> int:
@@ -63,7 +63,7 @@ def check(
     Examples:
       ssl-bench data check cifar10_jpeg eurosat_3500
       ssl-bench data check ./my_folder --duplicates
-      ssl-bench data check ./my_folder --model dinov2_vits14 --alike 0.98
+      ssl-bench data check ./my_folder --model dinov2_vits14 --alike 0.99
     """
     settings = resolved.settings
     wanted = [*(tasks.get_suite(suite, settings.shelves).tasks if suite else ()), *names]

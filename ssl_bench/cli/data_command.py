@@ -75,11 +75,14 @@ def _state(card: TaskCard, settings: Settings) -> str:
     from ssl_bench import datasets
     from ssl_bench.datasets import sources
 
+    lacking = sources.missing(card.source.files, settings.data)
+    if card.source.files and not (lacking or card.source.manual):
+        return HERE  # each is whole, if it is there; a folder's files need not be counted
     try:
         datasets.locate(card, settings.data)
         return HERE
     except MissingError:
-        lacking = sources.missing(card.source.files, settings.data)
+        pass
     if 0 < len(lacking) < len(card.source.files):
         return PARTLY
     return DOWNLOAD if datasets.automatic(card) else BY_HAND
@@ -89,7 +92,8 @@ def _row(card: TaskCard, state: str) -> tuple[Any, ...]:
     from ssl_bench.plan import megabytes
 
     size = megabytes(card.source.bytes) if card.source.bytes else ""
-    return card.name, state, size, f"{sum(card.source.samples.values()) or '':,}", card.source.licence
+    samples = sum(card.source.samples.values())
+    return card.name, state, size, f"{samples:,}" if samples else "", card.source.licence
 
 
 def _json(card: TaskCard, state: str, settings: Settings) -> dict[str, Any]:
@@ -108,8 +112,9 @@ def _summary(chosen: Sequence[TaskCard], states: Sequence[str], settings: Settin
     lacking = {file.path: file for card in waiting for file in sources.missing(card.source.files, settings.data)}
     text = f"{states.count(HERE)} of {len(chosen)} here, in {settings.data}."
     if lacking:
-        size = megabytes(sum(file.bytes for file in lacking.values()))
-        text += f"\n{len(waiting)} to download, {size} in all: ssl-bench data fetch NAME"
+        total = sum(file.bytes for file in lacking.values())
+        size = f", {megabytes(total)} in all" if total else ""
+        text += f"\n{len(waiting)} to download{size}: ssl-bench data fetch NAME"
     if by_hand := states.count(BY_HAND):
         text += f"\n{by_hand} by hand: ssl-bench data show NAME tells the step"
     return text
@@ -237,6 +242,7 @@ def import_(folder: Path, resolved: Resolved) -> None:
     card = own_data.card(folder)
     splits = datasets.load(card, resolved.settings.data)
     click.echo(own_data.toml(card), nl=False)
-    click.echo(f"{', '.join(f'{role} {len(split):,}' for role, split in splits.items())} samples", err=True)
+    counts = ", ".join(f"{role} {len(split):,}" for role, split in splits.items())
+    click.echo(f"{counts} samples. Are they whole: ssl-bench data check {folder}", err=True)
     for role, names in checks.empty_classes(card, splits).items():
         click.echo(f"{role} has no sample of: {', '.join(names)}", err=True)

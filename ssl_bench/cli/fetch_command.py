@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import click
 
 from ssl_bench import model_zoo, tasks
-from ssl_bench.cli.options import PLACES, with_settings
+from ssl_bench.cli.options import MIRROR, PLACES, with_settings
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK, SslBenchError, UsageError
 from ssl_bench.progress import choose
 from ssl_bench.settings import Resolved, Settings
-
-MIRROR = "Folder, or address of one, to ask first: for a file by its name, or as `wget -x` lays it out."
 
 
 @click.command(name="fetch")
@@ -20,7 +18,7 @@ MIRROR = "Folder, or address of one, to ask first: for a file by its name, or as
 @click.option("--suite", "-s", default="", help="Suite whose data to get.")
 @click.option("--task", "-t", "names", multiple=True, help="Task whose data to get.")
 @click.option("--offline", is_flag=True, default=None, help="Only say what is not here.")
-@click.option("--mirror", help=MIRROR)
+@MIRROR
 @with_settings(PLACES)
 def command(models: tuple[str, ...], suite: str, names: tuple[str, ...], resolved: Resolved) -> int:
     """Get weights and data, on a machine with a network; `run --offline` then needs none.

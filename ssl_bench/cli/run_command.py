@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
+from ssl_bench.cli.options import MIRROR, PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary
 from ssl_bench.cli.tables import duration, echo_table, headed, interval, number
 from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError, SslBenchError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @with_request
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop (as `plan`).")
 @click.option("--fetch", "fetching", is_flag=True, help="First get the weights and data that are missing.")
+@MIRROR
 @click.option("--fail-fast", is_flag=True, help="Stop at the first job that fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines on stdout.")
 @click.option("--print-config", "config", is_flag=True, help="Print every setting and its origin, and stop.")
@@ -99,7 +100,8 @@ def _missing_text(planned: list[Planned]) -> str:
     exclude = sorted({item.job.task.name for item in planned if any(line.startswith("data of") for line in item.lacks)})
     some = 0 < len(exclude) < len({item.job.task.name for item in planned})
     hint = f" To go on without: {' '.join(f'--exclude {name}' for name in exclude)}" if some else ""
-    return f"{len(lines)} things are missing, listed above; nothing was run.{hint}"
+    what = "1 thing is" if len(lines) == 1 else f"{len(lines)} things are"
+    return f"{what} missing, listed above; nothing was run.{hint}"
 
 
 def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = False, quiet: bool = False) -> Outcome:

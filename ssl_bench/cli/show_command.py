@@ -89,9 +89,12 @@ def _compact(card: Any) -> dict[str, Any]:
     return {key: value for key, value in _filled(cards.plain(card)).items() if key not in ("name", "folder")}
 
 
-def _filled(table: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: _filled(value) if isinstance(value, dict) else value for key, value in table.items()}
-    return {key: value for key, value in kept.items() if value not in ("", None, {}, [], 0)}
+def _filled(value: Any) -> Any:
+    """Return a value without what is empty in its tables."""
+    if isinstance(value, dict):
+        kept = {key: _filled(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in ("", None, {}, [], 0)}
+    return [_filled(item) for item in value] if isinstance(value, list) else value
 
 
 def _echo_table(table: dict[str, Any], indent: int = 0) -> None:

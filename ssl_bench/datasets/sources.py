@@ -22,7 +22,8 @@ def fetch(files: Sequence[SourceFile], root: Path, progress: Progress, mirror: s
     """Bring every file to its place below the data folder `root`; what is there already is left alone.
 
     Several processes that want the same file do the work once. Raises MissingError where no address has a file or the
-    disk is full, UsageError where an address has another file, and DataError for an archive that is not to be trusted.
+    disk is full, UsageError where an address has another file, and DataError for an archive that is not to be trusted;
+    that one is kept, so that a person can look at it.
     """
     for file in files:
         path = root / file.path
@@ -67,9 +68,6 @@ def _unpack(archive: Path, member: str, target: Path, path: Path, progress: Prog
             raise DataError(f"{archive} holds no {member!r}, which the card takes from it")
         os.sync()  # what has its name must be whole after a power cut too
         found.rename(path)
-    except DataError:
-        unpacking.remove(archive)
-        raise
     except OSError as error:
         raise MissingError(f"cannot write {path}: {error.strerror}") from error
     finally:

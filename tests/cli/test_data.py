@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command, lines
 from tests.cli.test_run import images
 
@@ -20,6 +22,32 @@ def test_ls_says_what_is_here_and_how_to_get_the_rest(command: Command) -> None:
     assert "45.2 GB in all: ssl-bench data fetch NAME" in said.err  # CLEVR's, dSprites' and smallNORB's files once
     assert len(lines(command("data", "ls", "--suite", "vtab").out)) == 19
     assert command("data", "ls", "no_such").code == 2
+
+
+def test_a_card_without_numbers(command: Command, tmp_path: Path) -> None:
+    """A card that knows neither samples nor sizes is listed and shown; a folder's name may hold any letter."""
+    folder = images(tmp_path / 'my "own" \\ folder')
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks/mine.toml").write_text(command("data", "import", folder).out)
+    assert lines(command("data", "ls", "mine", "--shelf", ".").out)[0][:4] == ["mine", "here", "", ""]
+    assert "train 24, test 24" in command("data", "show", "mine", "--shelf", ".").out
+    absent = command("data", "import", folder).out.replace("folder", "gone") + '[[source.files]]\npath = "x"\n'
+    absent += f'urls = ["http://127.0.0.1:9/x"]\nmd5 = "{"0" * 32}"\n'
+    (tmp_path / "tasks/mine.toml").write_text(absent.replace('"image_gone"', '"image_folder"'))
+    said = command("data", "ls", "mine", "--shelf", ".")
+    assert "1 to download: ssl-bench data fetch NAME" in said.err
+    assert "x  (missing)" in command("data", "show", "mine", "--shelf", ".").out
+
+
+def test_what_is_partly_here(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of data that is half here the files that lack are told, and their size alone is counted."""
+    monkeypatch.setenv("SSL_BENCH_DATA", str(tmp_path / "data"))
+    (tmp_path / "data/torchvision/svhn").mkdir(parents=True)
+    (tmp_path / "data/torchvision/svhn/test_32x32.mat").write_bytes(b"whole")
+    said = command("data", "ls", "vtab1k_svhn")
+    assert "vtab1k_svhn\tpartly here" in said.out
+    assert "1 to download, 182.0 MB in all" in said.err
+    assert "torchvision/svhn/test_32x32.mat  (here)" in command("data", "show", "vtab1k_svhn").out
 
 
 def test_ls_as_json_has_every_file(command: Command) -> None:

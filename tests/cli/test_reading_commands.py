@@ -170,3 +170,10 @@ def test_a_long_shelf_is_read_once(command: Command, tmp_path: Path, monkeypatch
     assert sum(row[0].startswith("copy") for row in rows) == 30
     assert sorted(read) == sorted(set(read))
     assert looked == ["model_zoo"]
+
+
+def test_a_task_whose_data_is_absent_is_shown(command: Command) -> None:
+    """A task's card is shown, its files with addresses and checksums, whether its data is here or not."""
+    said = command("show", "vtab1k_svhn")
+    assert said.code == 0
+    assert "http://ufldl.stanford.edu/housenumbers/train_32x32.mat" in said.out

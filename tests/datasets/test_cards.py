@@ -144,6 +144,7 @@ def test_vtab_sizes(name: str) -> None:
     assert len(roles["train"]) == 800
     assert len(roles["val"]) == 200
     assert len(roles["test"]) == TEST_SIZES.get(key, sizes["test"])
+    assert card.source.samples == {role: len(split) for role, split in roles.items()}
 
 
 def numbered(size: int) -> Split:

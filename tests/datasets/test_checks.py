@@ -12,7 +12,7 @@ from PIL import Image
 from ssl_bench import datasets, tasks
 from ssl_bench.datasets import checks
 from ssl_bench.datasets.base import Split, digest_image
-from ssl_bench.images import Raw
+from ssl_bench.images import Raw, decode
 from ssl_bench.tasks import Source, TaskCard
 
 
@@ -72,6 +72,23 @@ def test_nearly_the_same_picture() -> None:
     assert (pair.sample, pair.other) == ("test/0", "train/7")
 
 
+def test_correlation() -> None:
+    """The correlation of two pictures' grey values is NumPy's; a picture of one grey has none."""
+    split = split_of("train", [picture(0), picture(1), picture(0, format="jpeg"), np.full((8, 8), 3, np.uint8)])
+    grey = [np.asarray(decode(split.read(i), "").convert("L").resize((32, 32), Image.Resampling.BOX)) for i in (0, 1)]
+    wanted = np.corrcoef(grey[0].ravel(), grey[1].ravel())[0, 1]
+    assert checks.correlation(split, 0, split, 1) == pytest.approx(wanted, abs=1e-5)
+    assert checks.correlation(split, 0, split, 2) > 0.99
+    assert checks.correlation(split, 0, split, 3) == 0.0
+
+
+def test_digits_of_two_classes_are_not_one_picture() -> None:
+    """Small pictures of one kind, whose bits agree by chance, are not told; one that was saved anew is."""
+    splits = datasets.load(tasks.get("digits"), Path())
+    pairs = checks.near_pairs(splits, checks.look(splits, ignore))
+    assert sum(not pair.labels_agree for pair in pairs) <= len(pairs) / 100
+
+
 def test_broken_images_are_named() -> None:
     """A truncated file is named with its split; whole ones are not."""
     found = checks.undecodable(checks.look({"train": split_of("train", [picture(0), picture(1)[:200]])}, ignore))
@@ -105,6 +122,22 @@ def test_digests_are_those_of_the_images() -> None:
     np.testing.assert_array_equal(found["train"], digests(splits)["train"])
     looked = {"train": [checks.Seen(1, digest=b"1" * 32), checks.Seen(fault="gone")]}
     assert checks.digests(looked) is None
+
+
+def test_images_are_looked_at_in_the_order_of_their_source() -> None:
+    """Images are read in the order in which the source has them, and told in that of the split."""
+    asked = []
+
+    class Ordered(Memory):
+        def read(self, index: int) -> Raw:
+            asked.append(index)
+            return super().read(index)
+
+    rows = np.random.default_rng(0).permutation(50)
+    split = Split(Ordered([picture(seed) for seed in range(50)]), rows, tuple(map(str, rows)), np.zeros(50, np.int64))
+    seen = checks.look({"train": split}, ignore)["train"]
+    assert asked == [0, *range(50)]
+    assert [one.digest for one in seen] == [digest_image(picture(int(row))) for row in rows]
 
 
 def test_alike_by_features() -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,21 @@ def test_damaged_zip(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"01234", b"01x34"))
     with pytest.raises(DataError, match="checksum"):
         listing.read("a.png")
+
+
+def test_a_zip_that_lies(tmp_path: Path) -> None:
+    """A member that unpacks to more than the archive says is refused, and no more than that is unpacked."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(50_000_000))
+    said, lie = (50_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(said, lie))
+    listing = containers.listing(path)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="the checksum does not fit"):
+        listing.read("a.png")
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_missing_and_unknown(tmp_path: Path) -> None:
