@@ -59,7 +59,11 @@ def page(
     neighbours: Neighbours | None = None,
     per_class: int = 3,
 ) -> str:
-    """Return the page; `spec` is what `model` sees, and without one images are shown small and whole."""
+    """Return the page; `spec` is what `model` sees, and without one images are shown small and whole.
+
+    Of an image of a shifted set for which several labels are right, the lowest is shown.
+    """
+    splits = {role: split if card.kind == "multilabel" else _first_labels(split) for role, split in splits.items()}
     seen = f"as {html.escape(model)} sees them: {_said(spec)}" if spec else "cut to their middle square"
     parts = [
         f"{HEAD}<title>{html.escape(card.title)}</title><style>{STYLE}</style>",
@@ -75,6 +79,10 @@ def page(
             f'<h2>{role}: {len(shown)} of {len(split):,} images, {seen}</h2><div class="sheet">{figures}</div>'
         )
     return "\n".join(parts) + "\n</html>\n"
+
+
+def _first_labels(split: Split) -> Split:
+    return split if split.labels.ndim == 1 else dataclasses.replace(split, labels=split.labels[:, 0])
 
 
 def _said(spec: InputSpec) -> str:

@@ -194,7 +194,10 @@ def empty_classes(card: TaskCard, splits: Mapping[str, Split]) -> dict[str, list
     for role, split in splits.items():
         if card.classes and role not in card.shifts:
             names = split.class_names or card.class_names or tuple(map(str, range(card.classes)))
-            absent = set(range(card.classes)) - set(np.unique(split.labels).tolist())
+            there = (
+                np.unique(split.labels) if split.labels.ndim == 1 else np.flatnonzero((split.labels == 1).any(axis=0))
+            )
+            absent = set(range(card.classes)) - set(there.tolist())
             if absent:
                 found[role] = [names[label] for label in sorted(absent)]
     return found
@@ -239,5 +242,7 @@ def _pair(
     splits: Mapping[str, Split], role: str, index: int, earlier: str, other: int, bits: int = 0, cosine: float = 1.0
 ) -> Pair:
     mine, theirs = splits[role], splits[earlier]
-    agree = np.array_equal(mine.labels[index], theirs.labels[other])
+    label, known = mine.labels[index], theirs.labels[other]
+    alike = label.shape == known.shape
+    agree = np.array_equal(label, known) if alike else bool(np.isin(label, known).any())  # one of those that are right
     return Pair(role, mine.ids[index], earlier, theirs.ids[other], agree, bits, cosine)

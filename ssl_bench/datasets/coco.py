@@ -2,7 +2,7 @@
 
 A category holds of an image where one of its objects has an area above 0 and a box of more than one pixel each way; a
 crowd is an object too. That is how VISSL makes image labels of COCO (extra_scripts/datasets/create_coco_data_files.py).
-The JSON is read whole: train2017's 450 MB take some seconds and 3 GB of memory.
+The JSON is read whole: 500 MB, as large as train2017's, take up to half a minute and 3 GB of memory.
 """
 
 from __future__ import annotations

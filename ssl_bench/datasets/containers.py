@@ -235,7 +235,7 @@ def tar_members(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, tar
     """Yield (name, where its data lie) in the archive's order, None for a folder.
 
     Raises DataError for links and the like, and for an archive that ends without the zeros that end one: tarfile takes
-    one that was cut at or in the head of a member for whole.
+    one that was cut at a member's head, or damaged there, for whole.
     """
     seen: dict[str, tarfile.TarInfo] = {}
     for member in archive:
@@ -251,7 +251,7 @@ def tar_members(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, tar
     assert archive.fileobj is not None
     archive.fileobj.seek(archive.offset)
     if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise DataError(f"{path} is cut at byte {archive.offset}. Download or pack it again.")
+        raise DataError(f"{path} is cut or damaged at byte {archive.offset}. Download or pack it again.")
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, bool, tuple[int, int, int, int]]]:

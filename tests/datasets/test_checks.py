@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def test_equal_bytes_in_two_splits() -> None:
     splits = {"train": train, "test": test}
     (pair,) = checks.equal_pairs(splits, digests(splits))
     assert (pair.sample, pair.other, pair.bits, pair.labels_agree) == ("test/1", "train/1", 0, False)
+
+
+def test_labels_of_pairs() -> None:
+    """Twins agree where all that is said of their classes does, or where a label is one of several right ones."""
+    train = split_of("train", [picture(0)], label=2)
+    for own, known, agree in (
+        ([[5, 2]], [2], True),
+        ([[5, 3]], [2], False),
+        ([[1, 0]], [[1, 0]], True),
+        ([[1, 0]], [[1, -1]], False),
+    ):
+        twin = dataclasses.replace(split_of("test", [picture(0)]), labels=np.array(own))
+        splits = {"train": dataclasses.replace(train, labels=np.array(known)), "test": twin}
+        (pair,) = checks.equal_pairs(splits, digests(splits))
+        assert pair.labels_agree is agree
 
 
 def test_nearly_the_same_picture() -> None:
@@ -167,3 +183,5 @@ def test_what_the_card_says() -> None:
     told = checks.disagreements(card, splits, "b" * 64)
     assert told == ["train has 1 samples, but the card says 2,000", "there is no val, of which the card says 5 samples"]
     assert checks.empty_classes(card, splits) == {"train": ["1"], "test": ["1"]}
+    several = {"train": dataclasses.replace(splits["train"], labels=np.array([[-1, 1]]))}
+    assert checks.empty_classes(card, several) == {"train": ["0"]}

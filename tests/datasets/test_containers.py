@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import tarfile
 import tracemalloc
@@ -93,13 +92,14 @@ def test_truncated(folder: Path, tmp_path: Path, packer: Callable[..., Path], en
 
 
 def test_a_tar_cut_between_members(folder: Path, tmp_path: Path, packer: Callable[..., Path]) -> None:
-    """A tar file that was cut just where a member begins, or in its head, is not taken for a shorter one."""
+    """A tar file that was cut just where a member begins, or in its head, or damaged there, is not taken for whole."""
     path = packer(folder, tmp_path / "a.tar")
     with tarfile.open(path) as archive:
         last = archive.getmembers()[-1].offset
-    for length in (last + 100, last):
-        os.truncate(path, length)
-        with pytest.raises(DataError, match=rf"a\.tar is cut at byte {last}"):
+    whole = path.read_bytes()
+    for content in (whole[: last + 100], whole[:last], whole[:last] + b"?" * 512 + whole[last + 512 :]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=rf"a\.tar is cut or damaged at byte {last}"):
             containers.listing(path)
 
 

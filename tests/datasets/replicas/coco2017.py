@@ -1,4 +1,4 @@
-"""COCO 2017's zips of images, read in place, and the JSON files of their objects; category ids have gaps."""
+"""COCO 2017's zips of images, read in place, and that of the JSON files of their objects; category ids have gaps."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 from ssl_bench import tasks
-from tests.datasets.replicas import Truth, pack, pictures, write
+from tests.datasets.replicas import Truth, pack, pictures
 
 CARDS = ("coco2017",)
 
 
 def build(place: Path) -> Truth:
     """Put both splits: 45 images, two objects in most of them and none in some."""
-    truth, images = Truth(), iter(pictures(90))
+    truth, images, told = Truth(), iter(pictures(90)), {}
     ids = [number + number // 9 for number in range(1, 81)]
     categories = [{"id": category, "name": f"thing {category}", "supercategory": "thing"} for category in ids]
     for split, where in tasks.get("coco2017").data["splits"].items():
@@ -34,6 +34,10 @@ def build(place: Path) -> Truth:
             ]
             truth[split][name] = ([int(k in held) for k in range(80)], next(images))
         found = {"images": listed, "annotations": objects, "categories": categories}
-        write(place, {where["annotations"]: json.dumps(found)})
-        pack(place / where["images"], {f"{where['inside']}/{n}": image for n, (_, image) in truth[split].items()})
+        told[where["annotations"].removeprefix("coco/")] = json.dumps(found)
+        pack(
+            place / Path(where["images"]).name,
+            {f"{where['inside']}/{n}": image for n, (_, image) in truth[split].items()},
+        )
+    pack(place / "annotations_trainval2017.zip", told)
     return truth

@@ -29,7 +29,7 @@ def build(place: Path) -> Truth:
             if where == path:
                 files |= {f"{inside}/JPEGImages/{name}.jpg": image for name, (_, image) in truth[split].items()}
                 files |= _lists(f"{inside}/ImageSets/Main", split, truth[split])
-        pack(place / path, files)
+        pack(place / Path(path).name, files)
     return truth
 
 
