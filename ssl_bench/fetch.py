@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ssl_bench import backbones, datasets, model_zoo
+from ssl_bench import backbones, datasets, model_zoo, subsets
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.download import Pin, download, mirrored
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
@@ -63,13 +63,14 @@ def _from_hub(card: ModelCard, settings: Settings) -> Path:
 
 
 def _snapshot(card: ModelCard, settings: Settings) -> Path:
-    """Download configurations and safetensors of a repository, nothing else of it."""
+    """Download configurations, safetensors and the tokenizer of a repository, nothing else of it."""
     from huggingface_hub import snapshot_download
 
     if model_zoo.is_folder_name(card.weights.name):
         raise MissingError(f"{card.name}: there is no model.safetensors in the folder {card.weights.name}")
     repository, _, revision = card.weights.name.partition("@")
     wanted = ["config.json", "preprocessor_config.json", "model*.safetensors", "model.safetensors.index.json"]
+    wanted += ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model"]
     snapshot_download(
         repository, revision=revision or None, local_dir=settings.weights / card.weights.name, allow_patterns=wanted
     )
@@ -102,6 +103,25 @@ def fetch_data(card: TaskCard, settings: Settings, progress: Progress | None = N
             raise
     datasets.fetch(card, settings.data, progress, settings.mirror)
     return datasets.locate(card, settings.data)
+
+
+def fetch_subsets(
+    names: Iterable[str], settings: Settings, progress: Progress | None = None
+) -> list[tuple[str, Path | SslBenchError | None]]:
+    """Fetch published subsets into the data folder, going on after a failure; return (what, file or error) in order."""
+    done: list[tuple[str, Path | SslBenchError | None]] = []
+    for name in dict.fromkeys(names):
+        subset, path = subsets.get(name), subsets.place(name, settings.data)
+        try:
+            if settings.offline and not path.is_file():
+                raise MissingError(f"{subsets.lacking(name, settings.data)} is not here and --offline forbids fetching")
+            mirror = [f"{settings.mirror.rstrip('/')}/{Path(subset.url).name}"] if settings.mirror else []
+            urls = [*mirror, subset.url]
+            download(urls, path, progress or Progress(), sha256=subset.sha256, size=subset.bytes)
+            done.append((f"subset {name}", path))
+        except SslBenchError as error:
+            done.append((f"subset {name}", error))
+    return done
 
 
 def fetch_all(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import episodes
+from ssl_bench import episodes, subsets
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.episodes import Draw, Episodes
@@ -52,6 +53,8 @@ class CachedSupply(Supply):
     label: str
     seed: int
     memory: Memory
+    folder: Path
+    """The data folder."""
     cost: Cost = dataclasses.field(default_factory=Cost)
     """What the extraction for this trial took."""
 
@@ -99,6 +102,10 @@ class CachedSupply(Supply):
         return augmented_batches(
             self.data.splits[split], self.spec.input, augmentation, order, size, self.seed, self.work
         )
+
+    def subset(self, name: str) -> IntArray:
+        """Return the positions in train of a published subset."""
+        return subsets.positions(name, self.data.splits["train"].ids, self.folder)
 
     def texts(self, texts: Sequence[str]) -> FloatArray:
         """Return what the model's text tower says of each text (texts, dim)."""

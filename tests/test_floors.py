@@ -27,7 +27,7 @@ FLOORS = [
         "environment",
         "progress",
     },
-    {"model_zoo", "tasks", "settings", "download", "own_data"},
+    {"model_zoo", "tasks", "settings", "download", "own_data", "subsets"},
     {"backbones", "datasets", "checkpoints", "results"},
     {"features", "extraction"},
     {"protocols"},

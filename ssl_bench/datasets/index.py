@@ -47,6 +47,11 @@ class Index:
         return {role: len(ids) for role, (ids, _, _) in self.roles.items()}
 
     @property
+    def labels(self) -> dict[str, NDArray[np.int64]]:
+        """Labels per role."""
+        return {role: labels for role, (_, labels, _) in self.roles.items()}
+
+    @property
     def digests(self) -> dict[str, NDArray[np.uint8]]:
         """Image digests per role: uint8 (samples, 32)."""
         return {role: digests for role, (_, _, digests) in self.roles.items()}

@@ -46,7 +46,7 @@ def ece(predictions: Classes, truth: Truth) -> float:
     """
     confidence = predictions.confidence.astype(np.float64)
     bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    surplus = (predictions.ranked[:, 0] == truth.targets) - confidence
+    surplus = top1(predictions, truth) - confidence
     return float(np.abs(np.bincount(bins, surplus, minlength=BINS)).sum() / len(confidence))
 
 

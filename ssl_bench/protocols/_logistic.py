@@ -21,9 +21,8 @@ class Model:
 
     def __init__(self, features: NDArray[Any], labels: base.IntArray, standardise: bool) -> None:
         """Raises DataError if all samples are of one class."""
+        check(labels)
         self.present, self.numbered = np.unique(labels, return_inverse=True)
-        if len(self.present) < 2:
-            raise DataError(f"logistic regression needs two classes; every sample is of class {self.present[0]}")
         self.mean, self.deviation = np.zeros(1), np.ones(1)
         if standardise:
             self.mean, self.deviation = moments(features)
@@ -45,6 +44,15 @@ class Model:
         scores = np.full((len(features), classes), -np.inf)
         scores[:, self.present] = fit.scores(self.standard(features))
         return scores
+
+
+def check(labels: base.IntArray) -> None:
+    """Raise DataError if there is no sample, or if all are of one class."""
+    present = np.unique(labels)
+    if not len(present):
+        raise DataError("logistic regression needs samples of two classes; there is none")
+    if len(present) < 2:
+        raise DataError(f"logistic regression needs two classes; every sample is of class {present[0]}")
 
 
 def moments(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,11 +1,11 @@
 """Logistic regression where any number of classes may hold of an image: one class against the rest, one C for all.
 
 As linusericsson/ssl-transfer (linear.py) does for VOC2007, after Kornblith et al., CVPR 2019: every C of the grid is
-fitted class by class on train, the one with the best mean average precision on val wins, of equal ones the smallest, and
-is fitted once more on train and val. The average precision is the task's own, of eleven points for VOC2007. (VISSL's
-and Barlow Twins' figures on VOC2007 are of linear SVMs, another question.) An image of which it is too hard to say
-whether it shows a class is left out of that class alone, in fitting, choosing and scoring; ssl-transfer takes it for
-one that does not.
+fitted class by class on train, the one with the best mean average precision on val wins, of equal ones the smallest,
+and is fitted once more on train and val. The average precision is the task's own, of eleven points for VOC2007.
+(VISSL's and Barlow Twins' figures on VOC2007 are of linear SVMs, another question.) An image of which it is too hard to
+say whether it shows a class is left out of that class alone, in fitting, choosing and scoring; ssl-transfer takes it
+for one that does not.
 
 A class that holds of none or of all images that are fitted cannot be told apart: it gets the score 0 for every image.
 """

@@ -47,6 +47,11 @@ class Probe(base.Protocol):
         """The candidates for C, ascending."""
         return 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
 
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise DataError if train holds one class alone."""
+        if labels["train"].ndim == 1:
+            _logistic.check(labels["train"])
+
     def fitted(self, trial: base.Trial) -> Fitted:
         """Return the classifier that is fitted to all labelled samples with the C that does best on val.
 

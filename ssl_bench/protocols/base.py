@@ -48,6 +48,16 @@ class Answer:
     at_grid_edge: bool | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Passes:
+    """What a recipe passes through the network, for a plan."""
+
+    kept: Mapping[str, tuple[str, ...]]
+    """View of the images, or "dense" for their maps, to the splits that are read so; each passes once and is kept."""
+    crops: int = 0
+    """Random crops, which pass every time anew."""
+
+
 class Supply:
     """Where a trial draws from: the harness makes one of a backbone, data and the feature cache.
 
@@ -69,6 +79,10 @@ class Supply:
     def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
         """Give normalised images (up to `size`, channels, height, width) of the samples at `order`, on the device."""
         raise UsageError("this trial has no images")
+
+    def subset(self, name: str) -> IntArray:
+        """Return the positions in train of a published subset, ascending; see `ssl_bench.subsets`."""
+        raise UsageError("this trial has no published subsets")
 
     def texts(self, texts: Sequence[str]) -> FloatArray:
         """Return what the model's text tower says of each text (texts, dim)."""
@@ -188,6 +202,8 @@ class Protocol(abc.ABC):
     """The headline, where it is not the task's own metric."""
     kinds: ClassVar[tuple[str, ...]] = ("classification",)
     """Kinds of task that can be asked so."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Splits whose images it looks at; empty: all that the task has."""
     reads_words: ClassVar[bool] = False
     """True: the class names and prompts of the task's card are part of the question."""
 
@@ -195,6 +211,22 @@ class Protocol(abc.ABC):
     def selects_on_test(self) -> bool:
         """True for a recipe that reports the best of several candidates on the very samples that are reported."""
         return False
+
+    def passes(self, sizes: Mapping[str, int]) -> Passes:
+        """Return what passes the network for splits of these sizes."""
+        return Passes({"": tuple(name for name in sizes if name in self.reads or not self.reads)})
+
+    def check(self, labels: Mapping[str, IntArray], classes: int) -> None:
+        """Raise the error that `predict` would raise for splits of these labels, as far as they tell.
+
+        The harness calls it before anything is extracted; it alone knows the labels of "test".
+        """
+        return
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Names of the published subsets of train that the recipe learns from; see `ssl_bench.subsets`."""
+        return ()
 
     @abc.abstractmethod
     def predict(self, trial: Trial) -> Answer:

@@ -19,11 +19,13 @@ pays half of what scikit-learn's sigmoid pays for the same weights; see `solvers
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench import episodes
 from ssl_bench.episodes import Draw, Episodes
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Episodic
@@ -78,6 +80,14 @@ class Protocol(base.Protocol):
         if not 0 <= self.copies <= MOST_COPIES:
             raise UsageError(f"episodic: copies must be from 0 to {MOST_COPIES}, not {self.copies}")
 
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return test, and all its crops that may be asked for: who is labelled only the draw tells."""
+        return base.Passes(dict.fromkeys(("", *(f"crop{n}" for n in range(self.copies))), ("test",)))
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise what `predict` raises where test is too small."""
+        episodes.members(labels["test"], self._draw(0, self.shots))
+
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the way of every query at `shots` and, as variants "shots=1" and so on, at every other number that
         the test split is large enough for.
@@ -102,11 +112,11 @@ class Protocol(base.Protocol):
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
         """Return the first way for every query, which is right once in as many times as there are ways."""
-        how = self._draw(trial, self.shots)
+        how = self._draw(trial.seed, self.shots)
         return base.Answer(Episodic(np.zeros_like(trial.supply.episodes(how).query), how))
 
-    def _draw(self, trial: base.Trial, shots: int) -> Draw:
-        return Draw(self.ways, shots, self.queries, self.episodes, trial.seed)
+    def _draw(self, seed: int, shots: int) -> Draw:
+        return Draw(self.ways, shots, self.queries, self.episodes, seed)
 
     def _prepared(self, features: base.FloatArray) -> NDArray[np.float64]:
         wide = features.astype(np.float64)
@@ -122,7 +132,7 @@ class Protocol(base.Protocol):
 
     def _answered(self, trial: base.Trial, features: NDArray[np.float64], shots: int) -> tuple[Episodic, str, bool]:
         """Return the predictions, the digest of the supports, and whether every fit converged."""
-        how = self._draw(trial, shots)
+        how = self._draw(trial.seed, shots)
         drawn = trial.supply.episodes(how)
         digest = _supports.digest(drawn.support.ravel())
         drawn, supports = self._supports(trial, features, drawn)

@@ -15,6 +15,7 @@ k < 5 only the first k classes are ranked, since the code counts its top-5 among
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ class Protocol(base.Protocol):
     """A vote among the nearest training images; nothing is trained."""
 
     version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("train", "test")
     deterministic: ClassVar[bool] = True
     kinds: ClassVar[tuple[str, ...]] = ("classification", "multilabel")
 
@@ -54,14 +56,18 @@ class Protocol(base.Protocol):
         if not self.temperature > 0:
             raise UsageError(f"knn: temperature must be above 0, not {self.temperature}")
 
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise UsageError if train holds fewer than k samples."""
+        if self.k > (bank := len(labels["train"])):
+            raise UsageError(f"knn: k={self.k}, but train holds {bank} samples; ask for knn,k={bank} or less")
+
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the vote at k and, as variants "k=10" and so on, at every other k that train is large enough for.
 
         Raises UsageError if train holds fewer than k samples.
         """
         bank, labels = trial.features("train"), trial.labels["train"]
-        if self.k > len(bank):
-            raise UsageError(f"knn: k={self.k}, but train holds {len(bank)} samples; ask for knn,k={len(bank)} or less")
+        self.check(trial.labels, trial.classes)
         further = sorted({k for k in self.also if k != self.k})
         fitting = [k for k in further if k <= len(bank)]
         found = nearest(
