@@ -117,7 +117,7 @@ def fetch_subsets(
                 raise MissingError(f"{subsets.lacking(name, settings.data)} is not here and --offline forbids fetching")
             mirror = [f"{settings.mirror.rstrip('/')}/{Path(subset.url).name}"] if settings.mirror else []
             urls = [*mirror, subset.url]
-            download(urls, path, progress or Progress(), sha256=subset.sha256, size=subset.bytes)
+            download(urls, path, progress or Progress(), Pin(sha256=subset.sha256, size=subset.bytes))
             done.append((f"subset {name}", path))
         except SslBenchError as error:
             done.append((f"subset {name}", error))

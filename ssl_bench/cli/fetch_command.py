@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from ssl_bench import model_zoo, tasks
+from ssl_bench import model_zoo, protocols, tasks
 from ssl_bench.cli.options import MIRROR, PLACES, with_settings
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK, SslBenchError, UsageError
 from ssl_bench.progress import choose
