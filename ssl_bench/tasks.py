@@ -212,12 +212,21 @@ class SuiteCard:
 
 def get(name: str, shelves: Shelves | None = None) -> TaskCard:
     """Return the task card for a name or a path; raises UsageError that names the nearest known tasks."""
-    return cards.read_card((shelves or Shelves()).find(ROOM, "task", name), TaskCard)
+    return read((shelves or Shelves()).find(ROOM, "task", name))
+
+
+def read(path: Path) -> TaskCard:
+    """Return the task card in a file."""
+    return cards.read_card(path, TaskCard)
 
 
 def get_suite(name: str, shelves: Shelves | None = None) -> SuiteCard:
     """Return the suite card for a name or a path; raises UsageError for an unknown suite or an empty one."""
-    path = (shelves or Shelves()).find(SUITE_ROOM, "suite", name)
+    return read_suite((shelves or Shelves()).find(SUITE_ROOM, "suite", name))
+
+
+def read_suite(path: Path) -> SuiteCard:
+    """Return the suite card in a file; raise UsageError for one that names no task."""
     suite = cards.read_card(path, SuiteCard)
     if not suite.tasks:
         raise UsageError(f"{path}: the suite names no task")

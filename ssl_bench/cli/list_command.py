@@ -31,16 +31,16 @@ def _models(settings: Settings) -> list[Row]:
 def _tasks(settings: Settings) -> list[Row]:
     return [
         {"name": name, "title": card.title, "classes": card.classes, "metric": card.metric, "reader": card.reader}
-        for name in tasks.names(settings.shelves)
-        for card in [tasks.get(name, settings.shelves)]
+        for name, path in tasks.names(settings.shelves).items()
+        for card in [tasks.read(path)]
     ]
 
 
 def _suites(settings: Settings) -> list[Row]:
     return [
         {"name": name, "title": suite.title, "tasks": len(suite.tasks), "mean": suite.aggregate}
-        for name in tasks.suite_names(settings.shelves)
-        for suite in [tasks.get_suite(name, settings.shelves)]
+        for name, path in tasks.suite_names(settings.shelves).items()
+        for suite in [tasks.read_suite(path)]
     ]
 
 

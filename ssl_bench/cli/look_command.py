@@ -57,7 +57,8 @@ def trial_of(model: str, card: TaskCard, settings: Settings) -> Any:
     from ssl_bench.progress import choose
     from ssl_bench.runner import Runner, preflight
 
-    job = Job(model_zoo.get(model, settings.shelves), card, "knn", protocols.get("knn"), seed=0)
+    name = "episodic" if card.kind == "few_shot" else "knn"  # what asks a set that has no train
+    job = Job(model_zoo.get(model, settings.shelves), card, name, protocols.get(name), seed=0)
     if lacking := missing_lines(Planner(settings).plan([job])):
         raise MissingError("\n".join(lacking))
     preflight(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import click
@@ -55,7 +54,7 @@ def _task(name: str, settings: Settings) -> dict[str, Any] | None:
 
     card = tasks.get(name, settings.shelves)
     facts = {"task": name} | _compact(card)
-    if card.classes:
+    if card.classes and card.kind in ("classification", "robustness"):
         facts |= {"chance (top1)": round(1 / card.classes, 6)}
     with contextlib.suppress(MissingError):  # `ssl-bench data show` says what is missing
         if known := index.lookup(card, settings.data, settings.cache):
@@ -103,10 +102,10 @@ def _echo_table(table: dict[str, Any], indent: int = 0) -> None:
         if isinstance(value, dict):
             click.echo(label)
             _echo_table(value, indent + 2)
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for item in value:
-                click.echo(label)
-                _echo_table(item, indent + 2)
+        elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+            for number, item in enumerate(value, start=1):
+                click.echo(f"{label} {number}")
+                _echo_table(_filled(item), indent + 2)
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
             click.echo(f"{label}: {text}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from ssl_bench import cards, model_zoo, protocols
+from ssl_bench import cards, model_zoo, protocols, tasks
 from ssl_bench.results.store import Results
 from tests.cli.conftest import Command, lines
 from tests.cli.test_run import PIXELS
@@ -19,6 +20,16 @@ def test_every_list_is_a_table_and_json(command: Command, kind: str) -> None:
     names = [row[0] for row in lines(command("list", kind).out)]
     assert names
     assert names == [row["name"] for row in json.loads(command("list", kind, "--json").out)]
+
+
+def test_lists_stay_quick() -> None:
+    """Reading every task card and every suite takes a fifth of a second of processor time at most: lists stay quick."""
+    start = time.process_time()
+    read = [tasks.read(path) for path in tasks.names().values()]
+    suites = [tasks.read_suite(path) for path in tasks.suite_names().values()]
+    assert len(read) > 100
+    assert len(suites) > 10
+    assert time.process_time() - start < 0.2
 
 
 def test_a_pattern_narrows_a_list(command: Command) -> None:
