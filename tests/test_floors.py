@@ -16,6 +16,7 @@ FLOORS = [
     {"errors"},
     {
         "files",
+        "json_schema",
         "cards",
         "predictions",
         "episodes",
@@ -104,6 +105,7 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
         ["show", "digits"],
         ["plan", "-m", "pixels", "-s", "quick"],
         ["results", "ls"],
+        ["schema", "record"],
         ["board", "--results", str(EXAMPLE), "--html", "{tmp}/board.html"],
     ],
     ids=lambda words: " ".join(words[:2]),
