@@ -94,7 +94,10 @@ def read(root: Path, samples: Samples) -> Table:
         raise MissingError(f"cannot read {path}: {error.strerror or error}") from error
     if hashlib.sha256(content).hexdigest() != samples.sha256:
         raise UsageError(f"{path}: the content does not match the file's name; it was edited or damaged")
-    return _decode(content)
+    try:
+        return _decode(content)
+    except (ValueError, TypeError, OSError, NotImplementedError) as error:  # what pyarrow raises for foreign bytes
+        raise UsageError(f"{path}: is no Parquet file of predictions: {error}") from error
 
 
 def _decode(content: bytes) -> Table:
