@@ -16,6 +16,20 @@ NO_LESS = {"top5": "top1", "recall_at_5": "recall_at_1", "recall_at_10": "recall
 """Metric to one that it contains."""
 
 
+KINDS = {
+    "episode": "episodes",
+    "hits": "rankings",
+    "hits_easy": "rankings",
+    "set": "shifts",
+    "cluster": "clusters",
+    "pred": "classes",
+    "scores": "multilabel",
+}
+"""Column to the kind of predictions that it tells; the first that is there does."""
+KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel")
+"""Kinds of predictions with one row for every test sample."""
+
+
 class ContradictionError(UsageError):
     """A record of the right form whose parts belie one another."""
 
@@ -30,12 +44,18 @@ def check(record: Record) -> None:
         )
     for name, value in values.items():
         _check_metric(record, name, value)
-    columns = record.samples.columns  # episodes ask a sample often, shifts ask others, and what has no ids asks none
-    one_per_sample = not {"episode", "set"} & set(columns) and ("sample_id" in columns or not columns)
-    if one_per_sample and not task.truncated and record.samples.n != task.samples["test"]:
+    asked = KINDS_ASKED_ONCE  # episodes ask a sample often, shifts ask others, and what has no ids asks none
+    if kind_of(record.samples.columns) in asked and not task.truncated and record.samples.n != task.samples["test"]:
         raise ContradictionError(
             f"samples.n is {record.samples.n}, but the test split has {task.samples['test']} samples"
         )
+
+
+def kind_of(columns: tuple[str, ...]) -> str:
+    """Return the kind of predictions that a file with these columns holds; "" for none."""
+    if not columns:
+        return ""
+    return next((kind for column, kind in KINDS.items() if column in columns), "quantities")
 
 
 def _check_task(task: Task) -> None:
@@ -80,11 +100,14 @@ def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
         raise ContradictionError(
             f"metrics.{name}: {metric.value} is outside its interval {interval.low}..{interval.high}"
         )
-    columns = record.samples.columns
-    ranked = "hits" in columns or "hits_easy" in columns
-    asked, expected = _asked(record, variant)
-    whole = metric.n <= expected if ranked else metric.n == expected
-    if "episode" not in columns and not task.truncated and not whole:  # a query with nothing to find does not count
+    kind, known = kind_of(record.samples.columns), metrics.METRICS.get(short)
+    if kind and known and known.kind not in ((kind, "classes") if kind == "shifts" else (kind,)):
+        raise ContradictionError(f"metrics.{name}: scores {known.kind}, but samples.columns are those of {kind}")
+    asked, expected = _asked(record, kind, variant)
+    whole = metric.n <= expected if kind == "rankings" else metric.n == expected  # a query may have nothing to find
+    if kind == "episodes":
+        whole = metric.n > 0 and record.samples.n % metric.n == 0
+    if not task.truncated and not whole:
         raise ContradictionError(f"metrics.{name}: n is {metric.n}, but {asked} has {expected} samples")
     if metric.n < 1:
         raise ContradictionError(f"metrics.{name}: n is {metric.n}, so nothing was measured")
@@ -95,11 +118,13 @@ def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
         )
 
 
-def _asked(record: Record, variant: str) -> tuple[str, int]:
+def _asked(record: Record, kind: str, variant: str) -> tuple[str, int]:
     """Return which samples stand behind a metric, and how many: those of test, or, where shifted sets were asked, of
     the set that it is named after or of all of them."""
     samples = record.task.samples
     shifted = {role: count for role, count in samples.items() if role not in ("train", "val", "test")}
-    if "set" not in record.samples.columns or variant == "test":
+    if kind == "episodes":
+        return "the file of predictions", record.samples.n
+    if kind != "shifts" or variant == "test":
         return "the test split", samples["test"]
     return (variant, shifted[variant]) if variant in shifted else ("all shifted sets", sum(shifted.values()))

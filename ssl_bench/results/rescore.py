@@ -29,7 +29,7 @@ from ssl_bench.predictions import (
     Shifted,
     Truth,
 )
-from ssl_bench.results.invariants import ContradictionError
+from ssl_bench.results.invariants import ContradictionError, kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
 
@@ -63,7 +63,7 @@ def check(record: Record, table: Table) -> None:
             raise ContradictionError(f"metrics.{name}: n is {said.n}, but the predictions give {n}")
 
 
-def belied(records: Iterable[Record], verify: Callable[[Record], None], memory: Path) -> dict[str, str]:
+def belied(records: Iterable[Record], verify: Callable[[Record], Any], memory: Path) -> dict[str, str]:
     """Return the content digests of the records that `verify` refuses, with its reasons, which name no folder above
     `samples`.
 
@@ -96,27 +96,28 @@ def _check_ids(record: Record, table: Table) -> None:
 
 def rescored(record: Record, table: Table) -> dict[str, Score]:
     """Return those of the record's metrics that its predictions hold."""
-    if "episode" in table:
+    kind = kind_of(tuple(table))
+    if kind == "episodes":
         found = _episodes(table)
-    elif "hits" in table:
-        found = _hits(table) if _whole_gallery(record) else {}
+    elif kind == "shifts":
+        found = _shifts(record, table)
     elif "hits_easy" in table:
         found = _judged(table)
+    elif kind == "rankings":
+        found = _hits(table) if _whole_gallery(record) else {}
     else:
-        found = _scores(record, table)
+        found = _scores(record, table, kind)
     return {name: score for name, score in found.items() if name in record.metrics}
 
 
-def _scores(record: Record, table: Table) -> dict[str, Score]:
-    """Score predictions that can be put together again."""
+def _scores(record: Record, table: Table, kind: str) -> dict[str, Score]:
+    """Score predictions that can be put together again, one for every test sample."""
     classes = record.task.classes
-    if "set" in table:
-        return _shifts(record, table)
-    if "cluster" in table:
+    if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
-    elif "pred" in table:
+    elif kind == "classes":
         said = _classes(table, "ece" in record.metrics)
-    elif "scores" in table:
+    elif kind == "multilabel":
         said = Multilabel(table["scores"])
     else:
         said = Quantities({}, table)
