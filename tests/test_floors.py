@@ -29,10 +29,10 @@ FLOORS = [
     },
     {"model_zoo", "tasks", "settings", "download", "own_data"},
     {"backbones", "datasets", "checkpoints", "results"},
-    {"features", "extraction"},
+    {"features", "extraction", "meters"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
-    {"runner", "plan", "fetch", "look", "leaderboard"},
+    {"api", "runner", "recording", "outcome", "plan", "fetch", "look", "leaderboard"},
     {"cli"},
 ]
 PUBLISHING = {"results", "leaderboard"}
@@ -42,12 +42,15 @@ MEASURING = {
     "checkpoints",
     "features",
     "extraction",
+    "meters",
     "trials",
     "protocols",
     "solvers",
     "facts",
     "scoring",
+    "api",
     "runner",
+    "recording",
     "plan",
     "fetch",
 }

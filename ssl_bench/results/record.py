@@ -139,6 +139,8 @@ class Record(Block):
             return _read(body)
         except RecursionError:
             raise UsageError(f"{where}: is nested too deeply to be a record") from None
+        except ValueError as error:  # of writing: a number beyond float64, or half a character
+            raise UsageError(f"{where}: holds what JSON cannot keep: {_one_line(str(error))}") from None
         except UsageError as error:
             raise type(error)(f"{where}: {_one_line(str(error))}") from error
 

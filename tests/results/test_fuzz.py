@@ -156,6 +156,23 @@ def test_deep_nesting(where: str) -> None:
             Record.from_text(text, "x.json")
 
 
+def test_numbers_beyond_any() -> None:
+    """A number that overflows is refused wherever it stands, also in a field that a later version added."""
+    for old in (
+        '"seed":0',
+        '"max_iter":1000',
+        '"value":0.75',
+        '"images_per_second":4800.0',
+        '"n":10000',
+        '"level":0.95',
+    ):
+        for number in ("1e999", "-1e999", "9" * 400, "9" * 5000):
+            assert read(GOOD.replace(old, f"{old.partition(':')[0]}:{number}", 1)) is None
+    later = GOOD.replace('"ssl-bench.record/1.1"', '"ssl-bench.record/1.9"')
+    for value in ("1e999", '"\\ud800"'):
+        assert read(later.replace('"seed":0', f'"seed":0,"sown":{value}')) is None
+
+
 def test_a_key_that_stands_twice() -> None:
     """Of a key that stands twice readers might take either value, so it is refused, even where both are equal."""
     for text in (GOOD.replace('"seed":0', '"seed":0,"seed":0'), GOOD.replace('"n":10000', '"n":1,"n":10000', 1)):
