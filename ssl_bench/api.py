@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ssl_bench import cards
@@ -19,14 +20,14 @@ from ssl_bench.settings import resolve
 if TYPE_CHECKING:
     from torch import nn
 
-Model: TypeAlias = "str | ModelCard | nn.Module"
+Model: TypeAlias = "str | Path | ModelCard | nn.Module"
 
 
 def run(
     model: Model | Sequence[Model],
     *,
     suite: str = "",
-    task: str | Sequence[str] = (),
+    task: str | Path | Sequence[str | Path] = (),
     protocol: str | Sequence[str] = (),
     seeds: Sequence[int] = (),
     preprocess: InputSpec | Mapping[str, Any] | str | None = None,
@@ -56,6 +57,8 @@ def run(
             models.append(one)
         else:
             card = module_card(one, preprocess, name)
+            if card.name in given:
+                raise UsageError(f"two torch modules are called {card.name!r}; measure them one by one, by their names")
             models.append(card)
             given[card.name] = one
     if preprocess is not None and len(given) != 1:
@@ -70,8 +73,9 @@ def run(
 
 
 def _several(given: Any) -> tuple[Any, ...]:
-    """Return one thing or several as a tuple."""
-    return tuple(given) if isinstance(given, list | tuple) else (given,)
+    """Return one thing or several as a tuple, paths as text."""
+    several = given if isinstance(given, list | tuple) else (given,)
+    return tuple(str(one) if isinstance(one, Path) else one for one in several)
 
 
 def module_card(network: Any, preprocess: InputSpec | Mapping[str, Any] | str | None, name: str) -> ModelCard:
@@ -85,10 +89,12 @@ def module_card(network: Any, preprocess: InputSpec | Mapping[str, Any] | str | 
             "a torch module does not say what it is fed: give preprocess, such as "
             '"size=224,resize=short,resize_to=256" (mean and std are ImageNet\'s unless they are stated)'
         )
-    stated = parse_input(preprocess, "preprocess") if isinstance(preprocess, str) else None
-    if stated is None:
-        table = cards.plain(preprocess)
-        stated = cards.from_table(InputCard, table, "preprocess")
+    if isinstance(preprocess, str):
+        stated = parse_input(preprocess, "preprocess")
+    elif isinstance(preprocess, InputSpec | Mapping):
+        stated = cards.from_table(InputCard, cards.plain(preprocess), "preprocess")
+    else:
+        raise UsageError(f"preprocess is an InputSpec, or what one states, not a {type(preprocess).__name__}")
     if stated.size is None:
         raise UsageError('preprocess does not say the size: write "size=224"')
     if stated.resize_to is None:
