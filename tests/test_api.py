@@ -96,9 +96,7 @@ def test_what_a_module_computes_is_part_of_its_identity(flags: dict[str, Any]) -
     flags |= {"task": "digits", "protocol": "knn", "name": "net"}
     first = ssl_bench.run(Net(), preprocess=GREY8, **flags).written[0]
     for other, preprocess in ((Net(2.0), GREY8), (Other(), GREY8), (Net(), GREY8.replace("0.5", "0.25"))):
-        record = ssl_bench.run(
-            other, task="digits", protocol="knn", preprocess=preprocess, name="net", **flags
-        ).written[0]
+        record = ssl_bench.run(other, preprocess=preprocess, **flags).written[0]
         assert record.record_id != first.record_id
     assert code_digest(Net()) == code_digest(Net())
     assert len({code_digest(net) for net in (Net(), Net(2.0), Other())}) == 3
