@@ -15,6 +15,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -92,16 +93,21 @@ class Block:
     def texts(self) -> list[tuple[str, str]]:
         """Return each field that is written, sorted by name, with its value as canonical JSON."""
         values = ((field, getattr(self, field.name)) for field in fields(type(self)))  # type: ignore[arg-type]
-        return [(field.name, _canonical(value)) for field, value in values if not (field.later and value is None)]
+        return [(field.name, text_of(value)) for field, value in values if not (field.later and value is None)]
 
 
 def joined(texts: Iterable[tuple[str, str]]) -> str:
     """Return a JSON object of names, in this order, and values that are JSON already."""
-    return f"{{{','.join(f'{canonical_json(name)}:{text}' for name, text in texts)}}}"
+    return f"{{{','.join([f'{encode_basestring(name)}:{text}' for name, text in texts])}}}"
 
 
-def _canonical(value: Any) -> str:
-    """Return a settled value as canonical JSON."""
+def text_of(value: Any) -> str:
+    """Return a settled value as canonical JSON; scalars, of which there are many, the short way."""
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    if kind is float:
+        return repr(value)
     if isinstance(value, Block):
         return value.canonical
     if isinstance(value, Mapping) and value and isinstance(next(iter(value.values())), Block):
@@ -135,8 +141,7 @@ def _settler(hint: Any) -> Settler:
     """Return what settles the values of a field of this type."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        inner = _settler(arguments[0])
-        said = arguments[1]
+        inner, said = _settler(arguments[0]), arguments[1]
         return _limited(inner, said) if isinstance(said, Limits) else _described(inner, said)
     if origin in (typing.Union, types.UnionType):
         (inner,) = (_settler(argument) for argument in arguments if argument is not type(None))

@@ -6,11 +6,12 @@ Version 1.1 added what is marked `LATER`, and the described keys of free mapping
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
 from ssl_bench.json_schema import Limits
-from ssl_bench.results.blocks import LATER, Amount, Block, Count, Whole
+from ssl_bench.results.blocks import LATER, Amount, Block, Count, Whole, joined, text_of
 
 Sha256 = Annotated[str, Limits(pattern="^[0-9a-f]{64}$")]
 
@@ -145,6 +146,12 @@ class ProtocolBlock(Block):
     """Whether the solver reached its optimum; null where there is none to reach."""
     at_grid_edge: bool | None = None
     """True: the chosen value is the first or last of its grid, so that a better one may lie outside."""
+
+    @functools.cached_property
+    def asked(self) -> str:
+        """What was asked for, without what was found, as canonical JSON."""
+        parts = {"name": self.name, "recipe": self.recipe, "version": self.version}
+        return joined((key, text_of(value)) for key, value in parts.items())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ssl_bench import cards
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import canonical_json, digest_json
 from ssl_bench.results import invariants, migrations
-from ssl_bench.results.blocks import Block, Whole, joined, known_part
+from ssl_bench.results.blocks import Block, Whole, joined, known_part, text_of
 from ssl_bench.results.parts import (
     Code,
     Cost,
@@ -67,32 +67,29 @@ class Record(Block):
 
     @functools.cached_property
     def record_id(self) -> str:
-        """sha256 over everything that changes the numbers and nothing that does not."""
-        return record_id(
-            weights_digest=self.model.weights_digest,
-            arch=self.model.arch,
-            features=cards.plain(self.features),
-            task_digest=self.task.digest,
-            protocol={"name": self.protocol.name, "version": self.protocol.version, "recipe": self.protocol.recipe},
-            seed=self.seed,
-            truncated=self.task.truncated,
-        )
+        """sha256 over everything that changes the numbers and nothing that does not; see `record_id`."""
+        parts = {
+            "arch": text_of(self.model.arch),
+            "features": self.features.canonical,
+            "protocol": self.protocol.asked,
+            "schema": text_of(IDENTITY),
+            "seed": str(self.seed),
+            "task": text_of(self.task.digest),
+            "truncated": str(self.task.truncated),
+            "weights": text_of(self.model.weights_digest),
+        }
+        return hashlib.sha256(joined(parts.items()).encode()).hexdigest()
 
     @functools.cached_property
     def question(self) -> str:
         """sha256 over what was asked: task, protocol, recipe and requested features. One column, one question."""
-        return digest_json(
-            {
-                "features": cards.plain(self.features.requested),
-                "protocol": {
-                    "name": self.protocol.name,
-                    "version": self.protocol.version,
-                    "recipe": cards.plain(self.protocol.recipe),
-                },
-                "task": self.task.digest,
-                "truncated": self.task.truncated,
-            }
-        )
+        parts = {
+            "features": text_of(self.features.requested),
+            "protocol": self.protocol.asked,
+            "task": text_of(self.task.digest),
+            "truncated": str(self.task.truncated),
+        }
+        return hashlib.sha256(joined(parts.items()).encode()).hexdigest()
 
     @property
     def headline(self) -> MetricValue:

@@ -12,7 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssl_bench.errors import SslBenchError, UsageError
+from ssl_bench.errors import IncomparableError, SslBenchError, UsageError
+from ssl_bench.leaderboard import site, text
+from ssl_bench.leaderboard.ranking import make_board
+from ssl_bench.outcome import Outcome
+from ssl_bench.results.describe import describe
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from tests.results.factory import forged, make_full_record, make_record, make_scored_record
@@ -24,10 +28,10 @@ ODD = st.sampled_from(
 )
 
 
-def read(text: str | bytes) -> Record | None:
+def read(content: str | bytes) -> Record | None:
     """Return the record, or None where reading refuses it in one short line; anything else fails the test."""
     try:
-        return Record.from_text(text, "x.json")
+        return Record.from_text(content, "x.json")
     except SslBenchError as error:
         said = str(error)
     assert said.startswith("x.json: ")
@@ -82,10 +86,9 @@ def lies(draw: st.DrawFn) -> dict[str, Any]:
 def test_no_lie_that_a_record_itself_tells_is_taken(body: dict[str, Any]) -> None:
     """With whatever digests: the numbers of a record that is taken lie in range and interval, and fit together."""
     try:
-        text = json.dumps(forged(body))
+        record = read(json.dumps(forged(body)))
     except (KeyError, TypeError, AttributeError):
         return  # the forger has to keep the form
-    record = read(text)
     if record is None:
         return
     for name, metric in record.metrics.items():
@@ -98,6 +101,26 @@ def test_no_lie_that_a_record_itself_tells_is_taken(body: dict[str, Any]) -> Non
         assert record.metrics["top5"].value >= record.metrics["top1"].value
     assert not {"top1", "top5"} & record.metrics.keys() or record.definition("top1").higher_is_better
     assert all(value >= 0 for value in record.timing.values())
+
+
+@settings(max_examples=200)
+@given(mutated())
+def test_what_is_taken_can_be_shown(body: dict[str, Any]) -> None:
+    """Whatever record is taken can be told in words, put on a board, and written as every form of it."""
+    try:
+        record = read(json.dumps(forged(body)))
+    except (KeyError, TypeError, AttributeError):
+        return  # the forger has to keep the form
+    if record is not None:
+        try:
+            board = make_board([record, make_record("other")])
+        except IncomparableError:
+            board = make_board([record])
+        assert describe(record)
+        assert site.html(board)
+        assert text.markdown(board)
+        assert text.csv_text(board)
+        assert len(Outcome([record]).frame(every_metric=True)) == len(record.metrics)
 
 
 @settings(max_examples=60)
@@ -151,9 +174,9 @@ def test_deep_nesting(where: str) -> None:
         body = copy.deepcopy(json.loads(GOOD))
         holder = body["protocol"] if where == "recipe" else body["model"]
         holder[where] = "HERE"
-        text = json.dumps(body).replace('"HERE"', '{"a":' * depth + "1" + "}" * depth)
+        deep = json.dumps(body).replace('"HERE"', '{"a":' * depth + "1" + "}" * depth)
         with pytest.raises(UsageError, match="nested too deeply" if depth > 40 else "does not match"):
-            Record.from_text(text, "x.json")
+            Record.from_text(deep, "x.json")
 
 
 def test_numbers_beyond_any() -> None:
@@ -175,6 +198,6 @@ def test_numbers_beyond_any() -> None:
 
 def test_a_key_that_stands_twice() -> None:
     """Of a key that stands twice readers might take either value, so it is refused, even where both are equal."""
-    for text in (GOOD.replace('"seed":0', '"seed":0,"seed":0'), GOOD.replace('"n":10000', '"n":1,"n":10000', 1)):
+    for twice in (GOOD.replace('"seed":0', '"seed":0,"seed":0'), GOOD.replace('"n":10000', '"n":1,"n":10000', 1)):
         with pytest.raises(UsageError, match="holds one key twice"):
-            Record.from_text(text, "x.json")
+            Record.from_text(twice, "x.json")
