@@ -120,7 +120,7 @@ def _scores(record: Record, table: Table, kind: str) -> dict[str, Score]:
     elif kind == "multilabel":
         said = Multilabel(table["scores"])
     else:
-        said = Quantities({}, table)
+        said = Quantities({}, {name: column[~np.isnan(column)] for name, column in table.items()})
     targets = table.get("target", np.zeros(len(next(iter(table.values()), ())), dtype=np.int64))
     truth = Truth({"test": targets if targets.ndim == 2 else _labels(targets, classes)}, classes)
     known = [metric for metric in metrics.of_kind(said.kind) if metric.name in record.metrics]

@@ -15,7 +15,7 @@ import pytest
 import ssl_bench
 from ssl_bench import metrics
 from ssl_bench.errors import UsageError
-from ssl_bench.predictions import Judgements, Rankings, Truth
+from ssl_bench.predictions import Judgements, Quantities, Rankings, Truth
 from ssl_bench.results import rescore
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.record import Record
@@ -118,6 +118,21 @@ def test_bytes_that_are_no_predictions(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UsageError, match="no Parquet file") as said:
         sample_files.read(results.root, claimed)
     assert "\n" not in str(said.value)
+
+
+def test_columns_that_are_filled_up(tmp_path: Path) -> None:
+    """Where spectra are longer than the test set, what fills the other columns up does not count."""
+    turns = {f"turn_{90 * turn}": np.array([turn, turn, 0.0]) for turn in range(4)}
+    said = Quantities({"rotation_accuracy": 9 / 12}, turns | {"variance": np.arange(5.0)})
+    results = Results(tmp_path)
+    base = make_record(protocol="logistic_regression")
+    definition = dataclasses.replace(base.definition("top1"), chance=0.25)
+    name = "rotation_accuracy"
+    task = dataclasses.replace(base.task, samples={"test": 3}, metric=name, metrics={name: definition})
+    value = dataclasses.replace(base.headline, value=9 / 12, n=3, interval=None)
+    samples = results.put_samples(said.table([], Truth({"test": np.zeros(3, dtype=np.int64)}, 0)))
+    record = dataclasses.replace(base, task=task, metrics={name: value}, samples=samples)
+    assert results.put(record).outcome == "stored"
 
 
 def lie_of(record: Record) -> Record:
