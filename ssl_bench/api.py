@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ssl_bench import cards
+from ssl_bench import cards, transforms
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.extraction import PRECISION
 from ssl_bench.images import InputCard, InputSpec
@@ -20,6 +20,7 @@ from ssl_bench.settings import resolve
 if TYPE_CHECKING:
     from torch import nn
 
+Preprocess: TypeAlias = "InputSpec | Mapping[str, Any] | str | Callable[..., Any]"
 Model: TypeAlias = "str | Path | ModelCard | nn.Module"
 
 
@@ -30,7 +31,7 @@ def run(
     task: str | Path | Sequence[str | Path] = (),
     protocol: str | Sequence[str] = (),
     seeds: Sequence[int] = (),
-    preprocess: InputSpec | Mapping[str, Any] | str | None = None,
+    preprocess: Preprocess | None = None,
     name: str = "",
     pooled: str = "default",
     input: str = "",
@@ -42,8 +43,9 @@ def run(
 
     A model is a name, a path to a card, what `--model` takes, or a torch module: images (images, channels, height,
     width) to features (images, dim) or maps (images, dim, height, width). A module needs `preprocess`, an `InputSpec`
-    or what one states, such as "size=224,resize=squash", and `name`, under which its records stand. It is copied, and
-    known by its tensors, its structure and the source of its classes.
+    what one states, such as "size=224,resize=squash", or a transform of torchvision, timm or open_clip, which is read;
+    and `name`, under which its records stand. It is copied, and known by its tensors, its structure and the source of
+    its classes.
     `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers,
     compile, offline, progress.
     Raises UsageError for a wrong word, and MissingError, a line each, for absent weights and data. A job that fails is
@@ -78,7 +80,7 @@ def _several(given: Any) -> tuple[Any, ...]:
     return tuple(str(one) if isinstance(one, Path) else one for one in several)
 
 
-def module_card(network: Any, preprocess: InputSpec | Mapping[str, Any] | str | None, name: str) -> ModelCard:
+def module_card(network: Any, preprocess: Preprocess | None, name: str) -> ModelCard:
     """Return the card of a torch module that was given in Python; raise UsageError for anything else."""
     from torch import nn
 
@@ -93,8 +95,12 @@ def module_card(network: Any, preprocess: InputSpec | Mapping[str, Any] | str | 
         stated = parse_input(preprocess, "preprocess")
     elif isinstance(preprocess, InputSpec | Mapping):
         stated = cards.from_table(InputCard, cards.plain(preprocess), "preprocess")
+    elif callable(preprocess):
+        stated = transforms.read(preprocess)
     else:
-        raise UsageError(f"preprocess is an InputSpec, or what one states, not a {type(preprocess).__name__}")
+        raise UsageError(
+            f"preprocess is an InputSpec, what one states, or a transform, not a {type(preprocess).__name__}"
+        )
     if stated.size is None:
         raise UsageError('preprocess does not say the size: write "size=224"')
     if stated.resize_to is None:

@@ -118,7 +118,7 @@ def test_code_that_was_typed_in_is_told_apart() -> None:
         (Net(), {}, "does not say what it is fed: give preprocess"),
         (Net(), {"preprocess": "resize=squash"}, "does not say the size"),
         (Net(), {"preprocess": "size=8,colour=grey"}, "unknown key 'colour'"),
-        (Net(), {"preprocess": 8}, "preprocess is an InputSpec, or what one states, not a int"),
+        (Net(), {"preprocess": 8}, "preprocess is an InputSpec, what one states, or a transform, not a int"),
         ("pixels", {"preprocess": GREY8}, "belongs to one torch module, and 0 are given"),
         (object(), {"preprocess": GREY8}, "not a object"),
         ([Net(), Net()], {"preprocess": GREY8}, "two torch modules are called 'Net'"),

@@ -24,6 +24,7 @@ FLOORS = [
         "statistics",
         "solvers",
         "images",
+        "transforms",
         "environment",
         "progress",
     },
