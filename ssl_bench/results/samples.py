@@ -106,7 +106,8 @@ def _decode(content: bytes) -> Table:
         from pyarrow import parquet
     except ImportError:
         raise missing_package("pyarrow", "", "reading per-sample predictions") from None
-    table = parquet.read_table(arrow.BufferReader(content))
+    # Threads would gain nothing on a small file, and pyarrow's abort a process that ends while they start.
+    table = parquet.ParquetFile(arrow.BufferReader(content), pre_buffer=False).read(use_threads=False)
     return {name: _values(arrow, table[name].combine_chunks()) for name in table.column_names}
 
 
