@@ -30,6 +30,8 @@ class Outcome:
     present: list[Record] = dataclasses.field(default_factory=list)
     """Records that were there already."""
     failures: list[Failure] = dataclasses.field(default_factory=list)
+    skipped: list[Failure] = dataclasses.field(default_factory=list)
+    """Jobs whose task cannot be asked by their recipe, and why."""
 
     @property
     def records(self) -> list[Record]:

@@ -15,6 +15,7 @@ PACKAGE = Path(ssl_bench.__file__).parent
 FLOORS = [
     {"errors"},
     {
+        "aggregators",
         "files",
         "json_schema",
         "cards",
@@ -28,7 +29,7 @@ FLOORS = [
         "environment",
         "progress",
     },
-    {"model_zoo", "tasks", "settings", "download", "own_data"},
+    {"model_zoo", "tasks", "settings", "download", "own_data", "subsets"},
     {"backbones", "datasets", "checkpoints", "results"},
     {"features", "extraction", "meters"},
     {"protocols"},

@@ -14,7 +14,13 @@ from ssl_bench.errors import EXIT_MISSING, EXIT_OK
 from ssl_bench.plan import Planned, Planner, Request, State, expand, missing_lines
 from ssl_bench.settings import Resolved
 
-STATES = {"done": "have records", "probe": "need only probes", "extract": "must extract", "missing": "lack something"}
+STATES = {
+    "done": "have records",
+    "probe": "need only probes",
+    "extract": "must extract",
+    "missing": "lack something",
+    "skip": "are skipped",
+}
 
 
 @click.command(name="plan")
@@ -54,13 +60,15 @@ class Row(TypedDict):
     seed: int
     state: State
     """done: its record is there; probe: all features are cached; extract: images must pass the network first; missing:
-    weights or data are not on this machine."""
+    weights or data are not on this machine; skip: its task cannot be asked by its recipe."""
     images: int | Literal["?"]
     """Images still to pass the network; "?" where that is not known yet."""
     seconds: float | None
     """Estimated time of the extraction, from measured throughput."""
     lacks: list[str]
     """What is missing, a line each."""
+    reason: str
+    """Why the job is skipped; empty where it is not."""
 
 
 def as_row(item: Planned) -> Row:
@@ -74,6 +82,7 @@ def as_row(item: Planned) -> Row:
         "images": "?" if item.images is None else item.images,
         "seconds": item.seconds,
         "lacks": list(item.lacks),
+        "reason": item.reason,
     }
 
 
@@ -87,5 +96,8 @@ def echo_summary(planned: Sequence[Planned]) -> None:
         known = [item.seconds for item in planned if item.images]
         time = duration(sum(s for s in known if s)) if all(s is not None for s in known) else "not measured yet"
         click.echo(f"{images} images to extract; time: {time}", err=True)
+    for item in planned:
+        if item.reason:
+            click.echo(f"skipped: {item.job.label}: {item.reason}", err=True)
     for line in missing_lines(planned):
         click.echo(f"missing: {line}", err=True)

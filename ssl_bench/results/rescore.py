@@ -133,28 +133,32 @@ def _classes(table: Table, probability: bool = False) -> Classes:
     return Classes(table["top5"], table["confidence"], probability, table.get("scores"))
 
 
-def _labels(column: Any, classes: int = 0) -> NDArray[np.int64]:
-    """Return a column of labels; raise ValueError for what is none."""
+def _labels(column: Any, classes: int = 0, least: int = 0) -> NDArray[np.int64]:
+    """Return a column of labels, or with a `least` of -1 of several a sample; raise ValueError for what is none."""
     labels: NDArray[np.int64] = np.asarray(column)
-    if labels.dtype != np.int64 or labels.ndim != 1:
+    if labels.dtype != np.int64 or labels.ndim > 1 - least:
         raise ValueError("labels must be whole numbers")
-    if classes and not (labels.min(initial=0) >= 0 and labels.max(initial=0) < classes):
-        raise ValueError(f"labels must lie between 0 and {classes - 1}")
+    if classes and not (least <= labels.min(initial=0) and labels.max(initial=0) < classes):
+        raise ValueError(f"labels must lie between {least} and {classes - 1}")
     return labels
 
 
 def _shifts(record: Record, table: Table) -> dict[str, Score]:
-    """Score every shifted set alone, and their mean."""
+    """Score every shifted set alone, and their mean; a sample may have several right labels, and then -1."""
     names, parts = np.asarray(table["set"]), {}
     for name in dict.fromkeys(table["set"]):
         rows = np.flatnonzero(names == name)
         parts[name] = {key: table[key][rows] for key in ("target", "pred", "top5", "confidence")}
-    labels = {name: _labels(part["target"], record.task.classes) for name, part in parts.items()}
-    said = {name: _classes(part) for name, part in parts.items()}
-    truth = Truth(labels, record.task.classes)
+    calibrated = any(name.endswith("/ece") for name in record.metrics)
+    said = {name: _classes(part, calibrated) for name, part in parts.items()}
+    truth = Truth({name: _labels(part["target"], record.task.classes, -1) for name, part in parts.items()}, 0)
+    of_sets = [metrics.get("top1"), *([metrics.get("ece")] if calibrated else [])]
+    scores = {
+        f"{name}/{metric.name}": metric.score(part, truth.of(name))[:2]
+        for name, part in said.items()
+        for metric in of_sets
+    }
     whole = Shifted(said.pop("test"), said)
-    alone = {"test": whole.clean, **said}
-    scores = {f"{name}/top1": metrics.get("top1").score(part, truth.of(name))[:2] for name, part in alone.items()}
     return scores | {"shift_top1": metrics.get("shift_top1").score(whole, truth)[:2]}
 
 
