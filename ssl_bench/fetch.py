@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ssl_bench import backbones, datasets, model_zoo, subsets
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.download import Pin, download, mirrored
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.facts import remember_download
 from ssl_bench.files import digest_file
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.progress import Progress
@@ -36,6 +38,7 @@ def fetch_weights(card: ModelCard, settings: Settings, progress: Progress | None
         raise MissingError(
             f"the weights of {card.name} are not here and --offline forbids fetching them: {state.source}"
         )
+    start = time.monotonic()
     try:
         if card.adapter == "huggingface":
             path = _snapshot(card, settings)
@@ -52,6 +55,7 @@ def fetch_weights(card: ModelCard, settings: Settings, progress: Progress | None
             f"the file from {state.source} does not have the sha256 that the card {card.name} pins "
             f"({card.weights.sha256[:12]}…); it was removed"
         )
+    remember_download(settings, card, time.monotonic() - start)
     return path
 
 
@@ -101,7 +105,9 @@ def fetch_data(card: TaskCard, settings: Settings, progress: Progress | None = N
     except MissingError:
         if settings.offline:
             raise
+    start = time.monotonic()
     datasets.fetch(card, settings.data, progress, settings.mirror)
+    remember_download(settings, card, time.monotonic() - start)
     return datasets.locate(card, settings.data)
 
 

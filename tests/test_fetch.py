@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 import ssl_bench
-from ssl_bench import fetch, model_zoo
+from ssl_bench import fetch, model_zoo, tasks
 from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.facts import known_downloads
 from ssl_bench.model_zoo import ModelCard, Weights
 from ssl_bench.settings import Settings
 
@@ -92,7 +93,7 @@ def test_weights_come_from_the_hub_and_are_found_afterwards(
 
 
 def test_weights_come_from_an_address_and_are_verified(hub: str, own_settings: Settings) -> None:
-    """A file fetched from a URL is kept only if it has the sha256 that the card pins."""
+    """A file fetched from a URL is kept only if it has the sha256 that the card pins; how long it took is told."""
     url = f"{hub}/timm/tiny/model.safetensors"
     right = card(url=url, file="a.safetensors", sha256=hashlib.sha256(b"weights").hexdigest())
     assert fetch.fetch_weights(right, own_settings) == own_settings.weights / "a.safetensors"
@@ -100,6 +101,8 @@ def test_weights_come_from_an_address_and_are_verified(hub: str, own_settings: S
     with pytest.raises(UsageError, match="does not have the sha256"):
         fetch.fetch_weights(wrong, own_settings)
     assert not (own_settings.weights / "b.safetensors").exists()
+    assert known_downloads(right, tasks.get("digits"), own_settings)["download_seconds"] > 0
+    assert known_downloads(wrong, tasks.get("digits"), own_settings) == {}
 
 
 def test_offline_never_connects(hub: str, own_settings: Settings) -> None:

@@ -12,6 +12,8 @@ from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import SslBenchError, UsageError
 from ssl_bench.files import write_text
 from ssl_bench.model_zoo import ModelCard
+from ssl_bench.results import rescore
+from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
 
@@ -77,17 +79,25 @@ def write_boards(
     records = results.records()
     if not records and not results.skipped:
         raise UsageError(f"no record is under {settings.results}; `ssl-bench run` writes them")
+    belied = rescore.belied(records, results.read_samples, settings.cache / "rescored.txt")
     board = make_board(
-        records,
+        [record for record in records if record.content_digest not in belied],
         tasks.get_suite(suite, settings.shelves) if suite else None,
         _cards_of({record.model.name for record in records}, settings),
         protocols=protocols,
         questions=questions,
-        skipped=[(skipped.where, skipped.reason) for skipped in results.skipped],
+        skipped=[
+            *((skipped.where, skipped.reason) for skipped in results.skipped),
+            *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
+        ],
     )
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
             write_text(path, render(board))
+
+
+def _named(record: Record) -> str:
+    return f"{record.model.name} × {record.task.name} × {record.protocol.name} ({record.record_id[:8]})"
 
 
 def _cards_of(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:

@@ -79,7 +79,8 @@ def _lines(record: Record) -> Iterator[str]:
     if protocol.curve:
         yield "\nvalidation curve"
         yield from (_clean(f"  {canonical_json(row)}") for row in protocol.curve)
-    yield f"\nagain\n  {_clean(command(record))}"
+    if "factory" in model.arch or model.adapter != "module":  # a module that was given in Python has no name
+        yield f"\nagain\n  {_clean(command(record))}"
 
 
 def _blocks(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -94,7 +95,7 @@ def _blocks(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield (
         "task",
         {"title": task.title, "version": task.version, "classes": task.classes, "samples": task.samples}
-        | {"digest": task.digest}
+        | {"digest": task.digest, "ids": task.ids, "labels": task.labels and task.labels.sha256}
         | dict(task.source),
     )
     yield (

@@ -95,7 +95,10 @@ def read(root: Path, samples: Samples) -> Table:
         raise MissingError(f"cannot read {path}: {error.strerror or error}") from error
     if hashlib.sha256(content).hexdigest() != samples.sha256:
         raise UsageError(f"{path}: the content does not match the file's name; it was edited or damaged")
-    return _decode(content)
+    try:
+        return _decode(content)
+    except (ValueError, TypeError, OSError, NotImplementedError) as error:  # what pyarrow raises for foreign bytes
+        raise UsageError(f"{path}: is no Parquet file of predictions: {error}") from error
 
 
 def _decode(content: bytes) -> Table:
@@ -104,7 +107,8 @@ def _decode(content: bytes) -> Table:
         from pyarrow import parquet
     except ImportError:
         raise missing_package("pyarrow", "", "reading per-sample predictions") from None
-    table = parquet.read_table(arrow.BufferReader(content))
+    # Threads would gain nothing on a small file, and pyarrow's abort a process that ends while they start.
+    table = parquet.ParquetFile(arrow.BufferReader(content), pre_buffer=False).read(use_threads=False)
     return {name: _values(arrow, table[name].combine_chunks()) for name in table.column_names}
 
 

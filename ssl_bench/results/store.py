@@ -11,6 +11,7 @@ loose and packed records alike; what it cannot read it lists, with the reason.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -21,6 +22,7 @@ from typing import Literal
 
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.files import check_writable, create_file, lock, write_text
+from ssl_bench.results import rescore
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.record import Record, Samples, parse
 from ssl_bench.results.samples import Table
@@ -124,8 +126,10 @@ class Results:
     def put(self, record: Record) -> Put:
         """Keep a record. Nothing is ever overwritten: a job that gives other numbers than before is kept beside them.
 
-        Raises MissingError where the root cannot be written or the disk is full.
+        Raises MissingError where the root cannot be written or the disk is full, UsageError where the record says other
+        than its per-sample predictions.
         """
+        self.verify(record)
         earlier = self._find(record.record_id)
         path, content = self.root / loose_path(record), f"{record.to_text()}\n".encode()
         if not earlier and create_file(path, content):
@@ -146,8 +150,18 @@ class Results:
         return sample_files.write(self.root, table)
 
     def read_samples(self, record: Record) -> Table:
-        """Return a record's per-sample predictions; see `samples.read`."""
-        return sample_files.read(self.root, record.samples)
+        """Return a record's per-sample predictions; see `samples.read`.
+
+        Raises UsageError, too, where the record's numbers are not theirs.
+        """
+        table = sample_files.read(self.root, record.samples)
+        rescore.check(record, table)
+        return table
+
+    def verify(self, record: Record) -> None:
+        """Raise UsageError where a record says other than its per-sample predictions; without them nothing is said."""
+        with contextlib.suppress(MissingError):
+            self.read_samples(record)
 
     # ------------------------------------------------------------------ reading
 
@@ -158,7 +172,7 @@ class Results:
     def get(self, prefix: str) -> Record:
         """Return the record whose id begins with `prefix`; of several with one id, the oldest.
 
-        Raises UsageError where none or more than one job matches.
+        Raises UsageError where none or more than one job matches, or the record says other than its predictions.
         """
         prefix = prefix.lower()
         if not prefix:
@@ -174,7 +188,9 @@ class Results:
         if len(by_id) > 1:
             ids = ", ".join(record_id[:16] for record_id in sorted(by_id)[:5])
             raise UsageError(f"{prefix!r} begins the ids of {len(by_id)} records: {ids}; write more of it")
-        return min(next(iter(by_id.values())), key=age)
+        record = min(next(iter(by_id.values())), key=age)
+        self.verify(record)
+        return record
 
     def records(self) -> list[Record]:
         """Return one record per job, sorted by model, task, protocol and seed; read anew from the disk.
@@ -242,6 +258,8 @@ class Results:
                 records = [record for _, record in _read_packed(path, broken)]
                 if broken:
                     raise UsageError(f"{self.root}/{broken[0]}; mend or delete that line before unpacking")
+                for record in records:
+                    self.verify(record)
                 written += [_write_loose(self.root, record) for record in sorted(records, key=age)]
                 path.unlink()
         self.refresh()

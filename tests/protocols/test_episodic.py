@@ -226,7 +226,7 @@ def test_crops_are_made_once(own_settings: Settings) -> None:
 
     def passed(text: str, seed: int) -> int:
         counting.seen = 0
-        outcome = ssl_bench.run(model, tasks=["digits"], protocols=[text], seeds=[seed], **flags)
+        outcome = ssl_bench.run(model, task=["digits"], protocol=[text], seeds=[seed], **flags)
         assert not outcome.failures
         return counting.seen
 

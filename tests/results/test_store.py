@@ -15,6 +15,7 @@ import pytest
 
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.predictions import Classes, Rankings, Truth
+from ssl_bench.results import samples as sample_files
 from ssl_bench.results.store import Results
 from tests.results.factory import make_grid, make_model, make_record, make_task
 
@@ -393,8 +394,7 @@ def test_samples_round_trip(tmp_path: Path, classes):
     results = Results(tmp_path)
     given = predictions(classes)
     samples = results.put_samples(given)
-    record = dataclasses.replace(make_record(task=make_task("cifar10", truncated=500)), samples=samples)
-    table = results.read_samples(record)
+    table = sample_files.read(results.root, samples)
     assert tuple(table) == samples.columns == tuple(given)
     assert table["sample_id"] == given["sample_id"]
     assert all(np.array_equal(table[name], given[name]) for name in given if name != "sample_id")
@@ -407,8 +407,7 @@ def test_lists_of_varying_length_round_trip(tmp_path: Path):
     made = Rankings(order).table(["a", "b", "c"], Truth({"test": np.array([0, 0, 1])}, 2))
     results = Results(tmp_path)
     samples = results.put_samples(made)
-    record = dataclasses.replace(make_record(task=make_task("cifar10", truncated=3)), samples=samples)
-    assert list(results.read_samples(record)["hits"]) == [[0], [0], []]
+    assert list(sample_files.read(results.root, samples)["hits"]) == [[0], [0], []]
 
 
 def test_samples_are_named_by_content(tmp_path: Path):
