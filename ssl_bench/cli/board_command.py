@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from ssl_bench.files import write_text
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
+
+if TYPE_CHECKING:
+    from ssl_bench.leaderboard.ranking import Board
 
 
 @click.command(name="board")
@@ -71,23 +75,45 @@ def write_boards(
 ) -> None:
     """Write the records of the results folder as each form that a path is given for."""
     from ssl_bench.leaderboard import site, text
+
+    board = make(
+        Results(settings.results, settings.cache), settings, suite=suite, protocols=protocols, questions=questions
+    )
+    for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
+        if path is not None:
+            write_text(path, render(board))
+
+
+def make(
+    results: Results,
+    settings: Settings,
+    *,
+    suite: str = "",
+    protocols: tuple[str, ...] = (),
+    questions: tuple[str, ...] = (),
+) -> Board:
+    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out."""
     from ssl_bench.leaderboard.ranking import make_board
 
-    results = Results(settings.results)
     records = results.records()
-    if not records and not results.skipped:
+    if not records and not results.skipped and not results.withdrawn:
         raise UsageError(f"no record is under {settings.results}; `ssl-bench run` writes them")
-    board = make_board(
+    withdrawn = [
+        (f"{record.model.name} · {record.task.name} · {record.protocol.name} · {record.record_id[:12]}", why)
+        for record, why in results.withdrawn
+    ]
+    return make_board(
         records,
         tasks.get_suite(suite, settings.shelves) if suite else None,
         _cards_of({record.model.name for record in records}, settings),
         protocols=protocols,
         questions=questions,
-        skipped=[(skipped.where, skipped.reason) for skipped in results.skipped],
+        skipped=[
+            *((skipped.where, skipped.reason) for skipped in results.skipped),
+            *((what, f"withdrawn: {why}") for what, why in withdrawn),
+        ],
+        drift=results.drift,
     )
-    for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
-        if path is not None:
-            write_text(path, render(board))
 
 
 def _cards_of(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:

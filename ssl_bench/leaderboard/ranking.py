@@ -21,6 +21,8 @@ from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.results.record import MetricDefinition, Model, Record, Task
 from ssl_bench.tasks import SuiteCard
 
+Drift = Mapping[str, Sequence[Record]]
+NO_DRIFT: Drift = {}
 CONTROLS = frozenset({"random", "pixels", "majority"})
 """Adapters of models that know nothing: what any pretraining must beat."""
 
@@ -54,6 +56,8 @@ class Cell:
     published: Published | None = None
     best: bool = False
     """The column's best, or not to be told from it."""
+    drift: tuple[float, ...] = ()
+    """Headline values of other runs of the same jobs that got other numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,11 +125,13 @@ def make_board(
     protocols: Sequence[str] = (),
     questions: Sequence[str] = (),
     skipped: Iterable[tuple[str, str]] = (),
+    drift: Drift = NO_DRIFT,
 ) -> Board:
     """Return the board of a suite, or without one, of all tasks that the records answer.
 
     `protocols` chooses protocols as "knn" or "knn,k=20,version=1"; without it the suite's, or all, are shown.
-    `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board.
+    `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board;
+    `drift` (record id to the records of a job that has unequal numbers, oldest first) marks cells.
     Raises IncomparableError where one column would hold two questions, UsageError for a choice that chooses nothing.
     """
     left_out = list(skipped)
@@ -135,7 +141,7 @@ def make_board(
     names = _protocol_order(suite, chosen, asked=bool(protocols or questions))
     chosen = _of_the_suite(chosen, suite, names, left_out)
     tables = tuple(
-        _make_table(name, [record for record in chosen if record.protocol.name == name], suite, cards or {})
+        _make_table(name, [record for record in chosen if record.protocol.name == name], suite, cards or {}, drift)
         for name in names
         if any(record.protocol.name == name for record in chosen)
     )
@@ -226,7 +232,9 @@ def _of_the_suite(
 # ---------------------------------------------------------------- one table
 
 
-def _make_table(protocol: str, records: list[Record], suite: SuiteCard, cards: Mapping[str, ModelCard]) -> Table:
+def _make_table(
+    protocol: str, records: list[Record], suite: SuiteCard, cards: Mapping[str, ModelCard], drift: Drift
+) -> Table:
     group_of = {task: group for group, tasks in reversed(list(suite.groups.items())) for task in tasks}
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -236,7 +244,7 @@ def _make_table(protocol: str, records: list[Record], suite: SuiteCard, cards: M
         for task in suite.tasks
         if task in by_task
     )
-    rows = [_make_row(found, variant, columns, suite, cards) for found, variant in _by_row(records)]
+    rows = [_make_row(found, variant, columns, suite, cards, drift) for found, variant in _by_row(records)]
     first = records[0].protocol
     return Table(
         protocol=protocol,
@@ -324,18 +332,23 @@ def _cause(record: Record) -> dict[str, Any]:
 
 
 def _make_row(
-    records: list[Record], variant: str, columns: tuple[Column, ...], suite: SuiteCard, cards: Mapping[str, ModelCard]
+    records: list[Record],
+    variant: str,
+    columns: tuple[Column, ...],
+    suite: SuiteCard,
+    cards: Mapping[str, ModelCard],
+    drift: Drift,
 ) -> Row:
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_task[record.task.name].append(record)
     card = cards.get(records[0].model.name)
-    cells = tuple(_make_cell(by_task[column.task.name], card) for column in columns)
+    cells = tuple(_make_cell(by_task[column.task.name], card, drift) for column in columns)
     groups, mean = _suite_mean([cell.value if cell else None for cell in cells], columns, suite)
     return Row(records[0].model, variant, cells, groups, mean)
 
 
-def _make_cell(records: list[Record], card: ModelCard | None) -> Cell | None:
+def _make_cell(records: list[Record], card: ModelCard | None, drift: Drift) -> Cell | None:
     if not records:
         return None
     records = sorted(records, key=lambda record: record.seed)
@@ -350,6 +363,7 @@ def _make_cell(records: list[Record], card: ModelCard | None) -> Cell | None:
         records=tuple(records),
         spread=stdev(values) if len(values) > 1 else None,
         published=card.published.get(key) if card else None,
+        drift=tuple(other.headline.value for record in records for other in drift.get(record.record_id, ())[1:]),
     )
 
 

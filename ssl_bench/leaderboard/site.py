@@ -215,6 +215,7 @@ def _cell(cell: Cell | None, column: Column, places: Mapping[str, int]) -> dict[
         "seeds": seeds if seeds > 1 else 0,
         "spread": number(cell.spread, definition) if cell.spread is not None else "",
         "best": cell.best,
+        "drift": ", ".join(number(value, definition) for value in cell.drift),
         "edge": any(record.protocol.at_grid_edge for record in cell.records),
         "published": number(cell.published.value, definition) if cell.published else "",
         "source": cell.published.source if cell.published else "",

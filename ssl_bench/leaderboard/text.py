@@ -30,25 +30,25 @@ def _legend() -> str:
     return (
         "Percent unless a unit is given. Bold: the best of a column, and every model whose 95 % interval overlaps the "
         "best's. A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw "
-        "pixels and the most frequent class."
+        "pixels and the most frequent class. ≠: another run of the same job got another number; the oldest is shown."
     )
 
 
 def _markdown_table(board: Board, table: Table) -> Iterator[str]:
-    groups = _groups(board)
-    heads = ["model", "mean", *groups, *map(_head, table.columns)]
+    groups = groups_shown(board)
+    heads = ["model", "mean", *groups, *map(head, table.columns)]
     yield "| " + " | ".join(map(_cell, heads)) + " |"
     yield "|" + "|".join([" :-- ", *([" --: "] * (len(heads) - 1))]) + "|"
     for row in table.rows:
         name = f"*{_cell(label(row))}*" if row.control else _cell(label(row))
         means = [_mean(row.mean, table), *(_mean(row.groups[group], table) for group in groups)]
         yield "| " + " | ".join([name, *means, *map(_markdown_value, row.cells, table.columns)]) + " |"
-    chances = [_chance(column) for column in table.columns]
+    chances = [chance(column) for column in table.columns]
     blank = [""] * len(groups)
     yield "| " + " | ".join(["*chance*", _chance_mean(table), *blank, *chances]) + " |"
 
 
-def _head(column: Column) -> str:
+def head(column: Column) -> str:
     """Return a task's name, with the unit where it is not percent."""
     unit = column.definition.unit
     return column.task.name if unit == "fraction" else f"{column.task.name} ({unit})"
@@ -59,7 +59,7 @@ def label(row: Row) -> str:
     return f"{row.model.name} ({row.variant})" if row.variant else row.model.name
 
 
-def _groups(board: Board) -> list[str]:
+def groups_shown(board: Board) -> list[str]:
     """Return the groups whose means say more than the mean of all."""
     return list(board.suite.groups) if len(board.suite.groups) > 1 else []
 
@@ -68,7 +68,8 @@ def _markdown_value(cell: Cell | None, column: Column) -> str:
     if cell is None:
         return MISSING
     text = number(cell.value, column.definition)
-    return f"**{text}**" if cell.best else text
+    mark = "≠" if cell.drift else ""
+    return f"**{text}**{mark}" if cell.best else f"{text}{mark}"
 
 
 def _mean(mean: Mean, table: Table) -> str:
@@ -81,9 +82,10 @@ def _chance_mean(table: Table) -> str:
     return MISSING if table.chance.value is None else _mean(table.chance, table)
 
 
-def _chance(column: Column) -> str:
-    chance = column.definition.chance
-    return MISSING if chance is None else number(chance, column.definition)
+def chance(column: Column) -> str:
+    """Return what guessing gives, as it is printed."""
+    value = column.definition.chance
+    return MISSING if value is None else number(value, column.definition)
 
 
 def _cell(text: str) -> str:
@@ -102,7 +104,7 @@ def csv_text(board: Board) -> str:
     writer = csv.writer(file, lineterminator="\n")
     tasks = [task for task in board.suite.tasks if any(task not in table.absent for table in board.tables)]
     parts = [f"{task}{end}" for task in tasks for end in ("", ".low", ".high", ".seeds")]
-    groups = _groups(board)
+    groups = groups_shown(board)
     writer.writerow(map(_safe, ["protocol", "model", "variant", "control", "mean", *groups, *parts]))
     for table in board.tables:
         place = {column.task.name: i for i, column in enumerate(table.columns)}
