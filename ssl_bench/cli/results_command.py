@@ -204,7 +204,7 @@ def export(
         content = _flat_content(form, results, every_metric)
     report_skipped(results)
     if out is None:
-        click.get_binary_stream("stdout").write(content)
+        sys.stdout.buffer.write(content)
     else:
         from ssl_bench.files import atomic_write
 
