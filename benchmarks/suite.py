@@ -63,8 +63,8 @@ def main(data: Path, model: str) -> None:
         start = time.perf_counter()
         outcome = ssl_bench.run(
             model,
-            tasks=TASKS,
-            protocols=[RECIPES.get(name, name) for name in PROTOCOLS],
+            task=TASKS,
+            protocol=[RECIPES.get(name, name) for name in PROTOCOLS],
             data=data,
             cache=Path(folder) / "cache",
             results=Path(folder) / "results",

@@ -10,11 +10,11 @@ __version__ = "0.1.0"
 __all__ = ["Record", "Results", "__version__", "run"]
 
 if TYPE_CHECKING:
+    from ssl_bench.api import run
     from ssl_bench.results.record import Record
     from ssl_bench.results.store import Results
-    from ssl_bench.runner import run
 
-_PLACES = {"Record": "ssl_bench.results.record", "Results": "ssl_bench.results.store", "run": "ssl_bench.runner"}
+_PLACES = {"Record": "ssl_bench.results.record", "Results": "ssl_bench.results.store", "run": "ssl_bench.api"}
 
 
 def __getattr__(name: str) -> Any:

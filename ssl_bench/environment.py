@@ -13,7 +13,20 @@ from typing import Any
 
 from ssl_bench import __version__
 
-PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "scikit-learn", "faiss-cpu", "numpy", "pandas", "pillow")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "open_clip_torch",
+    "transformers",
+    "onnxruntime",
+    "scikit-learn",
+    "scipy",
+    "faiss-cpu",
+    "numpy",
+    "pandas",
+    "pillow",
+)
 
 
 def package_versions() -> dict[str, str]:
@@ -31,7 +44,12 @@ def describe(device: str) -> dict[str, Any]:
     """Return the environment of a job that runs on a torch device such as "cpu" or "cuda:0"."""
     import torch
 
-    return {
+    cuda = {
+        "cuda": torch.version.cuda or "",
+        "cudnn": torch.backends.cudnn.version() or 0,  # type: ignore[no-untyped-call]
+        "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+    }
+    return (cuda if device.startswith("cuda") else {}) | {
         "cores": os.cpu_count() or 0,
         "cpu": cpu_name(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,

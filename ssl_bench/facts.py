@@ -6,6 +6,7 @@ the library that builds it. Deleting the cache folder costs one loading and noth
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -20,6 +21,7 @@ from ssl_bench.files import canonical_json, digest_file, digest_json, stat_key, 
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.settings import Settings
+from ssl_bench.tasks import TaskCard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,3 +112,22 @@ def remember_speed(settings: Settings, spec: Spec, images: int, seconds: float) 
     """Write down a measured throughput, for the next plan's estimate."""
     if images >= settings.batch_size and seconds > 0:
         write_text(_speed_path(settings, spec), canonical_json({"images_per_second": images / seconds}))
+
+
+def _download_path(settings: Settings, card: ModelCard | TaskCard) -> Path:
+    what = card.digest if isinstance(card, ModelCard) else digest_json([card.reader, cards.plain(card.data)])
+    return settings.cache / "downloads" / f"{what}.json"
+
+
+def remember_download(settings: Settings, card: ModelCard | TaskCard, seconds: float) -> None:
+    """Write down how long the weights of a model or the data of a task took to come."""
+    write_text(_download_path(settings, card), canonical_json({"seconds": round(seconds, 3)}))
+
+
+def known_downloads(model: ModelCard, task: TaskCard, settings: Settings) -> dict[str, float]:
+    """Return {"download_seconds": …} of a model's weights and a task's data; empty where neither was fetched here."""
+    seconds = []
+    for card in (model, task):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            seconds.append(float(json.loads(_download_path(settings, card).read_text(encoding="utf-8"))["seconds"]))
+    return {"download_seconds": sum(seconds)} if seconds else {}

@@ -38,8 +38,8 @@ State = Literal["done", "probe", "extract", "missing"]
 class Request:
     """What a user asked for, in words."""
 
-    models: tuple[str, ...]
-    """Names, globs over names, paths to cards, or `adapter:name,key=value`."""
+    models: tuple[str | ModelCard, ...]
+    """Names, globs over names, paths to cards, or `adapter:name,key=value`; or cards."""
     suite: str = ""
     tasks: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -108,7 +108,9 @@ def expand(request: Request, settings: Settings) -> list[Job]:
     """Return the jobs of a request, models outermost; raise UsageError that lists every wrong name at once."""
     problems: list[str] = []
     models = _gather(
-        problems, _model_names(request.models, settings), lambda name: model_zoo.get(name, settings.shelves)
+        problems,
+        _model_names(request.models, settings),
+        lambda named: model_zoo.get(named, settings.shelves) if isinstance(named, str) else named,
     )
     suite: SuiteCard | None = None
     with _collected(problems):
@@ -123,7 +125,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
     recipes = _gather(problems, texts, lambda text: (text.partition(",")[0], protocols.get(text)))
     prescribed = suite.input if suite else InputCard()
     with _collected(problems):
-        prescribed = _input(request.input) if request.input else prescribed
+        prescribed = parse_input(request.input) if request.input else prescribed
     if request.precision not in PRECISIONS:
         problems.append(f"--precision {request.precision!r} is not one of {', '.join(PRECISIONS)}")
     if not models and not problems:
@@ -158,20 +160,23 @@ def _seeds(request: Request, protocol: Protocol) -> tuple[int, ...]:
     return seeds[:1] if protocol.deterministic else seeds
 
 
-def _input(text: str) -> InputCard:
-    """Return what "resize=squash,size=224" prescribes."""
-    _, options = cards.parse_reference(f"--input,{text}")
-    table = {key: cards.parse_word(Any, word, f"--input: {key}") for key, word in options.items()}
-    return cards.from_table(InputCard, table, "--input")
+def parse_input(text: str, where: str = "--input") -> InputCard:
+    """Return what "resize=squash,size=224" states; raise UsageError naming `where` for what it cannot."""
+    _, options = cards.parse_reference(f"{where},{text}")
+    table = {key: cards.parse_word(Any, word, f"{where}: {key}") for key, word in options.items()}
+    return cards.from_table(InputCard, table, where)
 
 
-def _model_names(texts: Sequence[str], settings: Settings) -> list[str]:
-    names: list[str] = []
+def _model_names(texts: Sequence[str | ModelCard], settings: Settings) -> list[str | ModelCard]:
+    names: dict[str, str | ModelCard] = {}
     for text in texts:
+        if isinstance(text, ModelCard):
+            names[text.name] = text
+            continue
         globbed = any(sign in text for sign in "*?[") and ":" not in text
         found = fnmatch.filter(model_zoo.names(settings.shelves), text) if globbed else [text]
-        names += found or [text]
-    return list(dict.fromkeys(names))
+        names |= {name: name for name in found or [text]}
+    return list(names.values())
 
 
 @contextlib.contextmanager
@@ -182,7 +187,7 @@ def _collected(problems: list[str]) -> Any:
         problems.append(str(error))
 
 
-def _gather(problems: list[str], words: Sequence[str], get: Any) -> list[Any]:
+def _gather(problems: list[str], words: Sequence[Any], get: Any) -> list[Any]:
     found = []
     for word in words:
         with _collected(problems):

@@ -4,75 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ssl_bench import backbones, cards, datasets, metrics, model_zoo, protocols
-from ssl_bench.backbones.base import Backbone, LoadContext
+from ssl_bench import backbones, datasets, metrics, model_zoo
+from ssl_bench.backbones.base import LoadContext
 from ssl_bench.datasets import index
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.index import Index
-from ssl_bench.environment import code_version, describe, peak_memory_mb
+from ssl_bench.environment import describe, peak_memory_mb
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
-from ssl_bench.extraction import PRECISION, Spec, Work
-from ssl_bench.facts import ModelFacts, file_sha256, remember_facts, remember_speed
+from ssl_bench.extraction import Spec, Work
+from ssl_bench.facts import ModelFacts, file_sha256, known_downloads, remember_facts, remember_speed
 from ssl_bench.features import Cost, FeatureStore
 from ssl_bench.files import check_writable
 from ssl_bench.images import decoder_name
-from ssl_bench.plan import Job, Planned, Planner, Request, expand, job_record_id, limited, missing_lines
-from ssl_bench.predictions import Judgements, Truth
+from ssl_bench.meters import Meter, flops_per_image
+from ssl_bench.model_zoo import ModelCard
+from ssl_bench.outcome import Failure, Outcome
+from ssl_bench.plan import Job, Planned, job_record_id, limited
 from ssl_bench.progress import Progress, choose
-from ssl_bench.protocols.base import Answer, Trial
-from ssl_bench.results.record import FeaturesBlock, Model, ProtocolBlock, Record, Task
+from ssl_bench.protocols.base import Trial
+from ssl_bench.recording import Loaded, make_record, truth_of
+from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
-from ssl_bench.scoring import definitions, headline, score, scored_by, settled
-from ssl_bench.settings import Settings, resolve
+from ssl_bench.scoring import headline
+from ssl_bench.settings import Settings
 from ssl_bench.trials import CachedSupply, Data, Memory
 
 if TYPE_CHECKING:
-    from ssl_bench.model_zoo import ModelCard
+    from torch import nn
+
     from ssl_bench.tasks import TaskCard
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Failure:
-    """A job that gave no record, and why."""
-
-    job: Job
-    error: SslBenchError
-
-
-@dataclasses.dataclass(eq=False)
-class Outcome:
-    """What came of a run."""
-
-    written: list[Record] = dataclasses.field(default_factory=list)
-    present: list[Record] = dataclasses.field(default_factory=list)
-    """Records that were there already."""
-    failures: list[Failure] = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Loaded:
-    """A model in memory."""
-
-    backbone: Backbone
-    facts: ModelFacts
-    source: str
 
 
 class Runner:
     """Runs jobs one after another; models and data are loaded once for consecutive jobs that share them."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
+    def __init__(self, settings: Settings, progress: Progress, given: Mapping[str, nn.Module] | None = None) -> None:
+        self._given = given or {}
         self.settings = settings
         self.progress = progress
         self.results = Results(settings.results)
         self.store = FeatureStore(settings.cache)
         self.device = choose_device(settings.device)
-        self._model: tuple[str, _Loaded] | None = None
+        self._model: tuple[str, Loaded] | None = None
         self._data: tuple[tuple[str, int], Data] | None = None
         self._memory: Memory = {}
 
@@ -111,12 +88,24 @@ class Runner:
         loaded.backbone.resolve_pooling(job.pooled)
         spec = loaded.facts.spec(job.pooled, job.precision)
         trial, cost = self._trial(job, loaded, data, spec)
-        start = time.monotonic()
+        meter, start = Meter(self.device), time.monotonic()
         answer = job.protocol.answer(trial)
         seconds = time.monotonic() - start - cost.seconds
         if cost.extracted:
             remember_speed(self.settings, spec, cost.extracted, cost.seconds)
-        record = self._record(job, loaded, data, spec, answer, cost, seconds)
+        features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
+        record = make_record(
+            job,
+            loaded,
+            data,
+            spec,
+            answer,
+            truth=truth_of(job.task, data, datasets.judgements(job.task, self.settings.data)),
+            embed_dim=features.shape[1] if features is not None else 0,
+            keep=self.results.put_samples,
+            environment=self._environment(),
+            timing=self._timing(job, loaded, cost, seconds) | meter.read(),
+        )
         if self.results.put(record).outcome == "drift":
             self.progress.say(f"{job.label}: a run beside this one got other numbers; both records are kept")
         return record, True
@@ -126,16 +115,37 @@ class Runner:
         loaded, data = self._load_model(job.model), self._load_data(job.task, job.limit)
         return self._trial(job, loaded, data, loaded.facts.spec(job.pooled, job.precision))[0]
 
-    def _load_model(self, card: ModelCard) -> _Loaded:
+    @property
+    def _work(self) -> Work:
+        return Work(self.device, self.settings.batch_size, self.settings.workers, self.settings.compile)
+
+    def _environment(self) -> dict[str, Any]:
+        how = {"batch_size": self._work.images_at_once, "compiled": self.settings.compile, "decoder": decoder_name()}
+        return describe(self.device) | how
+
+    def _timing(self, job: Job, loaded: Loaded, cost: Cost, seconds: float) -> dict[str, float]:
+        return {
+            **known_downloads(job.model, job.task, self.settings),
+            **({"flops_per_image": loaded.flops} if loaded.flops else {}),
+            "extract_seconds": round(cost.seconds, 3),
+            "protocol_seconds": round(max(seconds, 0.0), 3),
+            "images_extracted": cost.extracted,
+            "images_cached": cost.cached,
+            "images_per_second": round(cost.extracted / cost.seconds, 1) if cost.seconds else 0.0,
+            "peak_memory_mb": peak_memory_mb(),
+        }
+
+    def _load_model(self, card: ModelCard) -> Loaded:
         if self._model is None or self._model[0] != card.name:
             self._model, self._memory = None, {}
             self._model = card.name, self._open_model(card)
         return self._model[1]
 
-    def _open_model(self, card: ModelCard) -> _Loaded:
+    def _open_model(self, card: ModelCard) -> Loaded:
         state = model_zoo.weights_state(card, self.settings.weight_folders)
         context = LoadContext(weights_path=state.path, offline=self.settings.offline, load_card=self._card)
-        backbone = backbones.load(card, context)
+        given = self._given.get(card.name)
+        backbone = backbones.load(card, context) if given is None else backbones.given(card, given)
         facts = ModelFacts(
             weights_digest=backbone.weights_digest(),
             arch=backbone.arch(),
@@ -148,7 +158,7 @@ class Runner:
             file_sha256=file_sha256(state.path),
         )
         remember_facts(card, self.settings, facts)
-        return _Loaded(backbone, facts, state.source)
+        return Loaded(backbone, facts, state.source, flops_per_image(backbone, self.device))
 
     def _card(self, name: str) -> ModelCard:
         return model_zoo.get(name, self.settings.shelves)
@@ -178,13 +188,13 @@ class Runner:
         with self.progress.track(f"{card.name}: reading all images once", total) as advance:
             return index.build(card, self.settings.data, self.settings.cache, splits, advance)
 
-    def _trial(self, job: Job, loaded: _Loaded, data: Data, spec: Spec) -> tuple[Trial, Cost]:
+    def _trial(self, job: Job, loaded: Loaded, data: Data, spec: Spec) -> tuple[Trial, Cost]:
         supply = CachedSupply(
             backbone=loaded.backbone,
             spec=spec,
             data=data,
             store=self.store,
-            work=Work(self.device, self.settings.batch_size, self.settings.workers, self.settings.compile),
+            work=self._work,
             progress=self.progress,
             label=f"{job.model.name} × {job.task.name}",
             seed=job.seed,
@@ -207,79 +217,6 @@ class Runner:
         )
         return trial, supply.cost
 
-    def _record(
-        self, job: Job, loaded: _Loaded, data: Data, spec: Spec, answer: Answer, cost: Cost, seconds: float
-    ) -> Record:
-        facts = loaded.facts
-        truth = _truth(job.task, data, datasets.judgements(job.task, self.settings.data))
-        answer = settled(answer, job.protocol, truth, headline(job.task, job.protocol))
-        scored = scored_by(answer, truth, headline(job.task, job.protocol))
-        features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
-        return Record(
-            model=Model(
-                name=job.model.name,
-                title=job.model.title or job.model.name,
-                adapter=job.model.adapter,
-                weights_digest=facts.weights_digest,
-                arch=facts.arch,
-                parameters=facts.parameters,
-                embed_dim=features.shape[1] if features is not None else 0,
-                source=loaded.source,
-                file_sha256=facts.file_sha256,
-                library=facts.library,
-                about=cards.plain(job.model.about),
-            ),
-            features=FeaturesBlock(requested=job.requested, resolved=spec.resolved),
-            task=Task(
-                name=job.task.name,
-                title=job.task.title,
-                version=job.task.version,
-                kind=job.task.kind,
-                classes=job.task.classes,
-                digest=data.task_digest,
-                samples={role: len(split) for role, split in data.splits.items()},
-                metric=scored[0].name,
-                metrics=definitions(scored, job.task.classes),
-                source=cards.plain(job.task.source),
-                truncated=job.limit,
-            ),
-            protocol=ProtocolBlock(
-                name=job.protocol_name,
-                version=job.protocol.version,
-                recipe=protocols.recipe(job.protocol),
-                deterministic=job.protocol.deterministic,
-                selected=answer.selected,
-                curve=answer.curve,
-                converged=answer.converged,
-                at_grid_edge=answer.at_grid_edge,
-            ),
-            seed=job.seed,
-            metrics=score(answer, truth, scored),
-            samples=self.results.put_samples(answer.predictions.table(data.splits["test"].ids, truth)),
-            environment=describe(self.device) | {"decoder": decoder_name(), "compiled": self.settings.compile},
-            code=code_version(),
-            timing={
-                "extract_seconds": round(cost.seconds, 3),
-                "protocol_seconds": round(max(seconds, 0.0), 3),
-                "images_extracted": cost.extracted,
-                "images_cached": cost.cached,
-                "images_per_second": round(cost.extracted / cost.seconds, 1) if cost.seconds else 0.0,
-                "peak_memory_mb": peak_memory_mb(),
-            },
-            created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-
-
-def _truth(card: TaskCard, data: Data, judgements: Judgements | None) -> Truth:
-    """Return what scoring knows and no protocol does."""
-    return Truth(
-        {role: split.labels for role, split in data.splits.items()},
-        card.classes,
-        {role: split.ids for role, split in data.splits.items()},
-        {name: shift.normaliser for name, shift in card.shifts.items() if shift.normaliser},
-        judgements,
-    )
-
 
 @contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
@@ -298,35 +235,6 @@ def _clear_errors() -> Iterator[None]:
         ) from error
 
 
-def run(
-    models: str | Sequence[str],
-    *,
-    suite: str = "",
-    tasks: Sequence[str] = (),
-    protocols: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    pooled: str = "default",
-    input: str = "",
-    precision: str = PRECISION,
-    **flags: Any,
-) -> Outcome:
-    """Measure models on a suite or on tasks, as `ssl-bench run` does, and return the records.
-
-    `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers,
-    compile, offline, progress.
-    Raises UsageError for a wrong word, and MissingError, a line each, for absent weights and data. A job that fails is
-    in `Outcome.failures`.
-    """
-    settings = resolve(flags).settings
-    names = (models,) if isinstance(models, str) else tuple(models)
-    request = Request(names, suite, tuple(tasks), (), tuple(protocols), tuple(seeds), pooled, input, precision)
-    planned = Planner(settings).plan(expand(request, settings))
-    lacking = missing_lines(planned)
-    if lacking:
-        raise MissingError("\n".join(lacking))
-    return run_planned(planned, settings)
-
-
 def run_planned(
     planned: Sequence[Planned],
     settings: Settings,
@@ -334,15 +242,19 @@ def run_planned(
     fail_fast: bool = False,
     on_record: Callable[[Job, Record, bool], None] | None = None,
     progress: Progress | None = None,
+    given: Mapping[str, nn.Module] | None = None,
 ) -> Outcome:
-    """Run the jobs of a plan that have no record; torch is imported only if there is one."""
+    """Run the jobs of a plan that have no record; torch is imported only if there is one.
+
+    `given` holds the torch modules, by the names of their cards, that no card can load.
+    """
     results = Results(settings.results)
     done = [results.get(item.record_id) for item in planned if item.state == "done"]
     jobs = [item.job for item in planned if item.state != "done"]
     if not jobs:
         return Outcome(present=done)
     preflight(settings)
-    runner = Runner(settings, progress or choose(settings.progress))
+    runner = Runner(settings, progress or choose(settings.progress), given)
     outcome = runner.run(jobs, fail_fast=fail_fast, on_record=on_record)
     return dataclasses.replace(outcome, present=[*done, *outcome.present])
 

@@ -56,14 +56,17 @@ def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
     return [chosen, *(metric for metric in others if metric.name != first), *parts]
 
 
-def definitions(scored: list[Metric], classes: int) -> dict[str, MetricDefinition]:
-    """Return how each metric is to be read."""
-    return {
-        metric.name: MetricDefinition(
-            metric.unit, metric.higher_is_better, metric.low, metric.high, metric.chance(classes)
-        )
-        for metric in scored
-    }
+def definitions(scored: list[Metric], classes: int, ceiling: float | None = None) -> dict[str, MetricDefinition]:
+    """Return how each metric is to be read; `ceiling` is that of the first, the headline, where the card states one."""
+    return {metric.name: _definition(metric, classes, ceiling if metric is scored[0] else None) for metric in scored}
+
+
+def _definition(metric: Metric, classes: int, ceiling: float | None) -> MetricDefinition:
+    if ceiling is None and metric.unit == "fraction":  # ranges of other units only keep nonsense out
+        ceiling = metric.high if metric.higher_is_better else metric.low
+    return MetricDefinition(
+        metric.unit, metric.higher_is_better, metric.low, metric.high, metric.chance(classes), ceiling
+    )
 
 
 def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, MetricValue]:

@@ -82,6 +82,9 @@ class TaskCard:
     to be found."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
+    ceiling: float | None = None
+    """Best value of the headline metric that can be reached, where label noise or a published bound keeps it from the
+    metric's own best."""
     version: int = 1
     """Rises when a number would."""
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from ssl_bench.episodes import Draw, Episodes
 from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.extraction import DENSE, VIEWS, Spec, Work, augmented_batches
 from ssl_bench.features import Cost, FeatureStore, Rows
+from ssl_bench.files import digest_json
 from ssl_bench.images import Augmentation
 from ssl_bench.progress import Advance, Progress
 from ssl_bench.protocols.base import FloatArray, IntArray, Supply
@@ -32,6 +34,11 @@ class Data:
     splits: Mapping[str, Split]
     digests: Mapping[str, NDArray[np.uint8]]
     task_digest: str
+
+    @functools.cached_property
+    def id_digests(self) -> dict[str, str]:
+        """Split to the sha256 of its samples' ids, in their order."""
+        return {role: digest_json(list(split.ids)) for role, split in self.splits.items()}
 
 
 Memory = dict[tuple[str, str], FloatArray]

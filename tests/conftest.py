@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from ssl_bench.settings import Settings
@@ -15,6 +16,11 @@ for name in [name for name in os.environ if name.startswith("SSL_BENCH_") and na
     del os.environ[name]
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does, before torch is loaded
+
+# The same cases every time; HYPOTHESIS_PROFILE=fresh draws new ones.
+hypothesis.settings.register_profile("same", deadline=None, database=None, derandomize=True)
+hypothesis.settings.register_profile("fresh", deadline=None, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(autouse=True)

@@ -28,8 +28,8 @@ def test_all_frozen_protocols_share_one_pass(own_settings: Settings) -> None:
     for chosen in (names[:1], names, names):
         outcome = ssl_bench.run(
             MODEL,
-            tasks=("digits",),
-            protocols=[RECIPES.get(name, name) for name in chosen],
+            task="digits",
+            protocol=[RECIPES.get(name, name) for name in chosen],
             **folders,
             device="cpu",
             workers=0,

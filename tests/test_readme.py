@@ -42,7 +42,7 @@ def test_the_python_example_of_the_readme_runs(command: Command) -> None:
     names: dict[str, object] = {}
     exec(example, names)  # noqa: S102 - our own README
     outcome = names["outcome"]
-    assert isinstance(outcome, ssl_bench.runner.Outcome)  # type: ignore[attr-defined]
+    assert isinstance(outcome, ssl_bench.outcome.Outcome)  # type: ignore[attr-defined]
     assert 0.1 < outcome.written[0].metrics["top1"].value <= 1
 
 

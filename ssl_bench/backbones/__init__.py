@@ -10,11 +10,14 @@ import dataclasses
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ssl_bench.backbones.base import Backbone, LoadContext, check_digest
 from ssl_bench.errors import UsageError, did_you_mean, missing_package
 from ssl_bench.model_zoo import ADAPTERS, ModelCard
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Loader = Callable[[ModelCard, LoadContext], Backbone]
 PACKAGES = {
@@ -41,6 +44,13 @@ def load(card: ModelCard, context: LoadContext | None = None) -> Backbone:
     untrained = dataclasses.replace(context, untrained=True, weights_path=None)
     context = dataclasses.replace(context, load_untrained=lambda other: load(other, untrained))
     return find_adapter(card)(card, context)
+
+
+def given(card: ModelCard, network: nn.Module) -> Backbone:
+    """Return a torch module that was given in Python as a backbone; the module itself is left as it is."""
+    from ssl_bench.backbones.module import given_backbone
+
+    return given_backbone(card, network)
 
 
 def find_adapter(card: ModelCard) -> Loader:

@@ -2,12 +2,16 @@
 
 The factory returns a torch module with its weights in place. Its output, (images, dim), is the feature; from a map
 (images, dim, height, width) the mean over height and width is taken, and the map serves as dense features.
+
+A module that is given to `ssl_bench.run` has no name to be found by; what it is stands in its architecture as a digest.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -23,6 +27,7 @@ from ssl_bench.backbones.base import (
     freeze,
 )
 from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.files import digest_json
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
 
@@ -47,21 +52,55 @@ class ModuleBackbone(Backbone):
     library = f"torch {torch.__version__}"
     poolings = ("output",)
 
-    def __init__(self, card: ModelCard, network: nn.Module) -> None:
+    def __init__(self, card: ModelCard, network: nn.Module, arch: Mapping[str, Any] | None = None) -> None:
         self.network = freeze(network)
         self.input = card.input.applied_to(InputSpec(size=(224, 224), resize_to=256))
         self.default_pooling = choose_pooling(card, self.poolings, "output")
-        self._arch = {"factory": card.weights.name, **card.arch}
+        self._arch = {"factory": card.weights.name, **card.arch} if arch is None else dict(arch)
+        self._named = card.weights.name or card.name
 
     @torch.inference_mode()
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the module's output; raise UsageError where it is neither vectors nor maps."""
         assert self.network is not None
-        return features_of_output(self.network(images), str(self._arch["factory"]))
+        return features_of_output(self.network(images), self._named)
 
     def arch(self) -> dict[str, Any]:
-        """Return the factory's name and its arguments."""
+        """Return the factory's name and its arguments, or the digest of a module's code."""
         return {"class": type(self.network).__qualname__, **self._arch}
+
+
+def given_backbone(card: ModelCard, network: nn.Module) -> ModuleBackbone:
+    """Return a module as a backbone; a copy is frozen and moved, so that its owner may go on training."""
+    return ModuleBackbone(card, copy.deepcopy(network), {"code": code_digest(network)})
+
+
+def code_digest(network: nn.Module) -> str:
+    """Return the sha256 (hex) of what a module does with its tensors: structure, plain settings, source of its classes.
+
+    Functions that its classes call, and hooks, are not looked into.
+    """
+    settings = [
+        [name, {key: repr(value) for key, value in sorted(vars(part).items()) if _is_setting(key, value)}]
+        for name, part in network.named_modules()
+    ]
+    kinds = {f"{kind.__module__}.{kind.__qualname__}": _source(kind) for kind in map(type, network.modules())}
+    return digest_json([repr(network), settings, kinds])
+
+
+def _is_setting(key: str, value: Any) -> bool:
+    return key[0] != "_" and key != "training" and isinstance(value, bool | int | float | str | tuple | list | None)
+
+
+def _source(kind: type) -> str:
+    """Return a class's source, or its bytecode where it was typed into an interpreter; "" for torch's own."""
+    if kind.__module__.partition(".")[0] == "torch":
+        return ""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        codes = [value.__code__ for value in vars(kind).values() if hasattr(value, "__code__")]
+        return repr([(code.co_name, code.co_code, code.co_names, code.co_consts) for code in codes])
 
 
 def find_factory(card: ModelCard) -> Callable[..., Any]:

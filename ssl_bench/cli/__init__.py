@@ -22,6 +22,7 @@ COMMANDS = {
     "model": "Look into a checkpoint file, convert it, tell its digests.",
     "results": "Look at, pack and unpack records.",
     "board": "Render records as one HTML page and as tables.",
+    "schema": "Print the JSON Schema of records, plans and cards.",
     "cache": "Look at the feature cache, check it, make room.",
     "demo": "Run the whole way on real data, offline, in a minute.",
     "doctor": "Check packages, devices, folders and shelves.",
@@ -30,7 +31,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
-    "Look": ("look", "list", "show", "model", "results", "board", "cache"),
+    "Look": ("look", "list", "show", "model", "results", "board", "schema", "cache"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130

@@ -13,6 +13,7 @@ from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import SslBenchError, UsageError
 from ssl_bench.files import write_text
 from ssl_bench.model_zoo import ModelCard
+from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
 
@@ -98,22 +99,36 @@ def make(
     records = results.records()
     if not records and not results.skipped and not results.withdrawn:
         raise UsageError(f"no record is under {settings.results}; `ssl-bench run` writes them")
-    withdrawn = [
-        (f"{record.model.name} · {record.task.name} · {record.protocol.name} · {record.record_id[:12]}", why)
-        for record, why in results.withdrawn
-    ]
+    belied = _belied(results, records, settings)
     return make_board(
-        records,
+        [record for record in records if record.content_digest not in belied],
         tasks.get_suite(suite, settings.shelves) if suite else None,
         _cards_of({record.model.name for record in records}, settings),
         protocols=protocols,
         questions=questions,
         skipped=[
             *((skipped.where, skipped.reason) for skipped in results.skipped),
-            *((what, f"withdrawn: {why}") for what, why in withdrawn),
+            *((_named(record), f"withdrawn: {why}") for record, why in results.withdrawn),
+            *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
         drift=results.drift,
     )
+
+
+def _belied(results: Results, records: list[Record], settings: Settings) -> Mapping[str, str]:
+    """Return why records are not what their per-sample predictions say, where those are here."""
+    here = results.files.sample_files()
+    if not here:
+        return {}
+    from ssl_bench.results import rescore
+    from ssl_bench.results.samples import sample_name
+
+    having = [record for record in records if sample_name(record.samples.sha256) in here]
+    return rescore.belied(having, results.read_samples, settings.cache / "rescored.txt")
+
+
+def _named(record: Record) -> str:
+    return f"{record.model.name} × {record.task.name} × {record.protocol.name} ({record.record_id[:8]})"
 
 
 def _cards_of(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:

@@ -46,7 +46,7 @@ def pack(resolved: Resolved) -> None:
       ssl-bench results pack && git add results
     """
     results = open_results(resolved)
-    _report(results.pack(), f"packed into {results.root.place}/")
+    _report(results.pack(), f"packed into {results.root}/")
     for skipped in results.skipped:
         say(f"left as it is: {skipped}")
 
@@ -61,7 +61,7 @@ def unpack(resolved: Resolved) -> None:
       ssl-bench results unpack
     """
     results = open_results(resolved)
-    _report(results.unpack(), f"unpacked to {results.root.place}/")
+    _report(results.unpack(), f"unpacked to {results.root}/")
 
 
 def _report(names: list[str], words: str) -> None:

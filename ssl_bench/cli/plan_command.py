@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import click
 
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.tables import duration, echo_json, echo_table
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK
-from ssl_bench.plan import Planned, Planner, Request, expand, missing_lines
+from ssl_bench.plan import Planned, Planner, Request, State, expand, missing_lines
 from ssl_bench.settings import Resolved
 
 STATES = {"done": "have records", "probe": "need only probes", "extract": "must extract", "missing": "lack something"}
@@ -35,22 +35,35 @@ def command(request: Request, resolved: Resolved, as_json: bool, config: bool) -
         print_config(resolved)
         return EXIT_OK
     planned = Planner(resolved.settings).plan(expand(request, resolved.settings))
+    rows: list[Any] = [as_row(item) for item in planned]
     if as_json:
-        echo_json([as_row(item) for item in planned])
+        echo_json(rows)
     else:
-        echo_table(
-            ("model", "task", "protocol", "seed", "state", "images"),
-            [
-                tuple(as_row(item)[key] for key in ("model", "task", "protocol", "seed", "state", "images"))
-                for item in planned
-            ],
-            numeric=(3, 5),
-        )
+        shown = ("model", "task", "protocol", "seed", "state", "images")
+        echo_table(shown, [tuple(row[key] for key in shown) for row in rows], numeric=(3, 5))
         echo_summary(planned)
     return EXIT_MISSING if any(item.lacks for item in planned) else EXIT_OK
 
 
-def as_row(item: Planned) -> dict[str, Any]:
+class Row(TypedDict):
+    """A job, and what is known of it before anything is computed."""
+
+    model: str
+    task: str
+    protocol: str
+    seed: int
+    state: State
+    """done: its record is there; probe: all features are cached; extract: images must pass the network first; missing:
+    weights or data are not on this machine."""
+    images: int | Literal["?"]
+    """Images still to pass the network; "?" where that is not known yet."""
+    seconds: float | None
+    """Estimated time of the extraction, from measured throughput."""
+    lacks: list[str]
+    """What is missing, a line each."""
+
+
+def as_row(item: Planned) -> Row:
     """Return a planned job as plain values."""
     return {
         "model": item.job.model.name,

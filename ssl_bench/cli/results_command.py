@@ -69,7 +69,7 @@ def ls(pattern: str, resolved: Resolved, everything: bool, as_json: bool) -> Non
             click.echo(f"… and {more} more: narrow with a PATTERN, ask with `results query`, or --all", err=True)
     else:
         near = did_you_mean(pattern, listing.names(results.index))
-        click.echo(f"no record under {results.root.place} matches {pattern!r}.{near}", err=True)
+        click.echo(f"no record under {results.root} matches {pattern!r}.{near}", err=True)
     report_skipped(results)
 
 

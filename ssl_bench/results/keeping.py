@@ -45,7 +45,7 @@ def import_records(target: Results, source: Results) -> Counter[str]:
     source.index.refresh()
     names = source.index.rows("SELECT DISTINCT file FROM places WHERE holds <> 'skipped'")
     for (name,) in names:
-        content = source.root.read(name)
+        content = source.files.read(name)
         for _, line in lines(name, content):
             counts[_import_line(target, source, line, name)] += 1
     counts["skipped"] = len(source.index.skipped())
@@ -61,12 +61,15 @@ def _import_line(target: Results, source: Results, line: bytes, name: str) -> st
     if isinstance(entry, Withdrawal):
         return "withdrawals" if target.put_withdrawal(entry) else "present"
     try:
-        content = sample_files.read_bytes(source.root, entry.samples)
+        content = sample_files.read_bytes(source.files, entry.samples)
     except (MissingError, UsageError):
         pass  # packed records travel without them
     else:
-        target.root.create(sample_files.sample_name(entry.samples.sha256), content)
-    return target.put(entry).outcome
+        target.files.create(sample_files.sample_name(entry.samples.sha256), content)
+    try:
+        return target.put(entry).outcome
+    except UsageError:
+        return "refused"
 
 
 def waste(results: Results, *, drift: bool = False) -> Waste:
@@ -83,13 +86,13 @@ def waste(results: Results, *, drift: bool = False) -> Waste:
     old = time.time() - YOUNG
     unnamed = {
         name: file.size
-        for name, file in (results.root.sample_files() if not broken else {}).items()
+        for name, file in (results.files.sample_files() if not broken else {}).items()
         if name.rpartition("/")[2].removesuffix(".parquet") not in named and file.modified < old
     }
     return Waste(
         samples=tuple(unnamed),
         repeats=tuple(results.index.rows(query, statuses)),
-        leftovers=tuple(results.root.leftovers()),
+        leftovers=tuple(results.files.leftovers()),
         bytes=sum(unnamed.values()),
         held_back=held_back,
     )
@@ -100,14 +103,14 @@ def remove(results: Results, found: Waste) -> None:
     results.check_writable()
     unnamed = set(waste(results).samples)
     packed: Mapping[str, list[str]] = defaultdict(list)
-    with results.root.lock():
+    with results.files.lock():
         for name, line, digest, _ in found.repeats:
             if line:
                 packed[name].append(digest)
             else:
-                results.root.remove(name)
+                results.files.remove(name)
         for name, digests in packed.items():
-            packing.change_packed(results.root, name, remove=digests)
+            packing.change_packed(results.files, name, remove=digests)
         for name in (*(name for name in found.samples if name in unnamed), *found.leftovers):
-            results.root.remove(name)
+            results.files.remove(name)
     results.refresh()

@@ -6,7 +6,7 @@ A packed file is written before the loose ones that it takes in are removed, and
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.results import layout
@@ -58,15 +58,19 @@ def change_packed(root: Root, name: str, add: Iterable[Entry] = (), remove: Iter
     raise MissingError(f"{root.place}/{name}: another process changes it all the time; pack again later")
 
 
-def unpack(root: Root) -> list[str]:
+def unpack(root: Root, verify: Callable[[Record], None]) -> list[str]:
     """Move packed records into loose files and return those files; the inverse of `pack`.
 
-    Raises UsageError where a packed file holds a broken line; that file then stays packed.
+    Raises UsageError where a packed file holds a broken line or a record that `verify` refuses; it then stays packed.
     """
     written: list[str] = []
     with root.lock():
         for name in [name for name in root.record_files() if name.endswith(PACKED)]:
-            written += [write_loose(root, entry) for entry in sorted(read_packed(root, name), key=_by_age)]
+            entries = read_packed(root, name)
+            for entry in entries:
+                if isinstance(entry, Record):
+                    verify(entry)
+            written += [write_loose(root, entry) for entry in sorted(entries, key=_by_age)]
             root.remove(name)
     return written
 

@@ -81,7 +81,12 @@ def read(root: Root, samples: Samples) -> Table:
 
     Raises MissingError where they are not under `root`, UsageError where the file is not what the record names.
     """
-    return _decode(read_bytes(root, samples))
+    content = read_bytes(root, samples)
+    try:
+        return _decode(content)
+    except (ValueError, TypeError, OSError, NotImplementedError) as error:  # what pyarrow raises for foreign bytes
+        where = f"{root.place}/{sample_name(samples.sha256)}"
+        raise UsageError(f"{where}: is no Parquet file of predictions: {error}") from error
 
 
 def read_bytes(root: Root, samples: Samples) -> bytes:

@@ -27,7 +27,7 @@ from ssl_bench.results.layout import age, loose_name, packed_name, replicate_nam
 from ssl_bench.results.listing import Row
 from ssl_bench.results.reading import Skipped
 from ssl_bench.results.record import Record, Samples
-from ssl_bench.results.roots import Root, open_root
+from ssl_bench.results.roots import FolderRoot, Root, open_root
 from ssl_bench.results.samples import Table
 from ssl_bench.results.withdrawals import Withdrawal, withdrawal_of
 
@@ -52,8 +52,10 @@ class Results:
     """
 
     def __init__(self, root: str | Path | Root, cache: Path | None = None, say: Say = lambda _: None) -> None:
-        self.root = open_root(root)
-        self.index = Index(self.root, cache, say)
+        self.files = open_root(root)
+        self.root: Path | str = Path(self.files.place) if isinstance(self.files, FolderRoot) else self.files.place
+        """Where the records lie, for people."""
+        self.index = Index(self.files, cache, say)
         self.skipped: list[Skipped] = []
         """What the latest `records()` or `pack()` could not read."""
         self.drift: dict[str, tuple[Record, ...]] = {}
@@ -64,18 +66,20 @@ class Results:
 
     def check_writable(self) -> None:
         """Raise MissingError unless a file can be made under the root: asked before hours of work, not after."""
-        self.root.check_writable()
+        self.files.check_writable()
 
     # ------------------------------------------------------------------ writing
 
     def put(self, record: Record) -> Put:
         """Keep a record. Nothing is ever overwritten: a job that gives other numbers than before is kept beside them.
 
-        Raises MissingError where the root cannot be written or the disk is full.
+        Raises MissingError where the root cannot be written or the disk is full, UsageError where the record says other
+        than its per-sample predictions.
         """
+        self.verify(record)
         known = self._writers()
         packed, usual = packed_name(record.model.name), loose_name(record)
-        known.look_again(packed, "" if self.root.exclusive else usual.removesuffix(".json"))
+        known.look_again(packed, "" if self.files.exclusive else usual.removesuffix(".json"))
         if not self._standing(record.record_id) and self._create_first(record, usual):
             # A packer that took the same job in meanwhile has removed the file that would have stopped us.
             earlier = self._standing(record.record_id) if known.look_again(packed) else []
@@ -95,15 +99,15 @@ class Results:
 
     def _create_first(self, record: Record, usual: str) -> bool:
         """Create the first record of a job at its usual place; False where a file is there."""
-        return self.root.exclusive and self._create(usual, record)
+        return self.files.exclusive and self._create(usual, record)
 
     def _create(self, name: str, entry: Record | Withdrawal) -> bool:
-        made = self.root.create(name, f"{entry.to_text()}\n".encode())
+        made = self.files.create(name, f"{entry.to_text()}\n".encode())
         self._writers().add(name)
         return made
 
     def _remove(self, name: str) -> None:
-        self.root.remove(name)
+        self.files.remove(name)
         self._writers().remove(name)
 
     def withdraw(self, prefix: str, reason: str) -> list[Withdrawal]:
@@ -128,11 +132,23 @@ class Results:
 
     def put_samples(self, table: Table) -> Samples:
         """Keep per-sample predictions and return what a record says of them; see `samples.write`."""
-        return sample_files.write(self.root, table)
+        return sample_files.write(self.files, table)
 
     def read_samples(self, record: Record) -> Table:
-        """Return a record's per-sample predictions; see `samples.read`."""
-        return sample_files.read(self.root, record.samples)
+        """Return a record's per-sample predictions; see `samples.read`.
+
+        Raises UsageError, too, where the record's numbers are not theirs.
+        """
+        from ssl_bench.results import rescore  # NumPy, which the reading commands do without
+
+        table = sample_files.read(self.files, record.samples)
+        rescore.check(record, table)
+        return table
+
+    def verify(self, record: Record) -> None:
+        """Raise UsageError where a record says other than its per-sample predictions; without them nothing is said."""
+        if self.files.stamp(sample_files.sample_name(record.samples.sha256)):
+            self.read_samples(record)
 
     # ------------------------------------------------------------------ reading
 
@@ -143,11 +159,13 @@ class Results:
     def get(self, prefix: str) -> Record:
         """Return the record whose id begins with `prefix`; of several with one id, the oldest that was not withdrawn.
 
-        Raises UsageError where none or more than one job matches.
+        Raises UsageError where none or more than one job matches, or the record says other than its predictions.
         """
         found = self.find(prefix)
         standing = self._standing(found[0].record_id)
-        return standing[0][1] if standing and standing[0][1] in found else found[0]
+        record = standing[0][1] if standing and standing[0][1] in found else found[0]
+        self.verify(record)
+        return record
 
     def find(self, prefix: str) -> list[Record]:
         """Return every record of the one job whose id begins with `prefix`, oldest first, withdrawn ones too; or the
@@ -172,7 +190,7 @@ class Results:
         if len(digests) == 1:
             return list(self.index.load(digests[0]).values())
         raise UsageError(
-            f"no record under {self.root.place} has an id that begins with {prefix!r}. "
+            f"no record under {self.root} has an id that begins with {prefix!r}. "
             "`ssl-bench results ls` lists the records"
         )
 
@@ -228,7 +246,7 @@ class Results:
         self.check_writable()
         self.skipped = []
         try:
-            return packing.pack(self.root, self.skipped)
+            return packing.pack(self.files, self.skipped)
         finally:
             self.refresh()
 
@@ -236,7 +254,7 @@ class Results:
         """Move packed records into loose files and return those files; see `packing.unpack`."""
         self.check_writable()
         try:
-            return packing.unpack(self.root)
+            return packing.unpack(self.files, self.verify)
         finally:
             self.refresh()
 
@@ -244,7 +262,7 @@ class Results:
 
     def _writers(self) -> Known:
         if self._known is None:
-            self._known = Known(self.root)
+            self._known = Known(self.files)
         return self._known
 
     def _standing(self, record_id: str) -> list[tuple[str, Record]]:

@@ -62,7 +62,7 @@ def test_a_table_scores_as_its_network(own_settings: Settings, tmp_path: Path) -
     path = save(tmp_path / "pixels.npz", digests, np.stack(list(table.values())))
     folders = {name: str(getattr(own_settings, name)) for name in ("cache", "results", "weights")}
     models = [f"embeddings:{path}", "pixels,size=8,channels=grey"]
-    outcome = ssl_bench.run(models, tasks=["digits"], protocols=["knn"], device="cpu", progress="none", **folders)
+    outcome = ssl_bench.run(models, task=["digits"], protocol=["knn"], device="cpu", progress="none", **folders)
     mine, theirs = outcome.written
     assert mine.metrics["top1"].value == theirs.metrics["top1"].value
     assert mine.model.arch == {"class": "Embeddings"}

@@ -231,11 +231,11 @@ def test_weights_are_found_where_hubs_keep_them(tmp_path: Path, monkeypatch: pyt
 def test_a_changed_configuration_is_a_changed_model(tmp_path: Path, own_settings: Settings) -> None:
     """What a plan remembers of a model is forgotten where a configuration beside its weights changes."""
     folder = save(tmp_path / "net", network("convnext"))
-    first = ssl_bench.run(f"hf:{folder}", tasks=["digits"], protocols=["knn"], **flags(own_settings))
-    again = ssl_bench.run(f"hf:{folder}", tasks=["digits"], protocols=["knn"], **flags(own_settings))
+    first = ssl_bench.run(f"hf:{folder}", task=["digits"], protocol=["knn"], **flags(own_settings))
+    again = ssl_bench.run(f"hf:{folder}", task=["digits"], protocol=["knn"], **flags(own_settings))
     assert [len(first.written), len(again.written), len(again.present)] == [1, 0, 1]
     save(folder, network("convnext"), image_mean=[0.1, 0.1, 0.1])
-    other = ssl_bench.run(f"hf:{folder}", tasks=["digits"], protocols=["knn"], **flags(own_settings))
+    other = ssl_bench.run(f"hf:{folder}", task=["digits"], protocol=["knn"], **flags(own_settings))
     assert len(other.written) == 1
     assert first.written[0].model.arch["library"] == "transformers"
 

@@ -131,9 +131,10 @@ def test_lower_is_better():
     """Where a metric falls with quality, the lowest value is best and stands first."""
 
     def flipped(name, value):
-        task = make_task()
-        metrics = {k: dataclasses.replace(v, higher_is_better=False) for k, v in task.metrics.items()}
-        return make_record(name, dataclasses.replace(task, metrics=metrics), value=value)
+        record = make_record(name, protocol="logistic_regression", value=value)
+        definition = dataclasses.replace(record.definition("top1"), higher_is_better=False)
+        task = dataclasses.replace(record.task, metric="error", metrics={"error": definition})
+        return dataclasses.replace(record, task=task, metrics={"error": record.headline})
 
     rows = only(make_board([flipped("a", 0.9), flipped("b", 0.1)])).rows
     assert [(row.model.name, row.cells[0].best) for row in rows] == [("b", True), ("a", False)]

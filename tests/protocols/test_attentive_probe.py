@@ -114,7 +114,7 @@ def test_mistakes(field: str) -> None:
 def test_a_whole_run(own_settings: Settings) -> None:
     """Names to a record; the maps pass the network once and are read from the cache the second time."""
     flags = {key: getattr(own_settings, key) for key in ("data", "cache", "results", "device", "workers", "progress")}
-    outcome = run("digits_vit", tasks=["digits"], protocols=[SHORT], seeds=(0, 1), **flags)
+    outcome = run("digits_vit", task=["digits"], protocol=[SHORT], seeds=(0, 1), **flags)
     assert not outcome.failures
     first, second = outcome.written
     assert first.protocol.selected["selected_on"] == "val"

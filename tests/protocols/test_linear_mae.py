@@ -134,7 +134,7 @@ def test_mistakes(field: str) -> None:
 def test_a_whole_run(own_settings: Settings) -> None:
     """Names to records: the best epoch on test is never below the last."""
     flags = {key: getattr(own_settings, key) for key in ("data", "cache", "results", "device", "workers", "progress")}
-    outcome = run(PIXELS, tasks=["digits"], protocols=[SHORT, SHORT + ",variant=paper"], **flags)
+    outcome = run(PIXELS, task=["digits"], protocol=[SHORT, SHORT + ",variant=paper"], **flags)
     assert not outcome.failures
     strict, paper = outcome.written
     assert paper.headline.value >= strict.headline.value

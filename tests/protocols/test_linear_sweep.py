@@ -188,7 +188,7 @@ def test_a_whole_run(own_settings: Settings) -> None:
     """Names to records: strict and paper are two questions, and each record says who chose."""
     flags = {key: getattr(own_settings, key) for key in ("data", "cache", "results", "device", "workers", "progress")}
     words = [SHORT, SHORT + ",variant=paper"]
-    outcome = run("pixels,size=8,channels=grey", tasks=["digits"], protocols=words, **flags)
+    outcome = run("pixels,size=8,channels=grey", task=["digits"], protocol=words, **flags)
     assert not outcome.failures
     strict, paper = outcome.written
     assert strict.question != paper.question
@@ -198,5 +198,5 @@ def test_a_whole_run(own_settings: Settings) -> None:
     )
     assert len(paper.protocol.curve) == 13
     assert "the report set" in describe(paper)
-    [majority] = run("majority", tasks=["digits"], protocols=[SHORT], **flags).written
+    [majority] = run("majority", task=["digits"], protocol=[SHORT], **flags).written
     assert majority.headline.value == pytest.approx(0.1, abs=0.01)

@@ -205,7 +205,7 @@ def test_a_whole_run(shelf: Path, own_settings: Settings) -> None:
     settings = dataclasses.replace(own_settings, data=shelf / "data")
     flags = {key: getattr(settings, key) for key in ("data", "cache", "results", "device", "workers", "progress")}
     words = [f"robustness,{RECIPE}"]
-    outcome = run([PIXELS, "majority"], tasks=[str(shelf / "tasks" / "noisy.toml")], protocols=words, **flags)
+    outcome = run([PIXELS, "majority"], task=[str(shelf / "tasks" / "noisy.toml")], protocol=words, **flags)
     assert not outcome.failures
     record = outcome.written[0]
     even = record.task.samples["even"]
@@ -233,9 +233,9 @@ def test_only_robustness_asks_shifted_sets(shelf: Path, own_settings: Settings) 
     """Another protocol is refused on such a task, and robustness on a task without shifts, in a line each."""
     flags = {key: getattr(own_settings, key) for key in ("data", "cache", "results", "device", "workers", "progress")}
     with pytest.raises(UsageError, match="knn cannot ask the task 'noisy', which is of the kind 'robustness'"):
-        run(PIXELS, tasks=[str(shelf / "tasks" / "noisy.toml")], protocols=["knn"], **flags)
+        run(PIXELS, task=[str(shelf / "tasks" / "noisy.toml")], protocol=["knn"], **flags)
     with pytest.raises(UsageError, match="robustness cannot ask the task 'digits'"):
-        run(PIXELS, tasks=["digits"], protocols=["robustness"], **flags)
+        run(PIXELS, task=["digits"], protocol=["robustness"], **flags)
 
 
 def test_what_a_shift_means_is_in_the_digest(shelf: Path, tmp_path: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from ssl_bench import metrics, statistics
+from ssl_bench.files import digest_json
+from ssl_bench.predictions import Classes, Truth
 from ssl_bench.results.record import (
     FeaturesBlock,
     Interval,
+    LabelMap,
     MetricDefinition,
     MetricValue,
     Model,
@@ -19,6 +25,7 @@ from ssl_bench.results.record import (
     Samples,
     Task,
 )
+from ssl_bench.results.store import Results
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "knn": {"k": 20, "temperature": 0.07},
@@ -151,6 +158,65 @@ def make_record(
         },
         created=created,
     )
+
+
+def make_full_record() -> Record:
+    """Return a record in which every field of the current schema holds something."""
+    record = make_record(protocol="logistic_regression")
+    ceilings = {name: dataclasses.replace(one, ceiling=1.0) for name, one in record.task.metrics.items()}
+    names = tuple(f"class {label}" for label in range(record.task.classes))
+    task = dataclasses.replace(
+        record.task,
+        metrics=ceilings,
+        ids={split: sha("ids", split) for split in record.task.samples},
+        labels=LabelMap(sha(*names), names),
+    )
+    timing = {**record.timing, "download_seconds": 3.0, "flops_per_image": 4.6e9, "cpu_joules": 120.5}
+    return dataclasses.replace(record, task=task, timing=timing)
+
+
+def make_scored_record(results: Results, n: int = 40, right: int = 30) -> Record:
+    """Return a record whose predictions lie in the store and give its numbers: `right` of `n` first classes are right,
+    and of every second one of the others the class stands among the first five."""
+    targets = np.arange(n) % 10
+    second = np.arange(n) % 2 == 0
+    first = np.where(np.arange(n) < right, targets, (targets + 1) % 10)
+    ranked = (first[:, None] + np.arange(5)) % 10
+    ranked[:, 1:] = np.where(
+        second[:, None], (targets[:, None] + np.arange(4)) % 10, (first[:, None] + np.arange(2, 6)) % 10
+    )
+    ids = [f"{i}.png" for i in range(n)]
+    said, truth = Classes(ranked, np.ones(n, dtype=np.float32)), Truth({"test": targets}, 10)
+    samples = results.put_samples(said.table(ids, truth))
+    task = dataclasses.replace(
+        make_task(), samples={"train": 100, "test": n}, ids={"train": sha(1), "test": digest_json(ids)}
+    )
+    values = {name: make_metric(float(metrics.get(name).score(said, truth)[0]), n) for name in ("top1", "top5")}
+    record = make_record(task=task, protocol="logistic_regression")
+    return dataclasses.replace(record, metrics=values, samples=samples)
+
+
+def forged(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record's JSON with the digests that its content has, as whoever made it up would write them."""
+    identity = {
+        "arch": body["model"]["arch"],
+        "features": body["features"],
+        "protocol": {key: body["protocol"][key] for key in ("name", "version", "recipe")},
+        "schema": "ssl-bench.record/1",
+        "seed": body["seed"],
+        "task": body["task"]["digest"],
+        "truncated": body["task"]["truncated"],
+        "weights": body["model"]["weights_digest"],
+    }
+    question = {
+        "features": body["features"]["requested"],
+        "protocol": identity["protocol"],
+        "task": body["task"]["digest"],
+        "truncated": body["task"]["truncated"],
+    }
+    rest = {key: value for key, value in body.items() if key != "content_digest"}
+    rest |= {"record_id": digest_json(identity), "question": digest_json(question)}
+    return rest | {"content_digest": digest_json(rest)}
 
 
 def make_grid(

@@ -10,6 +10,7 @@ import pytest
 
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.predictions import Classes, Rankings, Truth
+from ssl_bench.results import samples as sample_files
 from tests.results.conftest import Place
 from tests.results.factory import make_record, make_task
 
@@ -28,8 +29,7 @@ def test_samples_round_trip(place: Place, classes):
     results = place.results()
     given = predictions(classes)
     samples = results.put_samples(given)
-    record = dataclasses.replace(make_record(task=make_task("cifar10", truncated=500)), samples=samples)
-    table = results.read_samples(record)
+    table = sample_files.read(results.files, samples)
     assert tuple(table) == samples.columns == tuple(given)
     assert table["sample_id"] == given["sample_id"]
     assert all(np.array_equal(table[name], given[name]) for name in given if name != "sample_id")
@@ -42,8 +42,7 @@ def test_lists_of_varying_length_round_trip(place: Place):
     made = Rankings(order).table(["a", "b", "c"], Truth({"test": np.array([0, 0, 1])}, 2))
     results = place.results()
     samples = results.put_samples(made)
-    record = dataclasses.replace(make_record(task=make_task("cifar10", truncated=3)), samples=samples)
-    assert list(results.read_samples(record)["hits"]) == [[0], [0], []]
+    assert list(sample_files.read(results.files, samples)["hits"]) == [[0], [0], []]
 
 
 def test_samples_are_named_by_content(place: Place):
