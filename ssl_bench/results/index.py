@@ -133,14 +133,14 @@ class Index:
         order = "ORDER BY model, task, protocol, seed, record_id"
         return list(self._records(self.db.execute(f"{_BODY} WHERE status = 'standing' {order}")))
 
-    def _records(self, rows: Iterable[tuple[str, ...]]) -> Iterator[Record]:
-        for digest, record_id, question, blocks, rest in rows:
+    def _records(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Record]:
+        for digest, record_id, question, blocks, rest, written in rows:
             parts = {}
             for part in blocks.split():
                 key, _, number = part.partition("=")
                 parts[key] = self._block(key, int(number))
             stated = {"content_digest": digest, "record_id": record_id, "question": question}
-            yield rebuild.record(parts, json.loads(rest), stated)
+            yield rebuild.record(parts, json.loads(rest), stated, written)
 
     def _block(self, key: str, number: int) -> Any:
         """Return a block; equal blocks of many records are one object."""
@@ -159,7 +159,9 @@ class Index:
         return self.db.execute(query, values).fetchall()
 
 
-_BODY = "SELECT content_digest, record_id, question, blocks, rest FROM records JOIN bodies USING (content_digest)"
+_BODY = (
+    "SELECT content_digest, record_id, question, blocks, rest, written FROM records JOIN bodies USING (content_digest)"
+)
 
 
 def _remove_old(folder: Path) -> None:

@@ -6,7 +6,6 @@ The checking of many new files is shared among processes; each is this module, r
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import marshal
 import os
 import queue
@@ -19,16 +18,19 @@ from typing import Any, cast
 from ssl_bench import cards
 from ssl_bench.errors import SslBenchError
 from ssl_bench.files import canonical_json
+from ssl_bench.results import rebuild
+from ssl_bench.results.blocks import joined
 from ssl_bench.results.index_schema import METRICS, RECORDS
 from ssl_bench.results.reading import read_entry, reason_of
-from ssl_bench.results.record import MetricDefinition, MetricValue, Record, parse
+from ssl_bench.results.record import MetricDefinition, MetricValue, Record
 from ssl_bench.results.withdrawals import Withdrawal
 
 OWN = frozenset({"metrics", "samples", "timing"})
 """Blocks that no two records share; the others are kept once each."""
 
 Row = tuple[Any, ...]
-"""("record", columns, metrics, blocks, rest), ("withdrawal", its fields) or ("skipped", reason); plain values only."""
+"""("record", columns, metrics, blocks, rest, text as another version wrote it), ("withdrawal", its fields) or
+("skipped", reason); plain values only."""
 
 CHUNK = 256
 """Lines that a process checks at a time."""
@@ -44,18 +46,10 @@ def row(content: bytes, where: str) -> Row:
         return "skipped", reason_of(error, where)
     if isinstance(entry, Withdrawal):
         return "withdrawal", cards.plain(entry)
-    body = parse(content if _canonical(content, entry) else entry.to_text(), where)
-    shared = {key: value for key, value in body.items() if isinstance(value, dict) and key not in OWN}
-    rest = {key: value for key, value in body.items() if key not in shared}
-    blocks = {key: canonical_json(value) for key, value in shared.items()}
-    return "record", _columns(entry), _metrics(entry), blocks, canonical_json(rest)
-
-
-def _canonical(content: bytes, record: Record) -> bool:
-    """Return whether `content` is the record's own text; comparing digests is quicker than writing the text again."""
-    stated = f'"content_digest":"{record.content_digest}",'.encode()
-    rest = content.strip().replace(stated, b"", 1)
-    return hashlib.sha256(rest).hexdigest() == record.content_digest
+    texts = entry.texts()
+    blocks = {name: text for name, text in texts if text.startswith("{") and name not in OWN}
+    rest = joined((name, text) for name, text in texts if name not in blocks)
+    return "record", _columns(entry), _metrics(entry), blocks, rest, rebuild.written(entry)
 
 
 def _columns(record: Record) -> tuple[Any, ...]:

@@ -87,7 +87,7 @@ CREATE TABLE places ({_columns(PLACES)}, PRIMARY KEY (file, line)) WITHOUT ROWID
 CREATE INDEX places_sha ON places (sha);
 CREATE INDEX places_digest ON places (content_digest);
 CREATE TABLE blocks (id INTEGER PRIMARY KEY, sha BLOB UNIQUE, text TEXT);
-CREATE TABLE bodies (content_digest TEXT PRIMARY KEY, blocks TEXT, rest TEXT);
+CREATE TABLE bodies (content_digest TEXT PRIMARY KEY, blocks TEXT, rest TEXT, written TEXT);
 CREATE TABLE records ({_columns(RECORDS)}, PRIMARY KEY (content_digest));
 CREATE INDEX records_id ON records (record_id);
 CREATE INDEX records_job ON records (status, protocol, task, model, seed, value);

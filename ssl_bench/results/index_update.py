@@ -91,13 +91,13 @@ def _add_records(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     _insert(db, "records", RECORDS, [columns for _, columns, *_ in rows])
     db.executemany("DELETE FROM metrics WHERE content_digest = ?", [(columns[1],) for _, columns, *_ in rows])
     _insert(db, "metrics", METRICS, [metric for _, _, metrics, *_ in rows for metric in metrics])
-    texts = {text for *_, blocks, _ in rows for text in blocks.values()}
+    texts = {text for _, _, _, blocks, *_ in rows for text in blocks.values()}
     ids = {text: _block(db, text) for text in texts}
     bodies = [
-        (columns[1], " ".join(f"{key}={ids[text]}" for key, text in blocks.items()), rest)
-        for _, columns, _, blocks, rest in rows
+        (columns[1], " ".join(f"{key}={ids[text]}" for key, text in blocks.items()), rest, written)
+        for _, columns, _, blocks, rest, written in rows
     ]
-    db.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", bodies)
+    db.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?)", bodies)
 
 
 def _block(db: sqlite3.Connection, text: str) -> int:

@@ -76,7 +76,14 @@ def block(key: str, value: Any) -> Any:
     return next(make for field, make in _record_builders() if field.name == key)(value)
 
 
-def record(blocks: Mapping[str, Any], rest: Mapping[str, Any], stated: Mapping[str, str]) -> Record:
+def written(record: Record) -> str | None:
+    """Return a record's text where another minor version of the schema wrote it, and None where this one would."""
+    return record.__dict__.get("_as_written")
+
+
+def record(
+    blocks: Mapping[str, Any], rest: Mapping[str, Any], stated: Mapping[str, str], as_written: str | None
+) -> Record:
     """Return a record of fields that are made (`blocks`) and JSON values (`rest`), with its digests as they were."""
     made = object.__new__(Record)
     for field, make in _record_builders():
@@ -85,5 +92,5 @@ def record(blocks: Mapping[str, Any], rest: Mapping[str, Any], stated: Mapping[s
             made.__dict__[name] = blocks[name]
         else:
             made.__dict__[name] = make(rest[name]) if name in rest else _default(field)
-    made.__dict__.update(stated)
+    made.__dict__.update(stated if as_written is None else {**stated, "_as_written": as_written})
     return made
