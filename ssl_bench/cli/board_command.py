@@ -133,8 +133,8 @@ def _named(record: Record) -> str:
 
 def _cards_of(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:
     """Return the cards of the measured models that still have one: published numbers stand beside ours."""
-    found = {}
-    for name in sorted(names):
+    found, known = {}, model_zoo.names(settings.shelves)
+    for name in sorted(name for name in names if name.partition(",")[0] in known):
         try:
             found[name] = model_zoo.get(name, settings.shelves)
         except SslBenchError:
