@@ -92,9 +92,12 @@ def main() -> None:
 def report(root: Path, cache: Path, tasks: int) -> None:
     """Print what everything takes."""
     results = Results(root, cache)
-    start = time.perf_counter()
+    start, before = time.perf_counter(), os.times()
     results.index.refresh()
+    after = os.times()
+    seconds = sum(after[:4]) - sum(before[:4])
     print(f"index built, every record checked               {time.perf_counter() - start:7.2f} s")
+    print(f"of processors' time, all processes              {seconds:7.2f} s; load {os.getloadavg()[0]:.0f}")
     assert results.index.path
     print(f"index on the disk                               {results.index.path.stat().st_size / 1e6:7.0f} MB")
     columns = ", ".join(f"avg(value) FILTER (WHERE task = 'task{task:02d}')" for task in range(tasks))

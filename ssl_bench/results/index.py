@@ -31,8 +31,8 @@ BATCH = 32_000_000
 WORTH_SAYING = 8_000_000
 """Bytes of new records from which on the wait is announced."""
 MONTH = 30 * 86_400.0
-WAIT = 600.0
-"""Seconds to wait for another process that is building the same index."""
+WAIT = 60.0
+"""Seconds to wait for another process that writes the same index; then this one does without."""
 
 
 def index_path(root: Root, cache: Path) -> Path:
@@ -66,23 +66,28 @@ class Index:
         if self._connection is None:
             try:
                 self._connection = _open(self.path)
-            except (sqlite3.Error, OSError):
-                self.discard()
-                try:
-                    self._connection = _open(self.path)
-                except (sqlite3.Error, OSError):
-                    self._connection = _open(None)
+            except (sqlite3.Error, OSError) as error:
+                self._start_again(error)
+        assert self._connection
         return self._connection
 
-    def discard(self) -> None:
-        """Forget the index, on the disk too."""
+    def close(self) -> None:
+        """Close the connection; it is opened again when it is needed."""
         if self._connection is not None:
             self._connection.close()
         self._connection, self._blocks = None, {}
-        if self.path:
+
+    def _start_again(self, error: Exception) -> None:
+        """Open an empty index: in place of a damaged one, or in memory where the trouble is another."""
+        self.close()
+        if self.path and "locked" not in str(error):
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(OSError):
                     self.path.with_name(self.path.name + suffix).unlink()
+            with contextlib.suppress(sqlite3.Error, OSError):
+                self._connection = _open(self.path)
+        if self._connection is None:
+            self._connection = _open(None)
 
     # ------------------------------------------------------------------ up to date
 
@@ -92,8 +97,8 @@ class Index:
         try:
             self._refresh(listing)
         except sqlite3.DatabaseError as error:
-            self.say(f"the index of {self.root.place} is damaged ({error}) and is built anew")
-            self.discard()
+            self.say(f"the index of {self.root.place} cannot be used ({error}) and is built anew")
+            self._start_again(error)
             self._refresh(listing)
 
     def _refresh(self, listing: dict[str, File]) -> None:
@@ -196,11 +201,12 @@ def _open(path: Path | None) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA cache_size = -65536")
-        db.execute("BEGIN IMMEDIATE")
         if not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
-            for statement in SCHEMA.split(";"):
-                db.execute(statement)
-        db.commit()
+            db.execute("BEGIN IMMEDIATE")
+            if not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+                for statement in SCHEMA.split(";"):
+                    db.execute(statement)
+            db.commit()
     except BaseException:
         db.close()
         raise

@@ -51,6 +51,6 @@ def _in_words(message: str) -> str:
     for kind, known in (("column", columns), ("table", set(TABLES))):
         if match := re.fullmatch(rf"no such {kind}: (?:\w+\.)?(\w+).*", message):
             return f"{message}.{did_you_mean(match[1], known)} `ssl-bench results query --columns` lists them all"
-    if message in ("not authorized", "authorization denied") or "prohibited" in message:
+    if "authoriz" in message or "prohibited" in message:
         return "a query can only read the tables records, metrics, withdrawals and places: SELECT …"
     return f"SQLite: {message}"
