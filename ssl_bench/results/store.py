@@ -89,6 +89,9 @@ class Results:
             return Put("stored", usual)
         known.add(usual)
         known.look_again(packed, usual.removesuffix(".json"))  # of runs beside this one
+        for name, held in known.job(record.record_id)[0]:
+            if held.content_digest == record.content_digest:  # which a withdrawal may have taken back
+                return Put("present", name, held)
         earlier = self._standing(record.record_id)
         for name, held in earlier:
             if held.agrees(record):
