@@ -42,12 +42,13 @@ def stat_key(path: Path) -> tuple[str, int, int]:
 def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` that takes its place, synced to disk, when the block ends without error.
 
+    The folder is synced as well: what was written is there after a loss of power.
+
     Raises MissingError where the folder cannot be made or written, or the disk is full; `path` is then as it was.
     """
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+        handle, temporary = _temporary(path.parent, f".{path.name[:40]}.")
         with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
@@ -55,11 +56,45 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         Path(temporary).chmod(_usual_mode())
         Path(temporary).replace(path)
         temporary = ""
+        _sync_folder(path.parent)
     except OSError as error:
         raise MissingError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _temporary(folder: Path, prefix: str) -> tuple[int, str]:
+    """Return the handle and name of a new temporary file; a folder that another process just removed is made again."""
+    for _ in range(100):
+        try:
+            _make_folder(folder)
+            return tempfile.mkstemp(dir=folder, prefix=prefix, suffix=".tmp")
+        except FileNotFoundError:
+            continue
+    raise FileNotFoundError(2, "the folder is removed as often as it is made", str(folder))
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents; each new one is synced into the folder that holds it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk keep a folder's names; where folders cannot be opened or synced (Windows), nothing is done."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _usual_mode() -> int:
@@ -86,8 +121,7 @@ def create_file(path: Path, content: bytes) -> bool:
         return False
     with contextlib.ExitStack() as stack:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+            handle, temporary = _temporary(path.parent, ".")
             stack.callback(Path(temporary).unlink, missing_ok=True)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -102,6 +136,7 @@ def create_file(path: Path, content: bytes) -> bool:
                 if path.exists():
                     return False
                 Path(temporary).replace(path)
+            _sync_folder(path.parent)
         except OSError as error:
             raise MissingError(f"cannot write {path}: {error.strerror or error}") from error
     return True

@@ -284,5 +284,5 @@ def choose_device(device: str) -> str:
 
 def preflight(settings: Settings) -> None:
     """Raise MissingError, before anything is computed, where results or cache cannot be written."""
-    check_writable(settings.results, "results")
+    Results(settings.results).check_writable()
     check_writable(settings.cache, "the cache")

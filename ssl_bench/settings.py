@@ -29,8 +29,8 @@ class Settings:
     """Folder where weight files are looked for and fetched to; the data folder is looked through as well."""
     cache: Path = dataclasses.field(default_factory=lambda: _home("XDG_CACHE_HOME", ".cache"))
     """Folder of features and indexes; may be deleted at any time."""
-    results: Path = Path("results")
-    """Folder that records are written to."""
+    results: Path | str = Path("results")
+    """Folder that records are written to, or s3://bucket/prefix."""
     shelf: tuple[Path, ...] = ()
     """Folders with further cards."""
     device: str = "auto"
@@ -103,6 +103,8 @@ def _known(table: Mapping[str, Any], hints: Mapping[str, Any], where: str) -> Ma
 def _from_text(hint: Any, text: str, where: str) -> Any:
     if hint == tuple[Path, ...]:
         return tuple(Path(part).expanduser() for part in text.split(os.pathsep) if part)
+    if hint == Path | str:
+        return text if "://" in text else Path(text).expanduser()
     if hint is bool:
         words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
         if text.lower() not in words:
@@ -113,7 +115,9 @@ def _from_text(hint: Any, text: str, where: str) -> Any:
 
 def _convert(hint: Any, value: Any, where: str, start: Path) -> Any:
     """Return `value` as `hint`; relative paths start from `start`, the folder of the file that names them."""
-    if hint is Path and isinstance(value, str | Path):
+    if hint == Path | str and "://" in str(value):
+        return str(value)
+    if hint in (Path, Path | str) and isinstance(value, str | Path):
         return start / Path(value).expanduser()
     if hint == tuple[Path, ...] and isinstance(value, list | tuple):
         return tuple(start / Path(item).expanduser() for item in value)

@@ -20,7 +20,7 @@ COMMANDS = {
     "list": "List models, tasks, suites, protocols, metrics.",
     "show": "Show a model, task, suite or protocol.",
     "model": "Look into a checkpoint file, convert it, tell its digests.",
-    "results": "Look at, pack and unpack records.",
+    "results": "List, show, ask, export, compare, pack and withdraw records.",
     "board": "Render records as one HTML page and as tables.",
     "schema": "Print the JSON Schema of records, plans and cards.",
     "cache": "Look at the feature cache, check it, make room.",

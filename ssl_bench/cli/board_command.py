@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +13,12 @@ from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import SslBenchError, UsageError
 from ssl_bench.files import write_text
 from ssl_bench.model_zoo import ModelCard
-from ssl_bench.results import rescore
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
+
+if TYPE_CHECKING:
+    from ssl_bench.leaderboard.ranking import Board
 
 
 @click.command(name="board")
@@ -73,14 +76,31 @@ def write_boards(
 ) -> None:
     """Write the records of the results folder as each form that a path is given for."""
     from ssl_bench.leaderboard import site, text
+
+    board = make(
+        Results(settings.results, settings.cache), settings, suite=suite, protocols=protocols, questions=questions
+    )
+    for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
+        if path is not None:
+            write_text(path, render(board))
+
+
+def make(
+    results: Results,
+    settings: Settings,
+    *,
+    suite: str = "",
+    protocols: tuple[str, ...] = (),
+    questions: tuple[str, ...] = (),
+) -> Board:
+    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out."""
     from ssl_bench.leaderboard.ranking import make_board
 
-    results = Results(settings.results)
     records = results.records()
-    if not records and not results.skipped:
+    if not records and not results.skipped and not results.withdrawn:
         raise UsageError(f"no record is under {settings.results}; `ssl-bench run` writes them")
-    belied = rescore.belied(records, results.read_samples, settings.cache / "rescored.txt")
-    board = make_board(
+    belied = _belied(results, records, settings)
+    return make_board(
         [record for record in records if record.content_digest not in belied],
         tasks.get_suite(suite, settings.shelves) if suite else None,
         _cards_of({record.model.name for record in records}, settings),
@@ -88,12 +108,23 @@ def write_boards(
         questions=questions,
         skipped=[
             *((skipped.where, skipped.reason) for skipped in results.skipped),
+            *((_named(record), f"withdrawn: {why}") for record, why in results.withdrawn),
             *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
+        drift=results.drift,
     )
-    for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
-        if path is not None:
-            write_text(path, render(board))
+
+
+def _belied(results: Results, records: list[Record], settings: Settings) -> Mapping[str, str]:
+    """Return why records are not what their per-sample predictions say, where those are here."""
+    here = results.files.sample_files()
+    if not here:
+        return {}
+    from ssl_bench.results import rescore
+    from ssl_bench.results.samples import sample_name
+
+    having = [record for record in records if sample_name(record.samples.sha256) in here]
+    return rescore.belied(having, results.read_samples, settings.cache / "rescored.txt")
 
 
 def _named(record: Record) -> str:
@@ -102,8 +133,8 @@ def _named(record: Record) -> str:
 
 def _cards_of(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:
     """Return the cards of the measured models that still have one: published numbers stand beside ours."""
-    found = {}
-    for name in sorted(names):
+    found, known = {}, model_zoo.names(settings.shelves)
+    for name in sorted(name for name in names if name.partition(",")[0] in known):
         try:
             found[name] = model_zoo.get(name, settings.shelves)
         except SslBenchError:

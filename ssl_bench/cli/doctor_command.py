@@ -66,22 +66,23 @@ def _devices() -> Iterator[Finding]:
 
 
 def _folders(settings: Settings) -> Iterator[Finding]:
-    for name in ("results", "cache"):
-        path: Path = getattr(settings, name)
-        yield name, *_writable(path)
+    yield "results", *_writable(settings.results, settings.cache)
+    yield "cache", *_writable(settings.cache, settings.cache)
     for name in ("data", "weights"):
         path = getattr(settings, name)
         yield name, True, f"{path}{'' if path.is_dir() else ' (does not exist yet)'}"
 
 
-def _writable(path: Path) -> tuple[bool, str]:
+def _writable(path: Path | str, cache: Path) -> tuple[bool, str]:
     from ssl_bench.runner import preflight
 
-    existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     try:
-        preflight(Settings(results=path, cache=path))
+        preflight(Settings(results=path, cache=cache))
     except SslBenchError as error:
         return False, str(error)
+    if isinstance(path, str):
+        return True, f"{path}: writable"
+    existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     return True, f"{path}: writable, {megabytes(shutil.disk_usage(existing).free)} free"
 
 

@@ -19,7 +19,7 @@ PLACES = (
     click.option("--data", type=click.Path(path_type=Path), help="Folder that the paths of task cards start from."),
     click.option("--weights", type=click.Path(path_type=Path), help="Folder with weight files."),
     click.option("--cache", type=click.Path(path_type=Path), help="Folder of features and indexes."),
-    click.option("--results", type=click.Path(path_type=Path), help="Folder of records."),
+    click.option("--results", help="Folder of records, or s3://bucket/prefix."),
     click.option("--shelf", type=click.Path(path_type=Path), multiple=True, help="Folder with further cards."),
 )
 WORK = (

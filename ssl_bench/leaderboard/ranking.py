@@ -11,7 +11,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from ssl_bench import cards as card_files
@@ -22,6 +22,8 @@ from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.results.record import MetricDefinition, Model, Record, Task
 from ssl_bench.tasks import SuiteCard
 
+Drift = Mapping[str, Sequence[Record]]
+NO_DRIFT: Drift = {}
 CONTROLS = frozenset({"random", "pixels", "majority"})
 """Adapters of models that know nothing: what any pretraining must beat."""
 
@@ -55,6 +57,8 @@ class Cell:
     published: Published | None = None
     best: bool = False
     """The column's best, or not to be told from it."""
+    drift: tuple[float, ...] = ()
+    """Headline values of other runs of the same jobs that got other numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,11 +130,13 @@ def make_board(
     protocols: Sequence[str] = (),
     questions: Sequence[str] = (),
     skipped: Iterable[tuple[str, str]] = (),
+    drift: Drift = NO_DRIFT,
 ) -> Board:
     """Return the board of a suite, or without one, of all tasks that the records answer.
 
     `protocols` chooses protocols as "knn" or "knn,k=20,version=1"; without it the suite's, or all, are shown.
-    `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board.
+    `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board;
+    `drift` (record id to the records of a job that has unequal numbers, oldest first) marks cells.
     Raises IncomparableError where one column would hold two questions, UsageError for a choice that chooses nothing.
     """
     left_out = list(skipped)
@@ -140,7 +146,7 @@ def make_board(
     names = _protocol_order(suite, chosen, asked=bool(protocols or questions))
     chosen = _of_the_suite(chosen, suite, names, left_out)
     tables = tuple(
-        _make_table(name, [record for record in chosen if record.protocol.name == name], suite, cards or {})
+        _make_table(name, [record for record in chosen if record.protocol.name == name], suite, cards or {}, drift)
         for name in names
         if any(record.protocol.name == name for record in chosen)
     )
@@ -233,7 +239,9 @@ def _of_the_suite(
 # ---------------------------------------------------------------- one table
 
 
-def _make_table(protocol: str, records: list[Record], suite: SuiteCard, cards: Mapping[str, ModelCard]) -> Table:
+def _make_table(
+    protocol: str, records: list[Record], suite: SuiteCard, cards: Mapping[str, ModelCard], drift: Drift
+) -> Table:
     groups = suite.asks(protocol)
     group_of = {task: group for group, tasks in reversed(list(groups.items())) for task in tasks}
     tasks = tuple(dict.fromkeys(task for names in groups.values() for task in names))
@@ -246,7 +254,7 @@ def _make_table(protocol: str, records: list[Record], suite: SuiteCard, cards: M
         if task in by_task
     )
     means = _Means(suite.aggregator, groups, columns)
-    rows = [_make_row(found, variant, columns, means, cards) for found, variant in _by_row(records)]
+    rows = [_make_row(found, variant, columns, means, cards, drift) for found, variant in _by_row(records)]
     first = records[0].protocol
     return Table(
         protocol=protocol,
@@ -316,8 +324,12 @@ def _models(records: list[Record]) -> str:
 def _by_row(records: list[Record]) -> list[tuple[list[Record], str]]:
     """Return the records of each row with what sets it apart: one name may stand for several networks or inputs."""
     rows: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    written: dict[tuple[int, int], str] = {}
     for record in records:
-        rows[record.model.name][canonical_json(_cause(record))].append(record)
+        blocks = id(record.model), id(record.features)  # many records share them, and writing them takes time
+        if blocks not in written:
+            written[blocks] = canonical_json(_cause(record))
+        rows[record.model.name][written[blocks]].append(record)
     result = []
     for _, variants in sorted(rows.items()):
         causes = {key: _flat(json.loads(key)) for key in variants}
@@ -336,18 +348,23 @@ def _cause(record: Record) -> dict[str, Any]:
 
 
 def _make_row(
-    records: list[Record], variant: str, columns: tuple[Column, ...], means: _Means, cards: Mapping[str, ModelCard]
+    records: list[Record],
+    variant: str,
+    columns: tuple[Column, ...],
+    means: _Means,
+    cards: Mapping[str, ModelCard],
+    drift: Drift,
 ) -> Row:
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_task[record.task.name].append(record)
     card = cards.get(records[0].model.name)
-    cells = tuple(_make_cell(by_task[column.task.name], card) for column in columns)
+    cells = tuple(_make_cell(by_task[column.task.name], card, drift) for column in columns)
     groups, mean = means.of([cell.value if cell else None for cell in cells])
     return Row(records[0].model, variant, cells, groups, mean)
 
 
-def _make_cell(records: list[Record], card: ModelCard | None) -> Cell | None:
+def _make_cell(records: list[Record], card: ModelCard | None, drift: Drift) -> Cell | None:
     if not records:
         return None
     records = sorted(records, key=lambda record: record.seed)
@@ -360,9 +377,16 @@ def _make_cell(records: list[Record], card: ModelCard | None) -> Cell | None:
         low=fmean(interval.low for interval in intervals) if whole else None,
         high=fmean(interval.high for interval in intervals) if whole else None,
         records=tuple(records),
-        spread=stdev(values) if len(values) > 1 else None,
+        spread=_spread(values),
         published=card.published.get(key) if card else None,
+        drift=tuple(other.headline.value for record in records for other in drift.get(record.record_id, ())[1:]),
     )
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """Return the standard deviation over seeds; Python's own is exact and a hundred times slower."""
+    middle = fmean(values)
+    return math.sqrt(sum((value - middle) ** 2 for value in values) / (len(values) - 1)) if len(values) > 1 else None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,8 @@ from ssl_bench.results.record import MetricDefinition, Record
 from ssl_bench.results.store import digest_of
 
 ROOM = "leaderboard/templates"
+MOST_WHOLE = 5000
+"""Records that a page holds in full, some kilobytes each; a page of more tells their ids instead."""
 POOLED_KEYS = ("model", "features", "task", "environment", "code")
 """Blocks that many records share, written into the page once."""
 
@@ -83,16 +85,18 @@ def _context(board: Board) -> dict[str, Any]:
     records = board.records
     places = {record.record_id: place for place, record in enumerate(records)}
     models = {record.model.name for record in records}
+    whole = records if len(records) <= MOST_WHOLE else []
     return {
         "suite": board.suite,
         "title": board.suite.title or "Results",
         "models": len(models),
         "tasks": len({record.task.name for record in records}),
-        "records": records,
+        "records": len(records),
+        "whole": bool(whole),
         "tables": [_table(table, places) for table in board.tables],
-        "listed": [_listed(record, places[record.record_id]) for record in records],
+        "listed": [_listed(record, places[record.record_id]) for record in whole],
         "skipped": board.skipped,
-        "data": _trusted(json_block(page_data(records))),
+        "data": _trusted(json_block(page_data(whole))),
         "digest": digest_of(records)[:16],
         "built": _built(),
         "aggregator": board.suite.aggregator,
@@ -213,9 +217,11 @@ def _cell(cell: Cell | None, column: Column, places: Mapping[str, int]) -> dict[
         "seeds": seeds if seeds > 1 else 0,
         "spread": number(cell.spread, definition) if cell.spread is not None else "",
         "best": cell.best,
+        "drift": ", ".join(number(value, definition) for value in cell.drift),
         "edge": any(record.protocol.at_grid_edge for record in cell.records),
         "published": number(cell.published.value, definition) if cell.published else "",
         "source": cell.published.source if cell.published else "",
+        "ids": " ".join(record.record_id[:12] for record in cell.records),
         "place": places[cell.records[0].record_id],
         "places": " ".join(str(places[record.record_id]) for record in cell.records),
     }

@@ -33,25 +33,25 @@ def _legend() -> str:
     return (
         "Percent unless a unit is given. Bold: the best of a column, and every model whose 95 % interval overlaps the "
         "best's. A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw "
-        "pixels and the most frequent class."
+        "pixels and the most frequent class. ≠: another run of the same job got another number; the oldest is shown."
     )
 
 
 def _markdown_table(table: Table) -> Iterator[str]:
     groups = means_of(table.groups)
-    heads = ["model", "mean", *groups, *map(_head, table.columns)]
+    heads = ["model", "mean", *groups, *map(head, table.columns)]
     yield "| " + " | ".join(map(_cell, heads)) + " |"
     yield "|" + "|".join([" :-- ", *([" --: "] * (len(heads) - 1))]) + "|"
     for row in table.rows:
         name = f"*{_cell(label(row))}*" if row.control else _cell(label(row))
         means = [_mean(row.mean, table), *(_mean(row.groups[group], table) for group in groups)]
         yield "| " + " | ".join([name, *means, *map(_markdown_value, row.cells, table.columns)]) + " |"
-    chances = [_chance(column) for column in table.columns]
+    chances = [chance(column) for column in table.columns]
     blank = [""] * len(groups)
     yield "| " + " | ".join(["*chance*", _chance_mean(table), *blank, *chances]) + " |"
 
 
-def _head(column: Column) -> str:
+def head(column: Column) -> str:
     """Return a task's name, with the unit where it is not percent."""
     unit = column.definition.unit
     return column.task.name if unit == "fraction" else f"{column.task.name} ({unit})"
@@ -72,7 +72,8 @@ def _markdown_value(cell: Cell | None, column: Column) -> str:
     if cell is None:
         return MISSING
     text = number(cell.value, column.definition)
-    return f"**{text}**" if cell.best else text
+    mark = "≠" if cell.drift else ""
+    return f"**{text}**{mark}" if cell.best else f"{text}{mark}"
 
 
 def _mean(mean: Mean, table: Table) -> str:
@@ -85,9 +86,10 @@ def _chance_mean(table: Table) -> str:
     return MISSING if table.chance.value is None else _mean(table.chance, table)
 
 
-def _chance(column: Column) -> str:
-    chance = column.definition.chance
-    return MISSING if chance is None else number(chance, column.definition)
+def chance(column: Column) -> str:
+    """Return what guessing gives, as it is printed."""
+    value = column.definition.chance
+    return MISSING if value is None else number(value, column.definition)
 
 
 def _cell(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssl_bench.files import canonical_json
@@ -13,6 +13,20 @@ from ssl_bench.results.record import MetricDefinition, MetricValue, Record
 def describe(record: Record) -> str:
     """Return what `results show` prints: the number first, then its whole cause, a few lines per block."""
     return "\n".join(_lines(record)) + "\n"
+
+
+def describe_runs(runs: Sequence[tuple[Record, str, str]], shown: Record) -> str:
+    """Return the records of one job when there is more to say than that one stands: (record, status, reason) each."""
+    if len(runs) == 1 and runs[0][1] == "standing":
+        return ""
+    lines = [f"records of this job: {len(runs)}"]
+    for record, status, reason in runs:
+        value = with_interval(record.headline, record.definition(record.task.metric))
+        words = {"repeat": "the same numbers", "drift": "other numbers: drift", "standing": "stands for the job"}
+        said = f"withdrawn: {reason}" if status == "withdrawn" else words.get(status, status)
+        here = "  ← shown" if record.content_digest == shown.content_digest else ""
+        lines.append(_clean(f"  {record.content_digest[:16]}  {record.created}  {value}  {said}{here}"))
+    return "\n".join(lines) + "\n"
 
 
 def command(record: Record) -> str:

@@ -19,25 +19,24 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import MissingError, UsageError, missing_package
-from ssl_bench.files import create_file
 from ssl_bench.results.record import Samples
+from ssl_bench.results.roots import SAMPLES, Root
 
 Table = Mapping[str, Any]
 """Column name to values: strings and lists of varying length as a list, numbers as an array (rows,) or (rows, k)."""
 
 
-def sample_path(root: Path, sha256: str) -> Path:
+def sample_name(sha256: str) -> str:
     """Return where the predictions with this digest lie under a results root."""
     if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
         raise UsageError(f"samples.sha256 is {sha256[:80]!r}, which is no sha256")
-    return root / "samples" / sha256[:2] / f"{sha256}.parquet"
+    return f"{SAMPLES}/{sha256[:2]}/{sha256}.parquet"
 
 
-def write(root: Path, table: Table) -> Samples:
+def write(root: Root, table: Table) -> Samples:
     """Write predictions under `root` and return what a record keeps of them; writing the same twice writes once.
 
     Raises ValueError where columns differ in length, MissingError where the folder cannot be written.
@@ -47,7 +46,7 @@ def write(root: Path, table: Table) -> Samples:
         raise ValueError(f"the columns of the predictions have lengths {lengths}")
     content = _encode(table)
     sha256 = hashlib.sha256(content).hexdigest()
-    create_file(sample_path(root, sha256), content)
+    root.create(sample_name(sha256), content)
     return Samples(sha256, next(iter(lengths.values()), 0), tuple(table))
 
 
@@ -78,27 +77,35 @@ def _column(arrow: Any, values: Any) -> Any:
     return arrow.FixedSizeListArray.from_arrays(arrow.array(values.ravel(), kind), int(values.shape[1]))
 
 
-def read(root: Path, samples: Samples) -> Table:
+def read(root: Root, samples: Samples) -> Table:
     """Return the predictions that a record names; whole numbers come back in 64 bits.
 
     Raises MissingError where they are not under `root`, UsageError where the file is not what the record names.
     """
-    path = sample_path(root, samples.sha256)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise MissingError(
-            f"the per-sample predictions are not at {path}; packed records travel without them: "
-            "copy the folder `samples` or run the job again"
-        ) from None
-    except OSError as error:
-        raise MissingError(f"cannot read {path}: {error.strerror or error}") from error
-    if hashlib.sha256(content).hexdigest() != samples.sha256:
-        raise UsageError(f"{path}: the content does not match the file's name; it was edited or damaged")
+    content = read_bytes(root, samples)
     try:
         return _decode(content)
     except (ValueError, TypeError, OSError, NotImplementedError) as error:  # what pyarrow raises for foreign bytes
-        raise UsageError(f"{path}: is no Parquet file of predictions: {error}") from error
+        where = f"{root.place}/{sample_name(samples.sha256)}"
+        raise UsageError(f"{where}: is no Parquet file of predictions: {error}") from error
+
+
+def read_bytes(root: Root, samples: Samples) -> bytes:
+    """Return the predictions that a record names as the bytes of their file, as they were written."""
+    name = sample_name(samples.sha256)
+    where = f"{root.place}/{name}"
+    try:
+        content = root.read(name)
+    except FileNotFoundError:
+        raise MissingError(
+            f"the per-sample predictions are not at {where}; packed records travel without them: "
+            "copy the folder `samples` or run the job again"
+        ) from None
+    except OSError as error:
+        raise MissingError(f"cannot read {where}: {error.strerror or error}") from error
+    if hashlib.sha256(content).hexdigest() != samples.sha256:
+        raise UsageError(f"{where}: the content does not match the file's name; it was edited or damaged")
+    return content
 
 
 def _decode(content: bytes) -> Table:
