@@ -26,15 +26,15 @@ FLOORS = [
         "environment",
         "progress",
     },
-    {"model_zoo", "tasks", "settings", "download", "own_data"},
+    {"model_zoo", "tasks", "settings", "download", "own_data", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},
     {"features", "extraction"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
-    {"runner", "plan", "fetch", "look", "leaderboard"},
+    {"runner", "plan", "fetch", "look", "leaderboard", "comparison"},
     {"cli"},
 ]
-PUBLISHING = {"results", "leaderboard"}
+PUBLISHING = {"results", "leaderboard", "comparison"}
 MEASURING = {
     "backbones",
     "datasets",

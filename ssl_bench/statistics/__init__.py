@@ -1,4 +1,4 @@
-"""Intervals, tests, corrections and power. Neither SciPy nor torch is loaded; the tests compare with SciPy's figures."""
+"""Intervals, tests, corrections and power, without SciPy; the tests compare with SciPy and statsmodels."""
 
 from ssl_bench.statistics.corrections import holm
 from ssl_bench.statistics.differences import (

@@ -32,7 +32,7 @@ def mcnemar(losses: int, wins: int) -> float:
 
 
 def tango_interval(losses: int, wins: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Return Tango's score interval for Δ; it covers as stated even where few samples differ, and never leaves -1..1."""
+    """Return Tango's score interval for Δ, which covers as stated where few samples differ and never leaves -1..1."""
     if n == 0:
         return -1.0, 1.0
     z = normal_quantile(level)

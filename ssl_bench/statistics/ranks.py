@@ -1,11 +1,11 @@
 """Ranks of several models: how sure they are on these tasks, and which models the tasks cannot tell apart.
 
-    rank interval         ranks of the means over tasks in bootstrap resamples of every task's samples, the same samples
-                          for all models
-    Friedman's test       χ² = (12 N / (k (k + 1)) · Σ (R_j − (k + 1) / 2)²) / (1 − ties), R_j the mean ranks of k models on
-                          N tasks
-    critical difference   q √(k (k + 1) / (6 N)), q the studentized range's quantile / √2: mean ranks that differ by less
-                          are not told apart (Nemenyi; Demšar 2006, JMLR 7:1)
+    rank interval         ranks of the means over tasks in bootstrap resamples of every task's samples, the same
+                          samples for all models
+    Friedman's test       χ² = (12 N / (k (k + 1)) · Σ (R_j − (k + 1) / 2)²) / (1 − ties), R_j the mean ranks of k
+                          models on N tasks
+    critical difference   q √(k (k + 1) / (6 N)), q the studentized range's quantile / √2: mean ranks that differ by
+                          less are not told apart (Nemenyi; Demšar 2006, JMLR 7:1)
     Wilcoxon–Holm         signed-rank tests of all pairs, corrected by Holm, since mean ranks of two models depend on
                           which others are there (Benavoli, Corani and Mangili 2016, JMLR 17:5)
 
