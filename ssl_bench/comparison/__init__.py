@@ -26,7 +26,7 @@ def compare(
     *,
     models: Sequence[str] = (),
     tasks: Sequence[str] = (),
-    question: Question = "code",
+    question: Question | None = None,
     margin: str | float = "0.3pt",
     suite_margin: str | float = "0.2pt",
     alpha: float = 0.05,
@@ -37,20 +37,19 @@ def compare(
     """Return the comparison of two sets of records, each a folder, a packed file, "git:REF:PATH", "baseline:NAME",
     `Results` or records.
 
-    Without `cand`, two `models` of one set are compared, which are two networks: the question is then "method".
+    Without `cand`, two `models` of one set are compared. Two models are two networks: the question is then "method",
+    else "code", which expects the same weights on both sides.
     `samples` are further folders with per-sample predictions.
     Raises IncomparableError that tells every field in which the two sides differ, UsageError where there is no record.
     """
     left = sources.get(base)
     right = left if cand is None else sources.get(cand)
     policy = Policy(parse(margin, "margin"), parse(suite_margin, "suite_margin"), alpha)
-    if cand is None:
-        question = "method"
     found = examine(
         left,
         right,
         policy,
-        question=question,
+        question=question or ("method" if len(set(models)) == 2 else "code"),
         models=models,
         tasks=tasks,
         allow=allow,

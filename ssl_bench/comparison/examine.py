@@ -60,7 +60,7 @@ def examine(
         start,
         tasks=_task_results(tested, policy),
         suites=_suite_results(tested, policy),
-        surroundings=tuple(surroundings(found.pairs)),
+        surroundings=tuple(surroundings(found.pairs, question)),
         notes=_notes(base, cand, found, question, conditional),
     )
 
@@ -93,10 +93,12 @@ def _task_result(pair: Pair, tested: Tested, p: float, variant: str, policy: Pol
     margin = policy.of(first.task.name).of(base, definition.unit)
     verdict = judge(tested.difference, definition.higher_is_better, p, policy.alpha, margin)
     notes = list(tested.notes)
-    if not tested.enough:
+    if tested.identical:
+        verdict = "non-inferior"
+    elif not tested.enough:
         verdict = "inconclusive"
         if tested.paired:
-            notes.append(f"{len(pair.seeds)} of the 3 shared seeds that a stochastic protocol needs")
+            notes.append(f"{pair.base[0].protocol.name}: {len(pair.seeds)} of the 3 shared seeds that it needs")
     return TaskResult(
         model=last.model.name,
         base_model=first.model.name,
@@ -116,11 +118,12 @@ def _task_result(pair: Pair, tested: Tested, p: float, variant: str, policy: Pol
         margin=margin,
         verdict=verdict,
         paired=tested.paired,
+        enough=tested.enough,
         losses=tested.losses,
         wins=tested.wins,
         flipped=tested.flipped,
         answered=tested.answered,
-        detectable=_detectable(tested, policy.alpha) if verdict == "inconclusive" else None,
+        detectable=_detectable(tested, policy.alpha) if verdict == "inconclusive" and tested.enough else None,
         flips=tested.flips,
         notes=tuple(notes),
     )

@@ -12,7 +12,7 @@ MARKER = "<!-- ssl-bench: compare -->"
 MOST = 65_000
 """Characters: GitHub refuses a comment of 65,536 and more."""
 HEAD = "| task | n | base | cand | Δ (95 % CI) | flips −/+ | p (Holm) | verdict |\n|:--|--:|--:|--:|--:|--:|--:|:--|"
-CUT = "\n\n… cut here: the whole is in the job summary, or in the file that `--json` writes.\n"
+CUT = "\n\n… cut here: the whole is in the job summary, or in what `--json` prints.\n"
 
 
 def markdown(found: Comparison, *, flips: int = 20, most: int = MOST) -> str:

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from ssl_bench.errors import UsageError, did_you_mean
-from ssl_bench.files import canonical_json
 from ssl_bench.results.questions import asked, differing, flat, short
 from ssl_bench.results.record import Record
 
@@ -212,16 +211,17 @@ def _wrong_in(pair: Pair, question: Question, allow: Sequence[str]) -> list[Mism
     return found
 
 
-def surroundings(pairs: Iterable[Pair]) -> list[str]:
-    """Return, in words, how machine, packages, code and resolved features differ between the two sides."""
-    seen: dict[str, int] = defaultdict(int)
+def surroundings(pairs: Iterable[Pair], question: Question = "code") -> list[str]:
+    """Return, in words, how machine, packages and code differ between the two sides, and for one network how its input
+    and features were resolved."""
+    seen: set[str] = set()
     for pair in pairs:
-        sides = [flat(_around(record)) for record in (pair.base[0], pair.cand[0])]
+        sides = [flat(_around(record, question)) for record in (pair.base[0], pair.cand[0])]
         for field in differing(sides):
-            seen[f"{field}: {short(sides[0].get(field))} → {short(sides[1].get(field))}"] += 1
+            seen.add(f"{field}: {short(sides[0].get(field))} → {short(sides[1].get(field))}")
     return sorted(seen)
 
 
-def _around(record: Record) -> dict[str, Any]:
-    environment = {key: value for key, value in record.environment.items() if canonical_json(value)}
-    return {"environment": environment, "code": record.code, "features": record.features.resolved}
+def _around(record: Record, question: Question) -> dict[str, Any]:
+    around = {"environment": record.environment, "code": record.code}
+    return around | {"features": record.features.resolved} if question == "code" else around

@@ -94,6 +94,14 @@ def _by_interest(found: Comparison) -> list[TaskResult]:
     return sorted(found.tasks, key=lambda one: order[one.verdict])
 
 
+def _said(one: TaskResult, shown: int) -> str:
+    """Return how many answers changed, and which are shown."""
+    text = f"{one.flipped:,} of {one.answered:,} answers changed"
+    if one.losses is not None:
+        text += f": {one.losses:,} lost, {one.wins:,} won"
+    return f"{text}. The first {shown}, lost ones first:" if one.flipped and shown < one.flipped else f"{text}."
+
+
 def _group(one: TaskResult, names: Sequence[str], image: Image | None) -> dict[str, Any]:
     def name(label: int) -> str:
         return names[label] if 0 <= label < len(names) else str(label)
@@ -102,10 +110,7 @@ def _group(one: TaskResult, names: Sequence[str], image: Image | None) -> dict[s
     return {
         "title": f"{one.name} · {one.protocol}",
         "verdict": one.verdict,
-        "lost": one.losses,
-        "won": one.wins,
-        "flipped": one.flipped,
-        "shown": len(shown),
+        "said": _said(one, len(shown)),
         "flips": [
             {
                 "sample": flip.sample,

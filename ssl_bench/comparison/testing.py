@@ -53,7 +53,9 @@ class Tested:
     paired: bool
     """False where samples could not be put beside each other."""
     enough: bool = True
-    """False where too few seeds were run to tell a difference from a seed's luck."""
+    """False where the data allow no verdict: too few seeds to tell a difference from luck, or no samples to pair."""
+    identical: bool = False
+    """True where both sides gave the same answer to every sample."""
     losses: int | None = None
     wins: int | None = None
     """Samples that base, or the candidate, alone gets right; over all seeds."""
@@ -90,6 +92,7 @@ def _identical(pair: Pair, level: float) -> Tested:
     return Tested(
         dataclasses.replace(of_correctness(0, 0, n, level), method="identical predictions"),
         paired=True,
+        identical=True,
         losses=0,
         wins=0,
         flipped=0,
@@ -126,7 +129,9 @@ def _by_units(pair: Pair, tables: list[tuple[Table, Table]], level: float, stoch
         difference = of_correctness(losses, wins, len(rows[0]), level)
     else:
         difference = of_means(np.mean(rows, axis=0), level)
-    return Tested(difference, True, enough, losses, wins, **_changes(pair, tables))
+    changes = _changes(pair, tables)
+    same = changes.get("flipped") == 0 and not any(row.any() for row in rows)
+    return Tested(difference, True, enough, identical=same, losses=losses, wins=wins, **changes)
 
 
 def _by_resampling(pair: Pair, tables: list[tuple[Table, Table]], level: float, stochastic: bool) -> Tested | None:

@@ -5,6 +5,8 @@
     non-inferior    the interval's worse end is within the margin
     inconclusive    neither: the data cannot tell
 
+The same answers to every sample are non-inferior, however few they are.
+
 Two-sided tests of level α of which only the worse side counts, once over all tasks and once over their means, raise a
 false alarm in at most α of all comparisons.
 """
@@ -58,6 +60,9 @@ class TaskResult:
     """In the metric's unit."""
     verdict: Verdict
     paired: bool
+    """False where samples could not be put beside each other; the interval is then far too wide."""
+    enough: bool
+    """False where the data allow no verdict: fewer than three seeds of a stochastic protocol, or no pairs."""
     losses: int | None
     wins: int | None
     flipped: int | None

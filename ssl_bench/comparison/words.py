@@ -58,6 +58,8 @@ def verdict(one: TaskResult | SuiteResult) -> str:
             text += f" (detectable ≥ {value(one.detectable, one.unit)} {points(one.unit)})"
         if not one.paired:
             text += ", unpaired"
+        elif not one.enough:
+            text += f" ({len(one.seeds)} of 3 seeds)"
     return text
 
 
