@@ -25,7 +25,7 @@ def markdown(found: Comparison, *, flips: int = 20, most: int = MOST) -> str:
 
 
 def _lines(found: Comparison, flips: int) -> Iterator[str]:
-    yield f"### ssl-bench: {cell(words.title(found))}"
+    yield f"### ssl-bench: {cell(words.title(found, marked=True))}"
     yield ""
     yield f"`{cell(found.base)}` → `{cell(found.cand)}`"
     if found.mismatches:

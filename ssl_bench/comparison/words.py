@@ -68,10 +68,10 @@ def suite_name(one: SuiteResult) -> str:
     return f"mean of {one.tasks} · {one.protocol}"
 
 
-def title(found: Comparison) -> str:
-    """Return one line that says what was compared and what came out."""
+def title(found: Comparison, marked: bool = False) -> str:
+    """Return one line that says what was compared and what came out, `marked` with a sign of the verdict."""
     if not found.tasks:
-        return summary(found)
+        return f"{MARKS[found.verdict]} {summary(found)}" if marked else summary(found)
     models = sorted({" → ".join(dict.fromkeys((one.base_model, one.model))) for one in found.tasks})
     protocols = sorted({one.protocol for one in found.tasks})
     count = len({(one.task, one.variant) for one in found.tasks})
@@ -81,7 +81,8 @@ def title(found: Comparison) -> str:
         protocols[0] if len(protocols) == 1 else f"{len(protocols)} protocols",
         f"{count} task{'s' * (count != 1)}",
     ]
-    return f"{' · '.join(filter(None, parts))} — {MARKS[found.verdict]} {summary(found)}"
+    mark = f"{MARKS[found.verdict]} " if marked else ""
+    return f"{' · '.join(filter(None, parts))} — {mark}{summary(found)}"
 
 
 def summary(found: Comparison) -> str:

@@ -4,7 +4,7 @@ Differences are candidate minus base. Over several seeds s and samples i, d_si =
 both the samples and the seeds could have been others. With M_i the means over seeds and M_s those over samples,
 
     by sample   se²(M_i) = var(M_i) / n          by seed   se²(M_s) = var(M_s) / k
-    both        se² = se²(M_i) + se²(M_s) − var(rest) / nk, since both of the former hold the rest
+    both        se² = se²(M_i) + max(0, se²(M_s) − var(rest) / nk), since both of the former hold the rest
 
 A test on the samples of one seed, or of all seeds pooled, takes a seed's luck for a difference: 0.5 points between
 seeds give it 39 % false alarms. The p of several seeds is therefore the largest of the three.
@@ -65,7 +65,7 @@ def of_seeds(differences: Sequence[float], level: float = 0.95) -> Difference:
 def of_seeds_and_items(differences: NDArray[Any], level: float = 0.95) -> Difference:
     """Return the mean of differences (seeds, samples) with the largest p of the tests by seed, by sample and by both.
 
-    The interval is that of both, with Satterthwaite's degrees of freedom.
+    The interval is that of both, with Satterthwaite's degrees of freedom; that of samples where seeds add no variance.
     """
     k, n = differences.shape
     by_seed = of_seeds(differences.mean(axis=1).tolist(), level)
@@ -74,8 +74,10 @@ def of_seeds_and_items(differences: NDArray[Any], level: float = 0.95) -> Differ
         return dataclasses.replace(by_seed, method="one seed")
     rest = differences - differences.mean(axis=0) - differences.mean(axis=1, keepdims=True) + differences.mean()
     shared = float((rest**2).sum()) / max(1, (k - 1) * (n - 1)) / (n * k)
-    variance = max(by_seed.se**2 + by_item.se**2 - shared, by_seed.se**2, by_item.se**2)
-    both = _of_t(by_seed.delta, math.sqrt(variance), _satterthwaite((by_seed, by_item)), "", level)
+    own = max(0.0, by_seed.se**2 - shared)  # what seeds vary by on their own
+    variance = by_item.se**2 + own
+    df = variance**2 / (by_seed.se**4 / by_seed.df + by_item.se**4 / by_item.df) if own else by_item.df
+    both = _of_t(by_seed.delta, math.sqrt(variance), df, "", level)
     p = max(by_seed.p, by_item.p, both.p)
     return dataclasses.replace(both, p=p, method=f"paired by {k} seeds and by sample")
 
