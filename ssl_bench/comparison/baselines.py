@@ -14,6 +14,7 @@ import dataclasses
 import datetime
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections import defaultdict
@@ -24,7 +25,7 @@ from ssl_bench import cards
 from ssl_bench.comparison.sources import BASELINES, Source, get, git
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import write_text
-from ssl_bench.results import samples as sample_files
+from ssl_bench.results.record import Record
 from ssl_bench.results.slugs import PLAIN, slug
 from ssl_bench.results.store import digest_of, place
 
@@ -112,15 +113,21 @@ def _write(source: Source, folder: Path) -> int:
         write_text(folder / f"{slug(model)}.jsonl", "".join(f"{record.to_text()}\n" for record in records))
     copied = 0
     for record in source.records:
-        for root in source.roots:
-            path = sample_files.sample_path(root, record.samples.sha256)
-            if path.is_file():
-                goal = sample_files.sample_path(folder, record.samples.sha256)
-                goal.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, goal)
-                copied += 1
-                break
+        name = _sample_file(record)
+        origin = next((path / name for path in source.folders if (path / name).is_file()), None)
+        if origin:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin, folder / name)
+            copied += 1
     return copied
+
+
+def _sample_file(record: Record) -> Path:
+    """Return where a record's predictions lie under a root, as `results.samples` says; the name is copied as bytes."""
+    sha256 = record.samples.sha256
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise UsageError(f"samples.sha256 is {sha256[:80]!r}, which is no sha256")
+    return Path("samples") / sha256[:2] / f"{sha256}.parquet"
 
 
 def _replace(fresh: Path, target: Path) -> None:
@@ -151,7 +158,7 @@ def pull(name: str, origin: str, folder: Path = BASELINES) -> Baseline:
         return copy(name, Path(origin).expanduser(), folder)
     ref, _, path = origin.removeprefix("git:").partition(":")
     found = get(f"git:{ref}:{path or BASELINES}/{name}")
-    return copy(name, found.roots[0].parent, folder)
+    return copy(name, found.folders[0].parent, folder)
 
 
 def push(name: str, target: str, folder: Path = BASELINES) -> Baseline:
@@ -176,7 +183,7 @@ def _commit(found: Baseline, folder: Path, inside: str, ref: str) -> None:
 
         if parent:
             call("read-tree", parent)
-            call("rm", "-r", "-q", "--cached", "--ignore-unmatch", "--", inside)
+            call("rm", "-r", "-f", "-q", "--cached", "--ignore-unmatch", "--", f":(top){inside}")
         entries = []
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             blob = call("hash-object", "-w", "--stdin", given=path.read_bytes())

@@ -15,6 +15,7 @@ from ssl_bench.comparison.testing import Tested, tell_apart
 from ssl_bench.comparison.verdicts import Comparison, SuiteResult, TaskResult, judge
 from ssl_bench.errors import IncomparableError
 from ssl_bench.results.questions import differing, flat, short
+from ssl_bench.results.store import Results
 from ssl_bench.statistics import holm, suite_mean
 from ssl_bench.statistics.distributions import NORMAL
 
@@ -37,15 +38,15 @@ def examine(
     start = Comparison(base.label, cand.label, suite, question, policy.alpha, on_inconclusive=policy.on_inconclusive)
     if found.mismatches:
         return dataclasses.replace(start, mismatches=found.mismatches)
-    roots = [*base.roots, *cand.roots, *further]
+    stores = [*base.stores, *cand.stores, *map(Results, further)]
     tested: list[tuple[Pair, Tested]] = []
     wrong: list[Mismatch] = []
     for pair in found.pairs:
         try:
             one = tell_apart(
                 pair,
-                lambda record: base.samples(record, roots),
-                lambda record: cand.samples(record, roots),
+                lambda record: base.samples(record, stores),
+                lambda record: cand.samples(record, stores),
                 level=1 - policy.alpha,
                 conditional=conditional,
             )

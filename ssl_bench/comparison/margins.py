@@ -80,9 +80,9 @@ def policy(suite: str = "", flags: Mapping[str, Any] | None = None, path: Path =
     """Return the policy for a suite; raise UsageError for an unknown key or a wrong value, naming the file."""
     whole = cards.read_toml(path).get("compare", {}) if path.is_file() else {}
     where = f"{path}: compare"
+    _check(whole, where, top=True)
     own = whole.get(suite, {}) if suite else {}
-    for table, place in ((whole, where), (own, f"{where}.{suite}")):
-        _check(table, place, top=table is whole)
+    _check(own, f"{where}.{suite}", top=False)
     values = {key: table[key] for table in (whole, own) for key in KEYS if key in table}
     values |= {key: value for key, value in (flags or {}).items() if value is not None}
     tasks = {name: parse(table.get("margin", ""), f"{where}.{name}") for name, table in own.get("tasks", {}).items()}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ssl_bench.comparison import words
-from ssl_bench.comparison.verdicts import Comparison, SuiteResult, TaskResult
+from ssl_bench.comparison.verdicts import WORST_FIRST, Comparison, SuiteResult, TaskResult
 
 MARKER = "<!-- ssl-bench: compare -->"
 MOST = 65_000
@@ -33,8 +33,9 @@ def _lines(found: Comparison, flips: int) -> Iterator[str]:
         return
     if found.surroundings:
         yield f"\n⚠️ {len(found.surroundings)} differences of machine, packages or code; see below."
-    loud: list[TaskResult | SuiteResult] = [one for one in found.results if one.verdict != "non-inferior"]
-    quiet: list[TaskResult | SuiteResult] = [one for one in found.results if one.verdict == "non-inferior"]
+    ordered = sorted(found.results, key=lambda one: WORST_FIRST.index(one.verdict))
+    loud = [one for one in ordered if one.verdict != "non-inferior"]
+    quiet = [one for one in ordered if one.verdict == "non-inferior"]
     if loud:
         yield f"\n{_head(found)}"
         yield from map(_row, loud)

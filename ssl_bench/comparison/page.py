@@ -10,7 +10,7 @@ from typing import Any
 
 from ssl_bench.comparison import words
 from ssl_bench.comparison.testing import Flip
-from ssl_bench.comparison.verdicts import Comparison, SuiteResult, TaskResult
+from ssl_bench.comparison.verdicts import WORST_FIRST, Comparison, SuiteResult, TaskResult
 from ssl_bench.pages import csp_hash, render, template, trusted
 
 Image = Callable[[TaskResult, Flip], str]
@@ -90,8 +90,7 @@ def _plot(one: TaskResult | SuiteResult, reach: float) -> str:
 
 
 def _by_interest(found: Comparison) -> list[TaskResult]:
-    order = {"regressed": 0, "inconclusive": 1, "improved": 2, "non-inferior": 3}
-    return sorted(found.tasks, key=lambda one: order[one.verdict])
+    return sorted(found.tasks, key=lambda one: WORST_FIRST.index(one.verdict))
 
 
 def _said(one: TaskResult, shown: int) -> str:

@@ -1,6 +1,6 @@
 """Where a side of a comparison comes from.
 
-    a folder of records, loose or packed      results, /mnt/runs/4711
+    a folder of records, loose or packed      results, /mnt/runs/4711, or an address that the store opens
     a packed file                             results/dinov2_vitb14.jsonl
     either of them at a commit of git         git:origin/main:results, git:v1.2:results/dinov2_vitb14.jsonl
     a named baseline                          baseline:main
@@ -11,6 +11,7 @@ named: git seldom holds them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import subprocess
@@ -21,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
-from ssl_bench.results import samples as sample_files
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
 from ssl_bench.results.store import Results
@@ -30,33 +30,39 @@ BASELINES = Path("baselines")
 """Folder of named record sets, one folder each."""
 
 
+SHALLOW = " A shallow clone holds one commit: `git fetch origin REF`, or fetch-depth: 0 in the workflow"
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The records of one side, and where their per-sample predictions may lie."""
+    """The records of one side."""
 
     label: str
     records: tuple[Record, ...]
-    roots: tuple[Path, ...] = ()
+    stores: tuple[Results, ...] = ()
+    """Where their per-sample predictions may lie."""
+    folders: tuple[Path, ...] = ()
+    """The same, as far as they are folders of this machine."""
     skipped: tuple[str, ...] = ()
     """Files and lines that could not be read, with the reason."""
     keeps: Any = None
     """Holds a temporary folder for as long as this is in use."""
 
-    def samples(self, record: Record, further: Sequence[Path] = ()) -> Table | None:
-        """Return a record's predictions from the first root that has them; None where none has.
+    def samples(self, record: Record, further: Sequence[Results] = ()) -> Table | None:
+        """Return a record's predictions from the first store that has them; None where none has.
 
         Raises UsageError where a file is there and is not what its name tells.
         """
-        for root in (*self.roots, *further):
-            if sample_files.sample_path(root, record.samples.sha256).is_file():
-                return sample_files.read(root, record.samples)
+        for store in (*self.stores, *further):
+            with contextlib.suppress(MissingError):
+                return store.read_samples(record)
         return None
 
 
 def get(what: str | Path | Results | Iterable[Record], baselines: Path = BASELINES) -> Source:
     """Return the records that `what` names; raise UsageError or MissingError where there are none."""
     if isinstance(what, Results):
-        return _of_folder(what.root, str(what.root))
+        return Source("records", tuple(what.records()), (what,))
     if not isinstance(what, str | Path):
         return Source("records", tuple(what))
     text = str(what)
@@ -64,12 +70,12 @@ def get(what: str | Path | Results | Iterable[Record], baselines: Path = BASELIN
         return _of_git(text)
     if text.startswith("baseline:"):
         return _of_baseline(text, baselines)
-    return _of_path(Path(text).expanduser(), text)
+    return _of_store(text, text) if "://" in text else _of_path(Path(text).expanduser(), text)
 
 
 def _of_path(path: Path, label: str) -> Source:
     if path.is_dir():
-        return _of_folder(path, label)
+        return _of_store(path, label)
     if not path.is_file():
         raise UsageError(
             f"{label!r} is no folder and no packed file of records. Known: a folder, FILE.jsonl, git:REF:PATH, "
@@ -82,13 +88,14 @@ def _of_path(path: Path, label: str) -> Source:
                 records.append(Record.from_text(line, f"{path.name}:{number}"))
             except SslBenchError as error:
                 skipped.append(str(error))
-    return _checked(Source(label, tuple(records), (path.parent,), tuple(skipped)))
+    return _checked(Source(label, tuple(records), (Results(path.parent),), (path.parent,), tuple(skipped)))
 
 
-def _of_folder(path: Path, label: str) -> Source:
-    results = Results(path)
-    records = tuple(results.records())
-    return _checked(Source(label, records, (path,), tuple(map(str, results.skipped))))
+def _of_store(what: str | Path, label: str) -> Source:
+    store = Results(what)
+    records = tuple(store.records())
+    folders = (what,) if isinstance(what, Path) else ()
+    return _checked(Source(label, records, (store,), folders, tuple(map(str, store.skipped))))
 
 
 def _checked(source: Source) -> Source:
@@ -114,23 +121,32 @@ def _of_git(text: str) -> Source:
     ref, _, path = rest.partition(":")
     if not ref or not path or ref.startswith("-"):
         raise UsageError(f"{text!r} is not git:REF:PATH, such as git:origin/main:results")
-    content = git("archive", "--format=tar", f"{ref}^{{commit}}", "--", path, what=text)
     folder = tempfile.TemporaryDirectory(prefix="ssl-bench-")
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(folder.name, filter="data")
-    return dataclasses.replace(_of_path(Path(folder.name) / path, text), label=text, keeps=folder)
+    what, place = f"{ref}:{path.strip('/')}", Path(folder.name)
+    if git("cat-file", "-t", what, what=text, hint=SHALLOW).strip() == b"tree":
+        content = git("-C", _top(text), "archive", "--format=tar", what, what=text)
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            archive.extractall(place, filter="data")
+    else:
+        place /= Path(path).name
+        place.write_bytes(git("cat-file", "blob", what, what=text))
+    return dataclasses.replace(_of_path(place, text), keeps=folder)
 
 
-def git(*words: str, what: str, given: bytes | None = None, environment: dict[str, str] | None = None) -> bytes:
+def _top(what: str) -> str:
+    """Return the folder that git's paths start from; the current one in a bare repository."""
+    return git("rev-parse", "--show-cdup", what=what).decode().strip() or "."
+
+
+def git(
+    *words: str, what: str, given: bytes | None = None, environment: dict[str, str] | None = None, hint: str = ""
+) -> bytes:
     """Return what a git command prints; raise MissingError naming `what` where git is missing or refuses."""
     try:
         done = subprocess.run(["git", *words], capture_output=True, input=given, env=environment, check=False)
     except OSError as error:
         raise MissingError(f"{what} needs git: {error.strerror or error}") from error
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["git says nothing"]
-        raise MissingError(
-            f"{what} cannot be read: {said[0]}. A shallow clone holds one commit: `git fetch origin REF`, or "
-            "fetch-depth: 0 in the workflow"
-        )
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise MissingError(f"{what}: git says: {said[0]}.{hint}")
     return done.stdout

@@ -103,7 +103,7 @@ def _decode(content: bytes) -> Table:
         from pyarrow import parquet
     except ImportError:
         raise missing_package("pyarrow", "", "reading per-sample predictions") from None
-    table = parquet.read_table(arrow.BufferReader(content))
+    table = parquet.ParquetFile(arrow.BufferReader(content)).read()
     return {name: _values(arrow, table[name].combine_chunks()) for name in table.column_names}
 
 
@@ -115,7 +115,7 @@ def _values(arrow: Any, column: Any) -> Any:
         flat = _values(arrow, column.flatten())
         return flat.reshape(len(column), column.type.list_size)
     if arrow.types.is_integer(column.type):
-        return column.to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.from_dlpack(column).astype(np.int64)  # to_numpy would import pandas
     if arrow.types.is_floating(column.type):
-        return column.to_numpy(zero_copy_only=False)
+        return np.from_dlpack(column)
     return column.to_pylist()
