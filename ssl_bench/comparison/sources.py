@@ -122,13 +122,13 @@ def _of_git(text: str) -> Source:
     if not ref or not path or ref.startswith("-"):
         raise UsageError(f"{text!r} is not git:REF:PATH, such as git:origin/main:results")
     folder = tempfile.TemporaryDirectory(prefix="ssl-bench-")
-    what, place = f"{ref}:{path.strip('/')}", Path(folder.name)
+    inside = Path(path)
+    what, place = f"{ref}:{'' if path == '.' else inside.as_posix()}", Path(folder.name) / (inside.name or "top")
     if git("cat-file", "-t", what, what=text, hint=SHALLOW).strip() == b"tree":
         content = git("-C", _top(text), "archive", "--format=tar", what, what=text)
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             archive.extractall(place, filter="data")
     else:
-        place /= Path(path).name
         place.write_bytes(git("cat-file", "blob", what, what=text))
     return dataclasses.replace(_of_path(place, text), keeps=folder)
 
