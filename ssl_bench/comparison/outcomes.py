@@ -113,7 +113,7 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return Clusters(table["cluster"]), Truth({"test": table["target"]}, classes)
     if kind == "shifts":
         return _shifted(table, classes)
-    if kind == "rankings":
+    if kind == "rankings" and "hits_easy" in table:
         return _rankings(table, classes)
     return None
 

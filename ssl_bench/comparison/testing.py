@@ -136,13 +136,13 @@ def _by_units(pair: Pair, tables: list[tuple[Table, Table]], level: float, stoch
 
 def _by_resampling(pair: Pair, tables: list[tuple[Table, Table]], level: float, stochastic: bool) -> Tested | None:
     """Return the test on resamples that both sides share; None where samples have no names or no metric applies."""
-    if not all(outcomes.paired(left) for left, _ in tables):
-        return None
     name = pair.base[0].task.metric
+    if metrics.get(name).number is None or not all(outcomes.paired(left) for left, _ in tables):
+        return None
     drawn = []
     for base, cand, (left, right) in zip(pair.base, pair.cand, tables, strict=True):
         mine, theirs = outcomes.rebuilt(base, left), outcomes.rebuilt(cand, right)
-        if mine is None or theirs is None or metrics.get(name).number is None:
+        if mine is None or theirs is None:
             return None
         found = resampled.differences(name, mine[0], theirs[0], mine[1])
         if found is None:

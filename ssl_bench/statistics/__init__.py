@@ -17,6 +17,7 @@ from ssl_bench.statistics.power import detectable, detectable_mean, needed, powe
 from ssl_bench.statistics.ranks import (
     CriticalDifference,
     RankInterval,
+    alike_with_best,
     friedman,
     nemenyi,
     rank_intervals,
@@ -29,6 +30,7 @@ __all__ = [
     "CriticalDifference",
     "Difference",
     "RankInterval",
+    "alike_with_best",
     "bootstrap_interval",
     "bootstrapped",
     "detectable",

@@ -24,7 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.statistics.corrections import holm
+from ssl_bench.statistics.differences import of_means
 from ssl_bench.statistics.distributions import chi2_above, studentized_range_quantile
+from ssl_bench.statistics.mcnemar import mcnemar
 from ssl_bench.statistics.resampling import Floats, resampled_means
 
 
@@ -153,3 +155,18 @@ def _cliques(means: Floats, alike: NDArray[np.bool_]) -> tuple[tuple[int, ...], 
         if end - start > 1 and not (runs and set(order[start:end]) <= set(runs[-1])):
             runs.append(tuple(order[start:end]))
     return tuple(runs)
+
+
+def alike_with_best(outcomes: NDArray[Any], alpha: float = 0.05) -> tuple[bool, ...]:
+    """Return, for every model of `outcomes` (samples, models), higher is better, whether a paired test, corrected by
+    Holm for all models, fails to tell it from the one with the highest mean. The best is alike with itself."""
+    values = np.asarray(outcomes, dtype=np.float64)
+    best = int(values.mean(axis=0).argmax())
+    others = [model for model in range(values.shape[1]) if model != best]
+    binary = bool(np.isin(values, (0, 1)).all())
+    ps = []
+    for model in others:
+        change = values[:, model] - values[:, best]
+        ps.append(mcnemar(int((change < 0).sum()), int((change > 0).sum())) if binary else of_means(change).p)
+    kept = {model for model, p in zip(others, holm(ps), strict=True) if p >= alpha}
+    return tuple(model == best or model in kept for model in range(values.shape[1]))

@@ -85,7 +85,7 @@ def put(
     }
     block = dataclasses.replace(
         make_task(task, truncated=truncated, version=version),
-        samples={"train": 5 * n, "test": n},
+        samples={"train": 5 * n, "test": n} | {name: len(labels) for name, labels in truth.labels.items()},
         classes=truth.classes,
         metric=metric,
         metrics=definitions,

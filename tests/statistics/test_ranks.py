@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from ssl_bench.statistics import (
+    alike_with_best,
     detectable,
     detectable_mean,
     friedman,
@@ -105,6 +106,16 @@ def test_rank_intervals() -> None:
     found = rank_intervals([rights, rights[::-1]])
     assert (found[0].rank, found[0].low, found[0].high) == (1, 1, 1)
     assert {(one.low, one.high) for one in found[1:]} == {(2, 3)}
+
+
+def test_alike_with_the_best() -> None:
+    """A model that differs from the best by few samples, either way, is alike; one that lost forty is not."""
+    rights = np.random.default_rng(0).random((1_000, 3)) < 0.8
+    rights[:, 1] = rights[:, 2] = rights[:, 0]
+    right = np.flatnonzero(rights[:, 0])
+    rights[right[:3], 1] = rights[right[:40], 2] = False
+    assert alike_with_best(rights) == alike_with_best(rights * 0.5) == (True, True, False)
+    assert alike_with_best(rights[:, :1]) == (True,)
 
 
 @pytest.mark.parametrize(
