@@ -182,6 +182,7 @@ COVERAGE: dict[str, Simulation] = {
     "paired t over queries, n 70": paired_precision(70),
     "paired t over queries, n 1000": paired_precision(1_000),
     "3 seeds, n 2000, seeds' sd 0.5 pt": over_seeds(2_000, 3, 0.005),
+    "3 seeds, n 26000, seeds' sd 0.2 pt": over_seeds(26_000, 3, 0.002),
     "5 seeds, n 2000, seeds' sd 0.5 pt": over_seeds(2_000, 5, 0.005),
     "5 seeds, n 2000, seeds' sd 0.2 pt": over_seeds(2_000, 5, 0.002),
     "5 seeds, n 2000, which change nothing": over_seeds(2_000, 5, 0.0),

@@ -11,6 +11,9 @@ from ssl_bench.errors import UsageError
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved
 
+KEYS = ("task", "n", "detectable", "detectable_alone", "power", "needed")
+Row = tuple[str, int, float, float, float, int]
+
 
 @click.command(name="power")
 @click.option("--suite", "-s", default="", help="Tasks of this suite; else all that have records.")
@@ -33,8 +36,8 @@ def command(
 ) -> None:
     """Say, per task and for the mean, the smallest difference that `compare` sees, and how likely it sees --effect.
 
-    Sizes of test sets are read from the records. Discordance is what two runs of one model differ by at least: measure
-    it with `ssl-bench compare --calibrate`; 3 % is usual between two GPUs, 8 % between two similar models.
+    Sizes of test sets are read from the records. Discordance is the share of samples that one side alone gets right:
+    a comparison shows it as flips, `ssl-bench compare --calibrate` measures it for runs of one commit.
 
     \b
     Examples:
@@ -42,31 +45,18 @@ def command(
       ssl-bench power --effect 1pt --discordance 0.08
     """
     from ssl_bench.comparison.margins import parse
-    from ssl_bench.statistics import detectable, detectable_mean, needed, power
+    from ssl_bench.statistics import detectable_mean
 
     margin = parse(effect, "--effect")
     wanted = margin.of(1.0, "fraction")
-    if not 0 < wanted < 1 or not 0 < discordance <= 1:
-        raise UsageError("--effect and --discordance lie between 0 and 1, or 0pt and 100pt")
+    for name, value in (("effect", wanted), ("discordance", discordance), ("alpha", alpha), ("target", target)):
+        if not 0 < value < 1:  # false for nan, which click lets through
+            raise UsageError(f"--{name} must lie between 0 and 1, or 0pt and 100pt, and not be {value}")
     sizes = _sizes(resolved, suite, size)
-    corrected = alpha / len(sizes)
-    rows = [
-        (
-            name,
-            n,
-            detectable(n, discordance, corrected, target),
-            detectable(n, discordance, alpha, target),
-            power(wanted, n, discordance, corrected),
-            needed(wanted, discordance, corrected, target),
-        )
-        for name, n in sizes.items()
-    ]
+    rows = _rows(sizes, wanted, discordance, alpha, target)
     mean = detectable_mean([discordance / n for n in sizes.values()], alpha, target)
     if as_json:
-        told = [
-            dict(zip(("task", "n", "detectable", "detectable_alone", "power", "needed"), row, strict=True))
-            for row in rows
-        ]
+        told = [dict(zip(KEYS, row, strict=True)) for row in rows]
         echo_json({"effect": wanted, "discordance": discordance, "alpha": alpha, "tasks": told, "mean": mean})
         return
     echo_table(
@@ -82,6 +72,24 @@ def command(
         f"discordant; tasks as in {len(rows)} tests at once, the strictest step of Holm's correction",
         err=True,
     )
+
+
+def _rows(sizes: dict[str, int], wanted: float, discordance: float, alpha: float, target: float) -> list[Row]:
+    """Return the table's rows; tests at once share α as the strictest step of Holm's correction does."""
+    from ssl_bench.statistics import detectable, needed, power
+
+    corrected = alpha / len(sizes)
+    return [
+        (
+            name,
+            n,
+            detectable(n, discordance, corrected, target),
+            detectable(n, discordance, alpha, target),
+            power(wanted, n, discordance, corrected),
+            needed(wanted, discordance, corrected, target),
+        )
+        for name, n in sizes.items()
+    ]
 
 
 def _sizes(resolved: Resolved, suite: str, size: int | None) -> dict[str, int]:

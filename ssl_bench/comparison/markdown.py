@@ -32,7 +32,7 @@ def _lines(found: Comparison, flips: int) -> Iterator[str]:
         yield from _mismatches(found)
         return
     if found.surroundings:
-        yield f"\n⚠️ {len(found.surroundings)} differences of machine, packages or code; see below."
+        yield "\n⚠️ The two sides were not run alike: see the differences of machine, packages or code below."
     ordered = sorted(found.results, key=lambda one: WORST_FIRST.index(one.verdict))
     loud = [one for one in ordered if one.verdict != "non-inferior"]
     quiet = [one for one in ordered if one.verdict == "non-inferior"]

@@ -146,7 +146,8 @@ def test_power(command: Command, sides: tuple[Path, Path]) -> None:
     assert body["tasks"][0]["detectable"] > body["tasks"][0]["detectable_alone"]
     assert command("power", "--suite", "quick").code == 2
     assert command("power", "--suite", "quick", "-n", "1000").code == 0
-    assert command("power", "--results", "base", "--effect", "0pt").code == 2
+    for wrong in (["--effect", "0pt"], ["--alpha", "1"], ["--target", "0"], ["--discordance", "nan"]):
+        assert command("power", "--results", "base", *wrong).code == 2
 
 
 def test_calibration_and_pictures(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
