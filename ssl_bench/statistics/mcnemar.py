@@ -43,7 +43,7 @@ def tango_interval(losses: int, wins: int, n: int, level: float = 0.95) -> tuple
 def _crossing(losses: int, wins: int, n: int, z: float) -> float:
     """Return the lowest Δ that the score test does not reject, by bisection between -1 and the estimate."""
     below, above = -1.0, (wins - losses) / n
-    for _ in range(60):
+    for _ in range(45):
         middle = (below + above) / 2
         if _score(losses, wins, n, middle) > z:
             below = middle
