@@ -49,15 +49,15 @@ def theirs(x: np.ndarray, y: np.ndarray, tol: float, every: int) -> tuple[float,
         start = time.perf_counter()
         model.fit(x if tol == 1e-4 else wide, y)
         spent += time.perf_counter() - start
-        objectives.append(_objective(model, wide, y, c))
+        objectives.append(_objective(model.coef_.T, model.intercept_, wide, y, c))
     return spent * (len(GRID) + 1) / len(objectives), objectives
 
 
-def _objective(model: LogisticRegression, x: np.ndarray, y: np.ndarray, c: float) -> float:
-    logits = x @ model.coef_.T + model.intercept_
+def _objective(weights: np.ndarray, intercepts: np.ndarray, x: np.ndarray, y: np.ndarray, c: float) -> float:
+    logits = x @ weights + intercepts
     top = logits.max(axis=1)
     losses = top + np.log(np.exp(logits - top[:, None]).sum(axis=1)) - logits[np.arange(len(y)), y]
-    return float(0.5 * np.square(model.coef_).sum() + c * losses.sum())
+    return float(0.5 * np.square(weights).sum() + c * losses.sum())
 
 
 def compare(size: str, spread: float, tols: list[float], every: int) -> Iterator[str]:
@@ -65,12 +65,13 @@ def compare(size: str, spread: float, tols: list[float], every: int) -> Iterator
     x, y = draw(*map(int, size.split(",")), spread)
     start = time.perf_counter()
     fits = list(logistic.path(x, y, GRID, tolerance=logistic.CHOOSING))
-    last = next(logistic.path(x, y, GRID[22:23]))
+    last = next(logistic.path(x, y, GRID[22:23], near=fits[22]))
     ours = time.perf_counter() - start
     converged = sum(fit.converged for fit in [*fits, last])
+    reached = [_objective(fit.weights, fit.intercepts, x.astype(np.float64), y, fit.c) for fit in fits[::every]]
     for tol in tols:
         peer, objectives = theirs(x, y, tol, every)
-        excess = [theirs / fit.objective - 1 for theirs, fit in zip(objectives, fits[::every], strict=True)]
+        excess = [peers / own - 1 for peers, own in zip(objectives, reached, strict=True)]
         yield (
             f"{size:>14} {spread:7.2f} {ours:8.2f} s {tol:6.0e} {peer:9.2f} s {peer / ours:7.1f}x {converged:6d}/46 "
             f"{min(excess):+12.1e} {max(excess):+10.1e}"

@@ -74,7 +74,7 @@ class Shelves:
         return dict(sorted(found.items()))
 
     def find(self, room: str, noun: str, name: str) -> Path:
-        """Return the file of the card called `name`, which may also be a path to a `.toml` file."""
+        """Return the file of the card called `name`, which may have "-" for "_" or be a path to a `.toml` file."""
         if name.endswith(".toml") or "/" in name:
             path = Path(name).expanduser()
             if not path.is_file():
@@ -84,6 +84,8 @@ class Shelves:
         if len(here) == 1:
             return here[0]
         names = self.names(room)
+        if name not in names and name.replace("-", "_") in names:  # "vtab-auto" is written as often as "vtab_auto"
+            return names[name.replace("-", "_")]
         if name not in names:
             places = ", ".join(str(folder) for folder in self.folders(room))
             raise UsageError(

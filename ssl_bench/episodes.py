@@ -32,27 +32,35 @@ class Episodes:
     query: Ints  # (episodes, ways · queries), in an order that tells nothing
 
 
-def draw(labels: Ints, how: Draw) -> tuple[Episodes, Ints]:
-    """Return the episodes and the queries' ways (episodes, ways · queries): NumPy's PCG64 of `how.seed`.
+def members(labels: Ints, how: Draw) -> list[Ints]:
+    """Return the positions of every class that has shots + queries samples or more; others are left out.
 
-    `labels` are those of the test split (samples,). Classes with fewer than shots + queries samples are left out.
     Raises UsageError where fewer than `ways` classes remain.
     """
     need = how.shots + how.queries
-    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    members = [found for found in members if len(found) >= need]
-    if len(members) < how.ways:
+    found = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    found = [own for own in found if len(own) >= need]
+    if len(found) < how.ways:
         raise UsageError(
             f"episodes of {how.ways} ways with {how.shots} shots and {how.queries} queries need {how.ways} classes of "
-            f"{need} test samples or more, and there are {len(members)}; ask for fewer ways, shots or queries"
+            f"{need} test samples or more, and there are {len(found)}; ask for fewer ways, shots or queries"
         )
+    return found
+
+
+def draw(labels: Ints, how: Draw) -> tuple[Episodes, Ints]:
+    """Return the episodes and the queries' ways (episodes, ways · queries): NumPy's PCG64 of `how.seed`.
+
+    `labels` are those of the test split (samples,). Raises what `members` raises.
+    """
+    need, found = how.shots + how.queries, members(labels, how)
     generator = np.random.default_rng(how.seed)
     support = np.empty((how.episodes, how.ways, how.shots), dtype=np.int64)
     query = np.empty((how.episodes, how.ways * how.queries), dtype=np.int64)
     answers = np.empty_like(query)
     for episode in range(how.episodes):
-        chosen = generator.choice(len(members), how.ways, replace=False)
-        drawn = np.stack([generator.choice(members[way], need, replace=False) for way in chosen])
+        chosen = generator.choice(len(found), how.ways, replace=False)
+        drawn = np.stack([generator.choice(found[way], need, replace=False) for way in chosen])
         support[episode] = drawn[:, : how.shots]
         shuffle = generator.permutation(how.ways * how.queries)
         query[episode] = drawn[:, how.shots :].reshape(-1)[shuffle]

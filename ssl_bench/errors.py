@@ -36,6 +36,10 @@ class MissingError(SslBenchError):
     exit_code = EXIT_MISSING
 
 
+class UnsuitedError(UsageError):
+    """A task that a recipe cannot be asked of, known from its labels alone: the job is skipped, not failed."""
+
+
 class DataError(SslBenchError):
     """A dataset is there but cannot be used: a corrupt image, an empty class, labels out of range."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ssl_bench import cards
 from ssl_bench.backbones.base import Backbone
-from ssl_bench.datasets.base import Split
+from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.errors import DataError, SslBenchError, UsageError
 from ssl_bench.files import digest_json
 from ssl_bench.images import Augmentation, InputSpec, augmented, decode, normalise, pixels
@@ -30,8 +30,14 @@ float16: rounding float32 features so moved up to 0.25 % of kNN's predictions on
 """
 DENSE = "dense"
 """The name of the map among the poolings of a feature spec."""
-VIEWS = {"": 0, "rot90": 1, "rot180": 2, "rot270": 3}
-"""Changes of every image, by quarter turns anticlockwise."""
+TURNS = {"rot90": 1, "rot180": 2, "rot270": 3}
+"""Quarter turns anticlockwise."""
+CROPS = {f"crop{number}": number for number in range(10)}
+"""Random crops of an image, flipped or not: what each shows depends on its number and the image alone."""
+CROP = Augmentation(scale=(0.2, 1.0))
+"""How they are cropped: transform B of WangYueFt/rfs, dataset/transform_cfg.py, for images of any size."""
+VIEWS = ("", *TURNS, *CROPS)
+"""Changes of every image."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +94,8 @@ def compute(
     backbone: Backbone, spec: Spec, split: Split, digests: NDArray[np.uint8], positions: NDArray[np.int64], work: Work
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Get the features of the images at `positions`, from the network or from what the backbone knows of them."""
+    if backbone.recalls and spec.view:
+        raise UsageError("these features came without a network, so none can be had of turned or cropped images")
     if not backbone.recalls:
         yield from forward(backbone, spec, split, positions, work)
     elif len(positions):
@@ -99,7 +107,10 @@ def forward(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
     """Pass the images at `positions` through the network, batch by batch: (positions, features (images, …))."""
     run = _Pass(backbone, spec, work)
-    for chosen, images in batches(split, spec.input, positions, work):
+    parts = _grouped(positions, work.images_at_once)
+    crop = CROPS.get(spec.view)
+    decoder = _Decoder(split, spec.input, parts) if crop is None else _Cropper(split, spec.input, parts, crop)
+    for chosen, images in _loaded(decoder, work, len(positions)):
         yield chosen, run(images)
 
 
@@ -137,8 +148,8 @@ class _Pass:
         cast = torch.autocast(self.device.type, getattr(torch, self.spec.precision), enabled=lower)
         with torch.inference_mode(), cast, _fitting(self.spec.input):
             batch = normalise(images.to(self.device, non_blocking=True), self.spec.input)
-            if self.spec.view:
-                batch = torch.rot90(batch, VIEWS[self.spec.view], (2, 3))
+            if self.spec.view in TURNS:
+                batch = torch.rot90(batch, TURNS[self.spec.view], (2, 3))
             found: NDArray[Any] = self._said(batch).cpu().numpy()
         return found
 
@@ -210,6 +221,19 @@ class _Augmenter(_Decoder):
         position, count = int(self.batches[batch][place]), batch * len(self.batches[0]) + place
         generator = np.random.default_rng([self.seed, count, position])
         return augmented(self.decoded(batch, place), self.input, self.augmentation, generator)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cropper(_Decoder):
+    """Crops and flips what it decodes, an image always in the same way."""
+
+    number: int
+
+    def image(self, batch: int, place: int) -> NDArray[np.uint8]:
+        position = int(self.batches[batch][place])
+        raw = self.split.read(position)
+        generator = np.random.default_rng([self.number, int.from_bytes(digest_image(raw)[:8], "little")])
+        return augmented(decode(raw, self.split.ids[position]), self.input, CROP, generator)
 
 
 def augmented_batches(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ssl_bench import backbones, datasets, model_zoo
+from ssl_bench import backbones, datasets, model_zoo, subsets
 from ssl_bench.backbones.base import LoadContext
-from ssl_bench.download import download
+from ssl_bench.download import Pin, download, mirrored
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.files import digest_file
 from ssl_bench.model_zoo import ModelCard
@@ -62,13 +63,14 @@ def _from_hub(card: ModelCard, settings: Settings) -> Path:
 
 
 def _snapshot(card: ModelCard, settings: Settings) -> Path:
-    """Download configurations and safetensors of a repository, nothing else of it."""
+    """Download configurations, safetensors and the tokenizer of a repository, nothing else of it."""
     from huggingface_hub import snapshot_download
 
     if model_zoo.is_folder_name(card.weights.name):
         raise MissingError(f"{card.name}: there is no model.safetensors in the folder {card.weights.name}")
     repository, _, revision = card.weights.name.partition("@")
     wanted = ["config.json", "preprocessor_config.json", "model*.safetensors", "model.safetensors.index.json"]
+    wanted += ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model"]
     snapshot_download(
         repository, revision=revision or None, local_dir=settings.weights / card.weights.name, allow_patterns=wanted
     )
@@ -84,37 +86,59 @@ def _from_url(card: ModelCard, settings: Settings, progress: Progress) -> Path:
             f"the card {card.name} names no place to fetch {card.weights.file} from; put the file there by hand"
         )
     name = card.weights.file or Path(card.weights.url).name
-    mirror = [f"{settings.mirror.rstrip('/')}/{name}"] if settings.mirror else []
-    return download([*mirror, card.weights.url], settings.weights / name, progress, sha256=card.weights.sha256)
+    urls = mirrored(settings.mirror, [card.weights.url], name)
+    return download(urls, settings.weights / name, progress, Pin(card.weights.sha256))
 
 
-def fetch_data(card: TaskCard, settings: Settings) -> list[Path]:
-    """Download a task's data into the data folder and return its files.
+def fetch_data(card: TaskCard, settings: Settings, progress: Progress | None = None) -> list[Path]:
+    """Download a task's data into the data folder and return its files; interrupted downloads go on.
 
-    Raises MissingError that says the manual step, where the source has no download or the network is absent.
+    Raises MissingError that says the manual step, where the source has no download or the network is absent, and what
+    `datasets.fetch` raises.
     """
     try:
         return datasets.locate(card, settings.data)
     except MissingError:
         if settings.offline:
             raise
-    datasets.fetch(card, settings.data)
+    datasets.fetch(card, settings.data, progress, settings.mirror)
     return datasets.locate(card, settings.data)
+
+
+def fetch_subsets(
+    names: Iterable[str], settings: Settings, progress: Progress | None = None
+) -> list[tuple[str, Path | SslBenchError | None]]:
+    """Fetch published subsets into the data folder, going on after a failure; return (what, file or error) in order."""
+    done: list[tuple[str, Path | SslBenchError | None]] = []
+    for name in dict.fromkeys(names):
+        subset, path = subsets.get(name), subsets.place(name, settings.data)
+        try:
+            if settings.offline and not path.is_file():
+                raise MissingError(f"{subsets.lacking(name, settings.data)} is not here and --offline forbids fetching")
+            urls = mirrored(settings.mirror, [subset.url])
+            download(urls, path, progress or Progress(), Pin(subset.sha256, size=subset.bytes))
+            done.append((f"subset {name}", path))
+        except SslBenchError as error:
+            done.append((f"subset {name}", error))
+    return done
 
 
 def fetch_all(
     models: Iterable[ModelCard], cards: Iterable[TaskCard], settings: Settings, progress: Progress | None = None
-) -> list[tuple[str, Path | SslBenchError | None]]:
-    """Fetch everything, going on after a failure; return (what, file or error) in order."""
-    done: list[tuple[str, Path | SslBenchError | None]] = []
+) -> Iterator[tuple[str, Path | SslBenchError | None]]:
+    """Fetch everything, going on after a failure; give (what, file or folder or error) as each is done, in order."""
     for model in models:
         try:
-            done.append((f"weights of {model.name}", fetch_weights(model, settings, progress)))
+            yield f"weights of {model.name}", fetch_weights(model, settings, progress)
         except SslBenchError as error:
-            done.append((f"weights of {model.name}", error))
+            yield f"weights of {model.name}", error
     for card in cards:
         try:
-            done.append((f"data of {card.name}", next(iter(fetch_data(card, settings)), None)))
+            yield f"data of {card.name}", _common(fetch_data(card, settings, progress))
         except SslBenchError as error:
-            done.append((f"data of {card.name}", error))
-    return done
+            yield f"data of {card.name}", type(error)(str(error).removeprefix(f"task {card.name!r}: "))
+
+
+def _common(paths: list[Path]) -> Path | None:
+    """Return the file, or the folder that all files lie in."""
+    return Path(os.path.commonpath(paths)) if paths else None

@@ -59,7 +59,11 @@ def page(
     neighbours: Neighbours | None = None,
     per_class: int = 3,
 ) -> str:
-    """Return the page; `spec` is what `model` sees, and without one images are shown small and whole."""
+    """Return the page; `spec` is what `model` sees, and without one images are shown small and whole.
+
+    Of an image of a shifted set for which several labels are right, the lowest is shown.
+    """
+    splits = {role: split if card.kind == "multilabel" else _first_labels(split) for role, split in splits.items()}
     seen = f"as {html.escape(model)} sees them: {_said(spec)}" if spec else "cut to their middle square"
     parts = [
         f"{HEAD}<title>{html.escape(card.title)}</title><style>{STYLE}</style>",
@@ -77,6 +81,10 @@ def page(
     return "\n".join(parts) + "\n</html>\n"
 
 
+def _first_labels(split: Split) -> Split:
+    return split if split.labels.ndim == 1 else dataclasses.replace(split, labels=split.labels[:, 0])
+
+
 def _said(spec: InputSpec) -> str:
     size = f"{spec.size[0]} x {spec.size[1]} pixels"
     short = f"short side {spec.resize_to or min(spec.size)}, centre cropped"
@@ -87,15 +95,41 @@ def _said(spec: InputSpec) -> str:
 def _spread(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
     """Return positions of up to `per_class` samples of every class, class by class, the same every time."""
     generator = np.random.default_rng(0)
-    members = (generator.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels))
-    return np.concatenate(list(members))
+    classes = np.unique(labels) if labels.ndim == 1 else range(labels.shape[1])
+    members = [generator.permutation(np.flatnonzero(_holds(labels, label)))[:per_class] for label in classes]
+    return np.array(list(dict.fromkeys(np.concatenate(members).tolist())), dtype=np.int64)
+
+
+def _holds(labels: NDArray[np.int64], label: int) -> NDArray[np.bool_]:
+    """Tell of which samples a class holds."""
+    holds: NDArray[np.bool_] = labels == label if labels.ndim == 1 else labels[:, label] == 1
+    return holds
+
+
+def _counts(labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return of how many samples each class holds."""
+    return np.bincount(labels, minlength=classes) if labels.ndim == 1 else (labels == 1).sum(axis=0)
+
+
+def _agree(label: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Tell whether two samples have a class in common."""
+    return bool(label == other) if label.ndim == 0 else bool(((label == 1) & (other == 1)).any())
+
+
+def _class_of(split: Split, position: int) -> str:
+    """Return a sample's class, or its classes, in words where there are any."""
+    label = split.labels[position]
+    held = np.flatnonzero(label == 1) if label.ndim else label[None]
+    return ", ".join(split.class_names[one] if split.class_names else str(one) for one in held) or "none"
 
 
 def _balance(splits: Mapping[str, Split]) -> str:
     """Return a table of how many samples each class has per split."""
     names = splits["test"].class_names
-    classes = max(int(split.labels.max()) for split in splits.values()) + 1
-    counts = {role: np.bincount(split.labels, minlength=classes) for role, split in splits.items()}
+    labels = {role: split.labels for role, split in splits.items()}
+    test = labels["test"]
+    classes = max(int(own.max()) for own in labels.values()) + 1 if test.ndim == 1 else test.shape[1]
+    counts = {role: _counts(own, classes) for role, own in labels.items()}
     largest = max(int(count.max()) for count in counts.values())
     head = "".join(f"<th class=n>{role}</th><th></th>" for role in splits)
     rows = []
@@ -114,9 +148,9 @@ def _neighbours(splits: Mapping[str, Split], found: Neighbours, spec: InputSpec)
     rows = []
     for query, places in zip(found.queries, found.nearest, strict=True):
         figures = [_figure(test, int(query), spec)]
-        figures += [
-            _figure(train, int(place), spec, wrong=train.labels[place] != test.labels[query]) for place in places
-        ]
+        for place in places:
+            wrong = not _agree(train.labels[place], test.labels[query])
+            figures.append(_figure(train, int(place), spec, wrong))
         rows.append(f'<div class="row">{"".join(figures)}</div>')
     return (
         "<h2>Nearest training images</h2><p>Each row: a test image, then the training images that the model finds most "
@@ -125,8 +159,7 @@ def _neighbours(splits: Mapping[str, Split], found: Neighbours, spec: InputSpec)
 
 
 def _figure(split: Split, position: int, spec: InputSpec, wrong: bool = False) -> str:
-    label = int(split.labels[position])
-    name = split.class_names[label] if split.class_names else str(label)
+    name = _class_of(split, position)
     mark = ' class="wrong"' if wrong else ""
     alt = html.escape(f"{split.ids[position]}, class {name}")
     source = thumbnail(split, position, spec)

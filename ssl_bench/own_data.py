@@ -9,6 +9,7 @@ images are added.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ssl_bench import tasks
@@ -66,10 +67,15 @@ def toml(card: TaskCard) -> str:
     parts = card.data.get("parts")
     drawn = f"parts = {{ {', '.join(f'{name} = {share}' for name, share in parts.items())} }}\n" if parts else ""
     roles = "".join(
-        f'{role:<5} = "{word}"\n' for role in ("train", "val", "test") if (word := getattr(card.splits, role))
+        f"{role:<5} = {_text(word)}\n" for role in ("train", "val", "test") if (word := getattr(card.splits, role))
     )
     return (
-        f'title   = "{card.title}"\nreader  = "{card.reader}"\nclasses = {card.classes}\nmetric  = "top1"\n\n'
-        f'[data]\npath  = "{card.data["path"]}"\n{drawn}\n[splits]\n{roles}\n'
+        f'title   = {_text(card.title)}\nreader  = "{card.reader}"\nclasses = {card.classes}\nmetric  = "top1"\n\n'
+        f"[data]\npath  = {_text(str(card.data['path']))}\n{drawn}\n[splits]\n{roles}\n"
         '[source]\nurl     = ""\nlicence = ""\n'
     )
+
+
+def _text(value: str) -> str:
+    """Return a text as TOML writes it, which is as JSON does."""
+    return json.dumps(value, ensure_ascii=False)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ssl_bench import cards, datasets, model_zoo, own_data, protocols, tasks
+from ssl_bench import cards, datasets, model_zoo, own_data, protocols, subsets, tasks
 from ssl_bench.datasets import index
 from ssl_bench.datasets.index import Index
-from ssl_bench.errors import MissingError, UsageError
-from ssl_bench.extraction import PRECISION, PRECISIONS, Spec
+from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.extraction import DENSE, PRECISION, PRECISIONS, Spec
 from ssl_bench.facts import ModelFacts, known_facts, known_speed
 from ssl_bench.features import FeatureStore
 from ssl_bench.files import digest_json
@@ -31,7 +32,7 @@ from ssl_bench.settings import Settings
 from ssl_bench.tasks import SuiteCard, TaskCard
 
 DEFAULT_PROTOCOLS = ("knn", "logistic_regression")
-State = Literal["done", "probe", "extract", "missing"]
+State = Literal["done", "probe", "extract", "missing", "skip"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,13 +94,15 @@ class Planned:
     job: Job
     state: State
     """`done`: its record is there; `probe`: all features are cached; `extract`: images must pass the network first;
-    `missing`: weights or data are not on this machine."""
+    `missing`: weights or data are not on this machine; `skip`: the task cannot be asked so, `reason` says why."""
     images: int | None = None
     """Images still to pass the network; None where that is not known yet."""
     seconds: float | None = None
     """Estimate for the extraction from measured throughput; None where nothing was measured."""
     record_id: str = ""
     """Identity of the job's record, where it is known."""
+    reason: str = ""
+    """Why the job is skipped."""
     lacks: tuple[str, ...] = ()
     """What is missing, a line each: what, how large, and the command or step that gets it."""
 
@@ -119,7 +122,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         problems.append(f"--exclude {unknown[0]!r}: the suite has no such task; it has {', '.join(names)}")
     names = [name for name in dict.fromkeys(names) if name not in request.exclude]
     task_cards = _gather(problems, names, lambda name: own_data.get(name, settings.shelves))
-    texts = request.protocols or (suite.protocols if suite else DEFAULT_PROTOCOLS)
+    texts = request.protocols or (suite.all_protocols if suite else DEFAULT_PROTOCOLS)
     recipes = _gather(problems, texts, lambda text: (text.partition(",")[0], protocols.get(text)))
     prescribed = suite.input if suite else InputCard()
     with _collected(problems):
@@ -135,7 +138,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         f"{' and '.join(protocol.kinds)}"
         for name, protocol in recipes
         for task in task_cards
-        if task.kind not in protocol.kinds
+        if _asks(suite, name, task.name) and task.kind not in protocol.kinds
     ]
     problems += [
         f"--limit: the retrieval task {task.name!r} cannot be cut, since its judgements name the whole gallery"
@@ -149,8 +152,14 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         for model in (dataclasses.replace(model, input=prescribed.over(model.input)) for model in models)
         for task in task_cards
         for name, protocol in recipes
+        if _asks(suite, name, task.name)
         for seed in _seeds(request, protocol)
     ]
+
+
+def _asks(suite: SuiteCard | None, protocol: str, task: str) -> bool:
+    """Tell whether a protocol is to ask a task: the suite may say that it asks some of its groups alone."""
+    return suite is None or task not in suite.tasks or any(task in names for names in suite.asks(protocol).values())
 
 
 def _seeds(request: Request, protocol: Protocol) -> tuple[int, ...]:
@@ -205,6 +214,15 @@ def job_record_id(job: Job, facts: ModelFacts, task_digest: str) -> str:
     )
 
 
+def unsuited(job: Job, labels: Mapping[str, NDArray[np.int64]]) -> str:
+    """Return why the job's task cannot be asked by its recipe, as far as the labels of its splits tell, or ""."""
+    try:
+        job.protocol.check({name: own[limited(len(own), job.limit)] for name, own in labels.items()}, job.task.classes)
+    except SslBenchError as error:
+        return str(error)
+    return ""
+
+
 def limited(size: int, limit: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the positions that `--limit` keeps of a split: a seeded draw, in the split's order; 0 keeps all."""
     if not limit or limit >= size:
@@ -225,14 +243,16 @@ class Planner:
 
     def plan(self, jobs: Sequence[Job]) -> list[Planned]:
         """Return the jobs with what is known of each; images shared by several jobs count in the first."""
-        counted: set[tuple[str, str]] = set()
+        counted: set[tuple[str, ...]] = set()
         return [self._one(job, counted) for job in jobs]
 
-    def _one(self, job: Job, counted: set[tuple[str, str]]) -> Planned:
-        lacks = self._lacking_weights(job.model) + self._lacking_data(job.task)
+    def _one(self, job: Job, counted: set[tuple[str, ...]]) -> Planned:
+        lacks = self._lacking_weights(job.model) + self._lacking_data(job.task) + self._lacking_subsets(job)
         if lacks:
             return Planned(job, "missing", lacks=lacks)
         facts, table = self._facts_of(job.model), self._index_of(job.task)
+        if table is not None and (reason := unsuited(job, table.labels)):
+            return Planned(job, "skip", images=0, reason=reason)
         if facts is None or table is None:
             return Planned(job, "extract", images=self._unknown_images(job, table, counted))
         identity = job_record_id(job, facts, table.task_digest)
@@ -240,25 +260,32 @@ class Planner:
             return Planned(job, "done", images=0, record_id=identity)
         if not facts.informative:
             return Planned(job, "probe", images=0, record_id=identity)
+        every = {name: d[limited(len(d), job.limit)] for name, d in table.digests.items()}
+        passes = job.protocol.passes({name: len(digests) for name, digests in every.items()})
         spec = facts.spec(job.pooled, job.precision)
-        images = self.store.missing(
-            spec, np.concatenate([d[limited(len(d), job.limit)] for d in table.digests.values()])
-        )
-        if not images:
+        missing, images = passes.crops, passes.crops
+        for view, splits in passes.kept.items():
+            here = dataclasses.replace(spec, pooled=DENSE) if view == DENSE else dataclasses.replace(spec, view=view)
+            digests = {name: every[name] for name in splits}
+            missing += self.store.missing(here, np.concatenate(list(digests.values())))
+            fresh = [found for name, found in digests.items() if (here.key, table.task_digest, name) not in counted]
+            images += self.store.missing(here, np.concatenate(fresh)) if fresh else 0
+            counted |= {(here.key, table.task_digest, name) for name in digests}
+        if not missing:
             return Planned(job, "probe", images=0, record_id=identity)
-        key = (spec.key, table.task_digest)
-        images = 0 if key in counted else images
-        counted.add(key)
         return Planned(job, "extract", images=images, seconds=self._estimate(spec, images), record_id=identity)
 
-    def _unknown_images(self, job: Job, table: Index | None, counted: set[tuple[str, str]]) -> int | None:
-        """Without the model's digest every image counts, once per model and task; without an index none is known."""
+    def _unknown_images(self, job: Job, table: Index | None, counted: set[tuple[str, ...]]) -> int | None:
+        """Without the model's digest every image counts, once per view; without an index none is known."""
         if table is None:
             return None
-        key = (job.model.name, table.task_digest)
-        images = 0 if key in counted else sum(table.samples.values())
-        counted.add(key)
-        return images
+        sizes = {name: len(limited(size, job.limit)) for name, size in table.samples.items()}
+        passes, images = job.protocol.passes(sizes), 0
+        for view, splits in passes.kept.items():
+            keys = {name: (job.model.name, table.task_digest, view, name) for name in splits}
+            images += sum(sizes[name] for name, key in keys.items() if key not in counted)
+            counted |= set(keys.values())
+        return images + passes.crops
 
     def _estimate(self, spec: Spec, images: int) -> float | None:
         rate = known_speed(self.settings, spec)
@@ -280,6 +307,10 @@ class Planner:
             return ()
         size = f", {megabytes(state.bytes)}" if state.bytes else ""
         return (f"weights of {card.name} ({state.source}{size}): ssl-bench fetch --model {card.name}",)
+
+    def _lacking_subsets(self, job: Job) -> tuple[str, ...]:
+        lines = (subsets.lacking(name, self.settings.data) for name in job.protocol.subsets)
+        return tuple(f"{line}: ssl-bench fetch --protocol {job.protocol_name},lists=simclr" for line in lines if line)
 
     def _lacking_data(self, card: TaskCard) -> tuple[str, ...]:
         if card.name not in self._lacks:

@@ -32,7 +32,8 @@ class Truth:
     """Labels that no protocol sees."""
 
     labels: Mapping[str, Ints]
-    """Labels per split, "test" among them: (samples,), 0 … classes - 1, or (samples, classes) for `Multilabel`."""
+    """Labels per split, "test" among them: (samples,), 0 … classes - 1; or (samples, classes) for `Multilabel`; or of a
+    shifted set (samples, most), every label that is right and then -1."""
     classes: int
     ids: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     """Names of the samples, per split."""
@@ -132,6 +133,11 @@ class Shifted(Predictions):
         for table in tables:  # a set of fewer than five classes has fewer to rank
             missing = width - table["top5"].shape[1]
             table["top5"] = np.pad(table["top5"], ((0, 0), (0, missing)), constant_values=-1)
+        if any(table["target"].ndim == 2 for table in tables):  # a set of which each is right, in one set or more
+            most = max(table["target"].reshape(len(table["target"]), -1).shape[1] for table in tables)
+            for table in tables:
+                target = table["target"].reshape(len(table["target"]), -1)
+                table["target"] = np.pad(target, ((0, 0), (0, most - target.shape[1])), constant_values=-1)
         columns: dict[str, Any] = {"sample_id": [one for table in tables for one in table["sample_id"]]}
         columns["set"] = [name for name, part in parts.items() for _ in range(part.asked)]
         names = ("target", "pred", "top5", "confidence")

@@ -15,13 +15,13 @@ from ssl_bench.datasets import index
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.index import Index
 from ssl_bench.environment import code_version, describe, peak_memory_mb
-from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.errors import MissingError, SslBenchError, UnsuitedError, UsageError
 from ssl_bench.extraction import PRECISION, Spec, Work
 from ssl_bench.facts import ModelFacts, file_sha256, remember_facts, remember_speed
 from ssl_bench.features import Cost, FeatureStore
 from ssl_bench.files import check_writable
 from ssl_bench.images import decoder_name
-from ssl_bench.plan import Job, Planned, Planner, Request, expand, job_record_id, limited, missing_lines
+from ssl_bench.plan import Job, Planned, Planner, Request, expand, job_record_id, limited, missing_lines, unsuited
 from ssl_bench.predictions import Judgements, Truth
 from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Answer, Trial
@@ -52,6 +52,8 @@ class Outcome:
     present: list[Record] = dataclasses.field(default_factory=list)
     """Records that were there already."""
     failures: list[Failure] = dataclasses.field(default_factory=list)
+    skipped: list[Failure] = dataclasses.field(default_factory=list)
+    """Jobs whose task cannot be asked by their recipe, and why."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,6 +94,9 @@ class Runner:
             try:
                 with _clear_errors():
                     record, new = self.run_one(job)
+            except UnsuitedError as error:
+                outcome.skipped.append(Failure(job, error))
+                continue
             except SslBenchError as error:
                 outcome.failures.append(Failure(job, error))
                 if fail_fast:
@@ -104,7 +109,10 @@ class Runner:
 
     def run_one(self, job: Job) -> tuple[Record, bool]:
         """Return the job's record and whether it is new."""
-        loaded, data = self._load_model(job.model), self._load_data(job.task, job.limit)
+        data = self._load_data(job.task, job.limit)
+        if reason := unsuited(job, {role: split.labels for role, split in data.splits.items()}):
+            raise UnsuitedError(reason)
+        loaded = self._load_model(job.model)
         identity = job_record_id(job, loaded.facts, data.task_digest)
         if self.results.has(identity):
             return self.results.get(identity), False
@@ -189,6 +197,7 @@ class Runner:
             label=f"{job.model.name} × {job.task.name}",
             seed=job.seed,
             memory=self._memory,
+            folder=self.settings.data,
         )
         trial = Trial(
             classes=job.task.classes,
@@ -203,6 +212,7 @@ class Runner:
             every_score=metrics.get(headline(job.task, job.protocol)).every_score,
             backbone=loaded.backbone,
             shifts={name: shift.classes for name, shift in job.task.shifts.items()},
+            metric=headline(job.task, job.protocol),
             pooled=job.pooled,
         )
         return trial, supply.cost
@@ -338,13 +348,14 @@ def run_planned(
     """Run the jobs of a plan that have no record; torch is imported only if there is one."""
     results = Results(settings.results)
     done = [results.get(item.record_id) for item in planned if item.state == "done"]
-    jobs = [item.job for item in planned if item.state != "done"]
+    skipped = [Failure(item.job, UnsuitedError(item.reason)) for item in planned if item.state == "skip"]
+    jobs = [item.job for item in planned if item.state not in ("done", "skip")]
     if not jobs:
-        return Outcome(present=done)
+        return Outcome(present=done, skipped=skipped)
     preflight(settings)
     runner = Runner(settings, progress or choose(settings.progress))
     outcome = runner.run(jobs, fail_fast=fail_fast, on_record=on_record)
-    return dataclasses.replace(outcome, present=[*done, *outcome.present])
+    return dataclasses.replace(outcome, present=[*done, *outcome.present], skipped=[*skipped, *outcome.skipped])
 
 
 def choose_device(device: str) -> str:

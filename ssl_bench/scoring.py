@@ -52,7 +52,7 @@ def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
     if not chosen.applies(answer.predictions, truth):
         raise UsageError(f"the metric {first!r} needs more than this protocol says of a sample; name another metric")
     others = [metric for metric in metrics.of_kind(kind) if metric.applies(answer.predictions, truth)]
-    parts = [metrics.get("top1")] if isinstance(answer.predictions, Shifted) else []
+    parts = _of_sets(answer.predictions) if isinstance(answer.predictions, Shifted) else []
     return [chosen, *(metric for metric in others if metric.name != first), *parts]
 
 
@@ -68,18 +68,24 @@ def definitions(scored: list[Metric], classes: int) -> dict[str, MetricDefinitio
 
 def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, MetricValue]:
     """Return every metric of the headline, and the first of every variant, named "variant/metric"; of shifted test sets
-    also the top-1 of each, named "set/top1".
+    also the top-1 and the calibration error of each, named "set/top1" and "set/ece".
 
     Raises DataError where a protocol did not answer for every test sample.
     """
-    said, scores = answer.predictions, {}
+    said = answer.predictions
+    scores: dict[str, MetricValue] = {}
     if isinstance(said, Shifted):
         for name, part in {"test": said.clean, **said.sets}.items():
-            scores[f"{name}/top1"] = _value(metrics.get("top1"), part, truth.of(name))
+            scores |= {f"{name}/{one.name}": _value(one, part, truth.of(name)) for one in _of_sets(said)}
     scores |= {metric.name: _value(metric, said, truth) for metric in scored if metric.kind == said.kind}
     for variant, predictions in answer.variants.items():
         scores[f"{variant}/{scored[0].name}"] = _value(scored[0], predictions, truth)
     return scores
+
+
+def _of_sets(predictions: Shifted) -> list[Metric]:
+    """Return what is measured on the test set and on each shifted one."""
+    return [metrics.get("top1"), *([metrics.get("ece")] if predictions.clean.probability else [])]
 
 
 def _value(metric: Metric, predictions: Predictions, truth: Truth) -> MetricValue:

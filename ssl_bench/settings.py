@@ -46,7 +46,8 @@ class Settings:
     offline: bool = False
     """Never open a network connection."""
     mirror: str = ""
-    """Address of a folder that is asked first for weights that cards give an address of, by their file's name."""
+    """Folder, or address of one, that is asked first for files that cards give an address of: by a file's name, or by
+    host and path as `wget -x` lays them out."""
     progress: Literal["auto", "rich", "plain", "none"] = "auto"
     """Progress bars on a terminal, plain lines elsewhere, or nothing."""
 

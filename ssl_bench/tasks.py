@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ssl_bench import cards
+from ssl_bench import aggregators, cards
+from ssl_bench.aggregators import Aggregator
 from ssl_bench.cards import Shelves
-from ssl_bench.errors import UsageError
+from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.images import InputCard
 
 ROOM = "tasks"
@@ -21,6 +23,7 @@ class Splits:
     """Which part of the source plays which role. `train[:800]` slices, `train+val` joins, empty means there is none."""
 
     train: str = "train"
+    """Empty for a task of the kind "few_shot", which has none."""
     val: str = ""
     """Empty: a protocol that selects hyper-parameters holds out a part of train itself."""
     test: str = "test"
@@ -28,6 +31,36 @@ class Splits:
     """Order in which slices count: the source's own, or that of TensorFlow Datasets, which VTAB's slices rest on."""
     key: str = "{id}"
     """For the order "tfds": how its keys are made of a sample's `{id}`, or of the id's last `{folder}` and `{file}`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceFile:
+    """A file of the source that anybody may download.
+
+    Built-in cards have their sizes and checksums from the lists of TensorFlow Datasets (url_checksums) and torchvision.
+    """
+
+    path: str
+    """What it becomes, a file or a folder, relative to the data folder."""
+    urls: tuple[str, ...]
+    """Where it is, in the order in which it is asked for."""
+    bytes: int = 0
+    """Size of the download; 0 where it is not known."""
+    sha256: str = ""
+    md5: str = ""
+    """For a file whose source publishes no sha256."""
+    unpack: str = ""
+    """What of it becomes `path`: a folder or file in the archive, or "." for all of it; empty: it is kept as it is."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256 or "0" * 64) or not re.fullmatch(
+            "[0-9a-f]{32}", self.md5 or "0" * 32
+        ):
+            raise UsageError("a sha256 has 64 and an md5 32 digits 0-9 and a-f")
+        if not (self.sha256 or self.md5) or not self.urls:
+            raise UsageError(f"the file {self.path!r} needs urls, and a sha256 or md5 to know it by")
+        if self.path.startswith("/") or ".." in self.path.split("/") or self.path in ("", "."):
+            raise UsageError(f"the path {self.path!r} must lead to a place in the data folder")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +73,13 @@ class Source:
     bytes: int = 0
     """Size of the download."""
     manual: str = ""
-    """What a person must do by hand, where a licence asks for it."""
+    """What a person must do by hand, where a licence asks for it or no address can be relied on."""
+    files: tuple[SourceFile, ...] = ()
+    """What `ssl-bench data fetch` downloads; empty: nothing."""
+    samples: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """How many samples each role, or shift, has; `ssl-bench data check` compares."""
+    digest: str = ""
+    """The task digest of the true data, where somebody has read them whole; `ssl-bench data check` compares."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +101,11 @@ class Shift:
 
 ROLES = ("train", "val", "test")
 """Names that no shift can have."""
+Kind = Literal["classification", "few_shot", "multilabel", "robustness", "unlabelled", "retrieval"]
 SHIFT_METRICS = ("shift_top1", "mce")
 """Headlines of tasks of the kind "robustness"."""
+MULTILABEL_METRICS = ("mean_average_precision", "mean_roc_auc", "voc07_map")
+"""Headlines of tasks of the kind "multilabel"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +118,11 @@ class TaskCard:
     """A module of `ssl_bench/datasets/`, or "your_package.module"."""
     classes: int
     """Number of classes; labels are 0 … classes - 1. 0 where there are none."""
-    kind: Literal["classification", "robustness", "unlabelled", "retrieval"] = "classification"
-    """"robustness" asks of the further test sets in `shifts` what is learnt on train; "unlabelled" has images alone,
-    for protocols that read no label; "retrieval" has a gallery as train, queries as test, and judgements of what is
-    to be found."""
+    kind: Kind = "classification"
+    """"few_shot" has test alone, of which episodes are drawn; in "multilabel" any number of classes may hold of an
+    image; "robustness" asks of the further test sets in `shifts` what is learnt on train; "unlabelled" has images
+    alone, for protocols that read no label; "retrieval" has a gallery as train, queries as test, and judgements of what
+    is to be found."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     version: int = 1
@@ -98,10 +141,15 @@ class TaskCard:
     """The catch of this dataset, if it has one."""
 
     def __post_init__(self) -> None:
+        if bool(self.splits.train) == (self.kind == "few_shot"):
+            raise UsageError('splits.train is empty if, and only if, the kind of a task is "few_shot"')
         if bool(self.shifts) != (self.kind == "robustness"):
             raise UsageError('a task has shifts if, and only if, its kind is "robustness"')
         if self.shifts and self.metric not in SHIFT_METRICS:
             raise UsageError(f"the metric of a task with shifts is one of {', '.join(SHIFT_METRICS)}")
+        if (self.kind == "multilabel") != (self.metric in MULTILABEL_METRICS):
+            known = ", ".join(MULTILABEL_METRICS)
+            raise UsageError(f'the metric is one of {known} if, and only if, the kind of a task is "multilabel"')
         for name, shift in self.shifts.items():
             if name in ROLES or "/" in name:
                 raise UsageError(f"a shift cannot be called {name!r}")
@@ -120,11 +168,41 @@ class SuiteCard:
     groups: Mapping[str, tuple[str, ...]]
     """Group name to task names."""
     protocols: tuple[str, ...] = ("knn", "logistic_regression")
+    asked_by: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Group name to the protocols that ask its tasks, where these are not `protocols`."""
     input: InputCard = InputCard()
     """What the suite prescribes of every model's input, such as VTAB's squash."""
-    aggregate: Literal["mean_of_tasks", "mean_of_groups"] = "mean_of_tasks"
+    aggregate: str = aggregators.DEFAULT
+    """Name and version of an aggregator, such as "vtab.mean19@1"; see `ssl_bench/aggregators.py`."""
     version: int = 1
     note: str = ""
+
+    def __post_init__(self) -> None:
+        for group in self.asked_by:
+            if group not in self.groups:
+                known = ", ".join(self.groups)
+                raise UsageError(
+                    f"asked_by: there is no group {group!r}.{did_you_mean(group, self.groups)} It has: {known}"
+                )
+        wanted = self.aggregator.tasks
+        if wanted and wanted != len(self.tasks):
+            raise UsageError(f"aggregate: {self.aggregate} is for {wanted} tasks, and the suite has {len(self.tasks)}")
+
+    @property
+    def aggregator(self) -> Aggregator:
+        """How the values of the tasks become one."""
+        return aggregators.get(self.aggregate)
+
+    @property
+    def all_protocols(self) -> tuple[str, ...]:
+        """Every protocol that asks a task, once, in the card's order."""
+        asked = [self.asked_by.get(group, self.protocols) for group in self.groups]
+        return tuple(dict.fromkeys(protocol for protocols in asked for protocol in protocols))
+
+    def asks(self, protocol: str) -> dict[str, tuple[str, ...]]:
+        """Return the groups whose tasks a protocol asks: all of them for one that the suite does not name."""
+        asked = {name: self.groups[name] for name in self.groups if protocol in self.asked_by.get(name, self.protocols)}
+        return asked or dict(self.groups)
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import episodes
+from ssl_bench import episodes, subsets
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.episodes import Draw, Episodes
@@ -52,33 +53,36 @@ class CachedSupply(Supply):
     label: str
     seed: int
     memory: Memory
+    folder: Path
+    """The data folder."""
     cost: Cost = dataclasses.field(default_factory=Cost)
     """What the extraction for this trial took."""
 
     def features(self, split: str, pooling: str, view: str) -> FloatArray:
         """Return pooled features (samples, dim), float32."""
-        if view not in VIEWS:
-            raise UsageError(f"no view is called {view!r}.{did_you_mean(view, VIEWS)} Known: {', '.join(VIEWS)}")
-        spec = dataclasses.replace(self._pooled(pooling), view=view)
+        spec = self._viewed(pooling, view)
         if (spec.key, split) not in self.memory:
             self.memory[spec.key, split] = self._rows(spec, split)[:].astype(np.float32, copy=False)
         return self.memory[spec.key, split]
 
-    def some(self, split: str, pooling: str, positions: IntArray) -> FloatArray:
+    def some(self, split: str, pooling: str, view: str, positions: IntArray) -> FloatArray:
         """Return the pooled features (positions, dim) of some samples, float32."""
-        spec = self._pooled(pooling)
+        spec = self._viewed(pooling, view)
         known = self.memory.get((spec.key, split))
-        found: FloatArray = known[positions] if known is not None else self._rows(spec, split, positions)[:]
-        return found
+        if known is not None:
+            return known[positions]
+        return self._rows(spec, split, positions)[:].astype(np.float32, copy=False)
 
     def dense(self, split: str) -> Rows:
         """Return the maps of a split."""
         return self._rows(dataclasses.replace(self.spec, pooled=DENSE), split)
 
-    def _pooled(self, pooling: str) -> Spec:
-        """Return the spec of another pooling than the job's; "" is the job's."""
+    def _viewed(self, pooling: str, view: str) -> Spec:
+        """Return the spec of another pooling than the job's and of a changed image; "" is the job's, and no change."""
+        if view not in VIEWS:
+            raise UsageError(f"no view is called {view!r}.{did_you_mean(view, VIEWS)} Known: {', '.join(VIEWS)}")
         pooled = self.backbone.resolve_pooling(pooling) if pooling else self.spec.pooled
-        return dataclasses.replace(self.spec, pooled=pooled)
+        return dataclasses.replace(self.spec, pooled=pooled, view=view)
 
     def _rows(self, spec: Spec, split: str, positions: IntArray | None = None) -> Rows:
         what = " ".join(word for word in (self.label, split, spec.view) if word)
@@ -98,6 +102,10 @@ class CachedSupply(Supply):
         return augmented_batches(
             self.data.splits[split], self.spec.input, augmentation, order, size, self.seed, self.work
         )
+
+    def subset(self, name: str) -> IntArray:
+        """Return the positions in train of a published subset."""
+        return subsets.positions(name, self.data.splits["train"].ids, self.folder)
 
     def texts(self, texts: Sequence[str]) -> FloatArray:
         """Return what the model's text tower says of each text (texts, dim)."""

@@ -82,6 +82,14 @@ def test_a_card_is_found_by_name_on_a_further_shelf_and_by_path(tmp_path: Path) 
     assert Shelves().find("model_zoo", "model", str(path)) == path
 
 
+def test_a_hyphen_finds_what_is_written_with_an_underscore(tmp_path: Path) -> None:
+    """`my-net` finds the card my_net, unless a card is called so itself."""
+    low = write(tmp_path / "model_zoo" / "my_net.toml", "")
+    assert Shelves((tmp_path,)).find("model_zoo", "model", "my-net") == low
+    own = write(tmp_path / "model_zoo" / "my-net.toml", "")
+    assert Shelves((tmp_path,)).find("model_zoo", "model", "my-net") == own
+
+
 def test_an_unknown_name_gets_the_nearest_and_where_it_was_looked_for(tmp_path: Path) -> None:
     """An unknown card name is answered with the nearest names and the folders."""
     write(tmp_path / "model_zoo" / "my_resnet.toml", "")

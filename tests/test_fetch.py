@@ -177,3 +177,14 @@ def test_run_fetches_what_it_lacks(hub: str, tmp_path: Path) -> None:
     gone = run("gone")
     assert gone.returncode == 6
     assert "404" in gone.stderr
+
+
+@pytest.mark.slow
+def test_the_first_command_in_a_new_home(tmp_path: Path) -> None:
+    """With an empty home and no network, the first `run --fetch` of the quick suite measures; the second has all."""
+    environment = {"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(Path(ssl_bench.__file__).parent.parent)}
+    line = [sys.executable, "-m", "ssl_bench", "run", "-m", "digits_vit", "--suite", "quick", "--fetch"]
+    for said in ("0 records present, 2 run", "2 records present, 0 run"):
+        done = subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stderr

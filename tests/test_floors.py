@@ -15,6 +15,7 @@ PACKAGE = Path(ssl_bench.__file__).parent
 FLOORS = [
     {"errors"},
     {
+        "aggregators",
         "files",
         "cards",
         "predictions",
@@ -26,7 +27,7 @@ FLOORS = [
         "environment",
         "progress",
     },
-    {"model_zoo", "tasks", "settings", "download", "own_data", "pages"},
+    {"model_zoo", "tasks", "settings", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},
     {"features", "extraction"},
     {"protocols"},

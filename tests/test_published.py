@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import ssl_bench
+from ssl_bench import tasks
 from ssl_bench.results.store import Results
 
 TOP = Path(ssl_bench.__file__).parent.parent
@@ -42,3 +43,17 @@ def test_a_committed_record_reaches_the_figure(
     ]
     assert len(found) == 1
     assert found[0].metrics[metric].value == pytest.approx(figure, abs=0.02)
+
+
+def test_cards_know_the_data_of_the_records() -> None:
+    """The digest that a task's card vouches for is that of the data which the committed records were measured on."""
+    if not (TOP / "results").is_dir():
+        pytest.skip("not run from a checkout")
+    cards = {name: tasks.get(name) for name in tasks.names()}
+    pairs = {
+        (record.task.name, record.task.digest)
+        for record in Results(TOP / "results").records()
+        if record.task.name in cards and cards[record.task.name].source.digest
+    }
+    assert len(pairs) > 5
+    assert pairs == {(name, cards[name].source.digest) for name, _ in pairs}

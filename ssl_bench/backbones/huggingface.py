@@ -7,13 +7,14 @@ Poolings, all of the last hidden state, after the final norm where the model has
 
 - transformers with a cls token: `cls`, and `patch_mean` without cls and registers;
 - those without (SigLIP, I-JEPA, Swin): `patch_mean`; convolutional networks: `gap`;
-- `pooler`: the model's own `pooler_output`, where the weights have one.
+- `pooler`: the model's own `pooler_output`, where the weights have one;
+- `proj`: of a model of images and texts (CLIP, SigLIP, AltCLIP), the vector in the space that both share.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,15 +29,19 @@ from ssl_bench.backbones.base import (
     LoadContext,
     build_seeded,
     choose_pooling,
+    digest_tensors,
     freeze,
     missing_weights,
 )
+from ssl_bench.backbones.text_towers import TYPES as TOWERS
+from ssl_bench.backbones.text_towers import Towers
 from ssl_bench.checkpoints import reading
 from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.images import InputSpec, Interpolation
 from ssl_bench.model_zoo import ModelCard
 
 TYPES: Mapping[str, tuple[str, str]] = {
+    "altclip_vision_model": ("cls", "pooler"),
     "beit": ("cls", "pooler"),
     "clip_vision_model": ("cls", "pooler"),
     "convnext": ("map", "pooler"),
@@ -64,30 +69,40 @@ def load(card: ModelCard, context: LoadContext) -> Backbone:
     path = context.weights_path or model_zoo.weights_state(card).path
     if path is None:
         raise missing_weights(card, f"https://huggingface.co/{card.weights.name.partition('@')[0]}")
-    config = _config(card, path.parent)
+    whole = _config(card, path.parent)
+    config = _of_images(card, whole)
     spec = input_of(card, path.parent, config)
     config = type(config).from_dict({**config.to_dict(), **card.arch})
     if config.model_type == "vit_mae":
         config.mask_ratio = 0.0  # pre-training hides patches; a feature sees them all
+    spoken = whole.model_type in TOWERS
+    if spoken:
+        whole.vision_config = config
+    built = whole if spoken else config
     if context.untrained:
-        network = build_seeded(lambda: transformers.AutoModel.from_config(config), context.seed)
+        network: Any = build_seeded(lambda: transformers.AutoModel.from_config(built), context.seed)
     else:
-        network = build_seeded(lambda: _filled(card, path, config), context.seed)
-    return HuggingFaceBackbone(card, network, spec)
+        network = build_seeded(lambda: _filled(card, path, built), context.seed)
+    if not spoken:
+        return HuggingFaceBackbone(card, network, spec)
+    return HuggingFaceBackbone(card, network.vision_model, spec, Towers(network, path.parent, card.name))
 
 
 class HuggingFaceBackbone(Backbone):
-    """A vision model of transformers."""
+    """A vision model of transformers, and the text tower beside it where there is one."""
 
     library = f"transformers {transformers.__version__}"
 
-    def __init__(self, card: ModelCard, network: Any, spec: InputSpec) -> None:
+    def __init__(self, card: ModelCard, network: Any, spec: InputSpec, towers: Towers | None = None) -> None:
         self.network, self.input, self.config = freeze(network), spec, network.config
         self._kind, default = TYPES[self.config.model_type]
         # DINOv2 has no layer of its own here: what transformers calls its pooler is the cls token
         has_pooler = getattr(network, "pooler", getattr(network, "head", None)) is not None
-        has_pooler = has_pooler or self.config.model_type == "clip_vision_model"
+        has_pooler = has_pooler or self.config.model_type in ("altclip_vision_model", "clip_vision_model")
         self.poolings = (*OFFERED[self._kind], *(("pooler",) if has_pooler else ()))
+        self._towers = towers
+        if towers is not None and has_pooler:
+            self.poolings += ("proj",)
         self.default_pooling = choose_pooling(card, self.poolings, default if has_pooler else self.poolings[0])
         self._arch = dict(card.arch)
 
@@ -102,13 +117,28 @@ class HuggingFaceBackbone(Backbone):
             return Features(pooled.flatten(1), found)
         patches = found[:, prefix_tokens(self.config) :] if self._kind == "cls" else found
         parts = {"cls": lambda: found[:, 0], "patch_mean": lambda: patches.mean(1)}
+        if pooling == "proj" and self._towers is not None:
+            return Features(self._towers.project(output.pooler_output), _grid(patches, images))
         pooled = output.pooler_output if pooling == "pooler" else parts[pooling]()
         return Features(pooled, _grid(patches, images))
 
     def arch(self) -> dict[str, Any]:
         """Return the configuration, less what says nothing of the network."""
         config = {key: value for key, value in self.config.to_diff_dict().items() if key not in PASSING}
-        return {"class": type(self.network).__qualname__, "library": "transformers", "config": config, **self._arch}
+        text = {"text": self._towers.arch()} if self._towers is not None else {}
+        named = {"class": type(self.network).__qualname__, "library": "transformers", "config": config}
+        return {**named, **text, **self._arch}
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Return the text tower's vectors (texts, dim)."""
+        if self._towers is None:
+            return super().texts(texts)
+        assert self.network is not None
+        return self._towers.texts(texts, next(self.network.parameters()).device)
+
+    def weights_digest(self) -> str:
+        """Return the digest over both towers: two models may share the one of images and not that of texts."""
+        return super().weights_digest() if self._towers is None else digest_tensors(self._towers.model.state_dict())
 
     def _arguments(self, images: Tensor) -> dict[str, Any]:
         trained, given = getattr(self.config, "image_size", None), tuple(images.shape[2:])
@@ -123,7 +153,16 @@ class HuggingFaceBackbone(Backbone):
 
 PASSING = ("architectures", "transformers_version", "dtype", "torch_dtype", "_name_or_path", "id2label", "label2id")
 """Keys of a configuration that change no feature."""
-RESIZED = ("clip_vision_model", "data2vec-vision", "ijepa", "siglip_vision_model", "swin", "swinv2", "vit")
+RESIZED = (
+    "altclip_vision_model",
+    "clip_vision_model",
+    "data2vec-vision",
+    "ijepa",
+    "siglip_vision_model",
+    "swin",
+    "swinv2",
+    "vit",
+)
 """Types that interpolate their position embeddings for other sizes only where they are asked to."""
 
 
@@ -192,11 +231,16 @@ def _resizing(card: ModelCard, processor: Any, config: Any) -> dict[str, Any]:
 
 
 def _config(card: ModelCard, folder: Path) -> Any:
-    """Return the configuration of the vision tower; raise UsageError for a type whose tokens are not known here."""
+    """Return the configuration of the model, which may hold several towers; raise UsageError where it is none."""
     try:
         config = transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{card.name}: {folder / 'config.json'}: {_first_line(error)}") from error
+    return config
+
+
+def _of_images(card: ModelCard, config: Any) -> Any:
+    """Return the configuration of the image tower; raise UsageError for a type whose tokens are not known here."""
     config = getattr(config, "vision_config", config)
     if config.model_type not in TYPES:
         raise UsageError(

@@ -44,6 +44,10 @@ class RandomBackbone(Backbone):
         """Return what the untrained network says, in as few passes as the trained one's."""
         return self._of.forward_all(images, poolings)
 
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Return what the untrained text tower says, where the model has one."""
+        return self._of.texts(texts)
+
     def arch(self) -> dict[str, Any]:
         """Return the architecture and the seed of its weights."""
         return {"class": "Random", "of": self._of.arch(), "seed": self._seed}

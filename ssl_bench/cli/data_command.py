@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import fnmatch
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssl_bench import own_data, tasks
+from ssl_bench.cards import plain
 from ssl_bench.cli import fetch_command
+from ssl_bench.cli.data_check import check
 from ssl_bench.cli.options import PLACES, with_settings
-from ssl_bench.cli.tables import echo_json, echo_table
-from ssl_bench.errors import EXIT_OK, EXIT_USAGE, MissingError, UsageError
+from ssl_bench.cli.tables import echo_facts, echo_json, echo_table
+from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
     from ssl_bench.tasks import TaskCard
+
+HERE, PARTLY, DOWNLOAD, BY_HAND = "here", "partly here", "to download", "by hand"
+"""States of a task's data; of what is partly here the rest is to download."""
 
 
 @click.group(name="data")
@@ -25,8 +32,9 @@ def command() -> None:
 
     \b
     Examples:
-      ssl-bench data ls 'caltech*'
-      ssl-bench data fetch cifar100
+      ssl-bench data ls --suite vtab
+      ssl-bench data show vtab1k_pets
+      ssl-bench data fetch vtab1k_pets vtab1k_dtd
       ssl-bench data check ./my_folder --duplicates
       ssl-bench data import ./my_folder > tasks/mine.toml
     """
@@ -34,77 +42,146 @@ def command() -> None:
 
 @command.command(name="ls")
 @click.argument("pattern", default="*")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--suite", "-s", default="", help="Only the tasks of a suite.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON, with every file, address and checksum.")
 @with_settings(PLACES)
-def ls(pattern: str, resolved: Resolved, as_json: bool) -> None:
-    """List the data of all tasks: size, licence, and whether it is here; PATTERN is a part of a name or a glob."""
+def ls(pattern: str, suite: str, resolved: Resolved, as_json: bool) -> None:
+    """List the data of all tasks: whether it is here, its size and licence; PATTERN is a part of a name or a glob.
+
+    \b
+    Examples:
+      ssl-bench data ls 'caltech*'
+      ssl-bench data ls --suite vtab
+      ssl-bench data ls --json | jq -r '.[].files[].urls[0]' | wget -x -i -     a mirror
+    """
     settings = resolved.settings
-    chosen = [name for name in tasks.names(settings.shelves) if fnmatch.fnmatch(name, pattern) or pattern in name]
-    rows = [_row(tasks.get(name, settings.shelves), settings) for name in chosen]
+    known = tasks.get_suite(suite, settings.shelves).tasks if suite else tasks.names(settings.shelves)
+    chosen = [tasks.get(name, settings.shelves) for name in known if fnmatch.fnmatch(name, pattern) or pattern in name]
+    if not chosen:
+        raise UsageError(f"no task{f' of {suite}' if suite else ''} has a name like {pattern!r}; see ssl-bench data ls")
+    states = [_state(card, settings) for card in chosen]
     if as_json:
-        echo_json(rows)
+        echo_json([_json(card, state, settings) for card, state in zip(chosen, states, strict=True)])
         return
     echo_table(
-        ("task", "here", "MB", "licence", "how to get it"),
-        [(row["task"], "yes" if row["here"] else "no", row["megabytes"], row["licence"], row["get"]) for row in rows],
-        (2,),
+        ("task", "data", "size", "samples", "licence"),
+        [_row(card, state) for card, state in zip(chosen, states, strict=True)],
+        (2, 3),
     )
+    click.echo(_summary(chosen, states, settings), err=True)
 
 
-def _row(card: TaskCard, settings: Settings) -> dict[str, Any]:
+def _state(card: TaskCard, settings: Settings) -> str:
     from ssl_bench import datasets
+    from ssl_bench.datasets import sources
 
+    lacking = sources.missing(card.source.files, settings.data)
+    if card.source.files and not (lacking or card.source.manual):
+        return HERE  # each is whole, if it is there; a folder's files need not be counted
     try:
         datasets.locate(card, settings.data)
-        here = True
+        return HERE
     except MissingError:
-        here = False
-    automatic = callable(getattr(datasets.reader(card.reader), "fetch", None))
-    get = (
-        "by hand: ssl-bench data show" if card.source.manual and not automatic else f"ssl-bench data fetch {card.name}"
-    )
-    return {
-        "task": card.name,
-        "here": here,
-        "megabytes": f"{card.source.bytes / 1e6:.0f}" if card.source.bytes else "",
-        "licence": card.source.licence,
-        "get": "" if here else get,
-    }
+        pass
+    if 0 < len(lacking) < len(card.source.files):
+        return PARTLY
+    return DOWNLOAD if datasets.automatic(card) else BY_HAND
+
+
+def _row(card: TaskCard, state: str) -> tuple[Any, ...]:
+    from ssl_bench.plan import megabytes
+
+    size = megabytes(card.source.bytes) if card.source.bytes else ""
+    samples = sum(card.source.samples.values())
+    return card.name, state, size, f"{samples:,}" if samples else "", card.source.licence
+
+
+def _json(card: TaskCard, state: str, settings: Settings) -> dict[str, Any]:
+    here = [{"here": (settings.data / file.path).exists()} for file in card.source.files]
+    files = [plain(file) | found for file, found in zip(card.source.files, here, strict=True)]
+    source: dict[str, Any] = plain(card.source)
+    return {"task": card.name, "title": card.title, "state": state} | source | {"files": files}
+
+
+def _summary(chosen: Sequence[TaskCard], states: Sequence[str], settings: Settings) -> str:
+    """Return how much is here and what to do about the rest; tasks may share files."""
+    from ssl_bench.datasets import sources
+    from ssl_bench.plan import megabytes
+
+    waiting = [card for card, state in zip(chosen, states, strict=True) if state in (PARTLY, DOWNLOAD)]
+    lacking = {file.path: file for card in waiting for file in sources.missing(card.source.files, settings.data)}
+    text = f"{states.count(HERE)} of {len(chosen)} here, in {settings.data}."
+    if lacking:
+        total = sum(file.bytes for file in lacking.values())
+        size = f", {megabytes(total)} in all" if total else ""
+        text += f"\n{len(waiting)} to download{size}: ssl-bench data fetch NAME"
+    if by_hand := states.count(BY_HAND):
+        text += f"\n{by_hand} by hand: ssl-bench data show NAME tells the step"
+    return text
 
 
 @command.command(name="show")
 @click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @with_settings(PLACES)
-def show(name: str, resolved: Resolved) -> None:
-    """Show a task's source, where its files lie, its splits and its classes."""
+def show(name: str, resolved: Resolved, as_json: bool) -> None:
+    """Show a task's source, where its files lie, what is missing and how to get it, its splits and its classes."""
+    settings = resolved.settings
+    card = own_data.get(name, settings.shelves)
+    state = _state(card, settings)
+    if as_json:
+        echo_json(_json(card, state, settings))
+        return
+    source = card.source
+    facts: dict[str, Any] = {"task": card.name, "title": card.title, "source": source.url, "licence": source.licence}
+    facts |= {"cite": source.citation, "note": " ".join(card.note.split()), "data": state}
+    echo_facts(facts | (_held(card, settings) if state == HERE else _lacking(card, settings)))
+
+
+def _held(card: TaskCard, settings: Settings) -> dict[str, Any]:
+    """Return where a task's files lie, and what is in them."""
     from ssl_bench import datasets
     from ssl_bench.datasets import index
 
-    settings = resolved.settings
-    card = own_data.get(name, settings.shelves)
-    facts: dict[str, Any] = {"task": card.name, "title": card.title, "url": card.source.url}
-    facts |= {"licence": card.source.licence, "cite": card.source.citation, "by hand": card.source.manual}
-    facts |= {"catch": " ".join(card.note.split())}
+    facts: dict[str, Any] = {"files": _place(datasets.locate(card, settings.data))}
     try:
-        paths = datasets.locate(card, settings.data)
         splits = datasets.load(card, settings.data)
+    except SslBenchError as error:
+        return facts | {"fault": str(error)}
+    facts["samples"] = ", ".join(f"{role} {len(split):,}" for role, split in splits.items())
+    names = next(iter(splits.values())).class_names or card.class_names
+    some = f": {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ""
+    facts["classes"] = f"{card.classes:,}{some}" if card.classes else ""
+    known = index.lookup(card, settings.data, settings.cache)
+    facts["digest"] = known.task_digest if known else f"not known; ssl-bench data check {card.name} reads every image"
+    return facts
+
+
+def _lacking(card: TaskCard, settings: Settings) -> dict[str, Any]:
+    """Return what of a task's data is missing, and how to get it."""
+    from ssl_bench import datasets
+    from ssl_bench.plan import megabytes
+
+    source = card.source
+    lines = []
+    for file in source.files:
+        here = "here" if (settings.data / file.path).exists() else megabytes(file.bytes) if file.bytes else "missing"
+        kind = "sha256" if file.sha256 else "md5"
+        lines += [f"{file.path}  ({here})", f"  {file.urls[0]}", f"  {kind} {file.sha256 or file.md5}"]
+    try:
+        datasets.locate(card, settings.data)
     except MissingError as error:
-        facts["missing"] = str(error)
-    else:
-        facts["files"] = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files under {_common(paths)}"
-        facts["samples"] = ", ".join(f"{role} {len(split):,}" for role, split in splits.items())
-        facts["classes"] = ", ".join(splits["test"].class_names[:20]) or str(card.classes)
-        known = index.lookup(card, settings.data, settings.cache)
-        facts["task digest"] = known.task_digest if known else "not known until its images were read once"
-    for key, value in facts.items():
-        if value:
-            click.echo(f"{key:<12} {value}")
+        reason = str(error.__cause__ or error)
+    size = f"  ({megabytes(source.bytes)})" if source.bytes else ""
+    command = [f"ssl-bench data fetch {card.name}{size}"] if datasets.automatic(card) else []
+    by_hand = f"{source.manual}{size if not command else ''}" if source.manual else ""
+    return {"missing": reason, "download": lines, "get it": [*command, *filter(None, [by_hand])]}
 
 
-def _common(paths: list[Path]) -> str:
-    import os
-
-    return os.path.commonpath(paths)
+def _place(paths: Sequence[Path]) -> str:
+    if len(paths) == 1:
+        return str(paths[0])
+    return f"{len(paths):,} under {os.path.commonpath(paths)}"
 
 
 @command.command(name="path")
@@ -122,63 +199,27 @@ def path(name: str, resolved: Resolved) -> None:
 @click.argument("names", nargs=-1)
 @click.option("--suite", "-s", default="", help="Suite whose data to get.")
 @click.option("--offline", is_flag=True, default=None, help="Only say what is not here.")
+@click.option(
+    "--mirror", help="Folder, or address of one, to ask first: by a file's name, or as `wget -x` lays it out."
+)
 @with_settings(PLACES)
 def fetch(names: tuple[str, ...], suite: str, resolved: Resolved) -> int:
-    """Download the data of tasks, or say the step that a person must take; exits with 6 where something is missing."""
+    """Download the data of tasks, or say the step that a person must take.
+
+    Every file is verified, and an interrupted download goes on where it stopped. Exits with 6 where something is
+    missing in the end.
+
+    \b
+    Examples:
+      ssl-bench data fetch vtab1k_pets
+      ssl-bench data fetch --suite vtab --mirror http://files.local/datasets
+    """
     if not (names or suite):
         raise UsageError("nothing to fetch is named; give the names of tasks, or --suite")
     return fetch_command.fetch((), suite, names, resolved.settings)
 
 
-@command.command(name="check")
-@click.argument("names", nargs=-1, required=True)
-@click.option("--duplicates", is_flag=True, help="Also look for images that are nearly the same in two splits.")
-@with_settings(PLACES)
-def check(names: tuple[str, ...], duplicates: bool, resolved: Resolved) -> int:
-    """Read and decode every image of tasks: counts, digests, broken images, and images that two splits share.
-
-    Exits with 2 where an image does not decode; shared images are told and change no exit code, since published splits
-    have them too.
-    """
-    from ssl_bench.progress import choose
-
-    progress = choose(resolved.settings.progress)
-    cards = [own_data.get(name, resolved.settings.shelves) for name in names]
-    broken = sum(_check(card, resolved.settings, duplicates, progress) for card in cards)
-    return EXIT_USAGE if broken else EXIT_OK
-
-
-def _check(card: TaskCard, settings: Settings, duplicates: bool, progress: Any) -> int:
-    """Print what is found, and return how many images do not decode."""
-    from ssl_bench import datasets
-    from ssl_bench.datasets import checks, index
-
-    splits = datasets.load(card, settings.data)
-    total = sum(len(split) for split in splits.values())
-    with progress.track(f"{card.name}: reading", total) as advance:
-        known = index.build(card, settings.data, settings.cache, splits, advance)
-    with progress.track(f"{card.name}: decoding", total) as advance:
-        seen = checks.look(splits, advance)
-    faults = checks.undecodable(seen)
-    click.echo(f"{card.name}: {', '.join(f'{role} {len(split):,}' for role, split in splits.items())} samples")
-    click.echo(f"  task digest {known.task_digest}")
-    click.echo(f"  {len(faults)} images do not decode")
-    for line in faults:
-        click.echo(f"  {line}")
-    _echo_pairs("the same bytes", checks.equal_pairs(splits, known.digests))
-    if duplicates:
-        _echo_pairs("nearly the same picture", checks.near_pairs(splits, seen))
-    return len(faults)
-
-
-def _echo_pairs(what: str, pairs: list[Any]) -> None:
-    other = sum(not pair.labels_agree for pair in pairs)
-    click.echo(f"  {len(pairs)} samples are {what} as one of an earlier split, {other} of them under another label")
-    for pair in pairs[:20]:
-        mark = "" if pair.labels_agree else "  (another label)"
-        click.echo(f"    {pair.split} {pair.sample} = {pair.other_split} {pair.other}{mark}")
-    if len(pairs) > 20:
-        click.echo(f"    and {len(pairs) - 20} more")
+command.add_command(check)
 
 
 @command.command(name="import")
@@ -187,12 +228,21 @@ def _echo_pairs(what: str, pairs: list[Any]) -> None:
 def import_(folder: Path, resolved: Resolved) -> None:
     """Print the task card of your own folder of images: train/ and test/ folders of classes, or folders of classes.
 
-    Without train/ and test/, 70 % of every class are train, 10 % val and 20 % test, drawn by the images' paths.
-    `ssl-bench run --model NAME --data FOLDER` measures on such a folder without a card.
+    Nothing is copied. Without train/ and test/, 70 % of every class are train, 10 % val and 20 % test, drawn by the
+    images' paths. `ssl-bench run --model NAME --data FOLDER` measures on such a folder without a card.
+
+    \b
+    Examples:
+      ssl-bench data import ./my_folder
+      ssl-bench data import ./my_folder > tasks/mine.toml
     """
     from ssl_bench import datasets
+    from ssl_bench.datasets import checks
 
     card = own_data.card(folder)
     splits = datasets.load(card, resolved.settings.data)
     click.echo(own_data.toml(card), nl=False)
-    click.echo(f"{', '.join(f'{role} {len(split):,}' for role, split in splits.items())} samples", err=True)
+    counts = ", ".join(f"{role} {len(split):,}" for role, split in splits.items())
+    click.echo(f"{counts} samples. Are they whole: ssl-bench data check {folder}", err=True)
+    for role, names in checks.empty_classes(card, splits).items():
+        click.echo(f"{role} has no sample of: {', '.join(names)}", err=True)

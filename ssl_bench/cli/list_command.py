@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ssl_bench import cards, model_zoo, protocols, tasks
+from ssl_bench import aggregators, cards, model_zoo, protocols, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json, echo_table
 from ssl_bench.errors import UsageError, did_you_mean
@@ -38,10 +38,14 @@ def _tasks(settings: Settings) -> list[Row]:
 
 def _suites(settings: Settings) -> list[Row]:
     return [
-        {"name": name, "title": suite.title, "tasks": len(suite.tasks), "protocols": " ".join(suite.protocols)}
+        {"name": name, "title": suite.title, "tasks": len(suite.tasks), "mean": suite.aggregate}
         for name in tasks.suite_names(settings.shelves)
         for suite in [tasks.get_suite(name, settings.shelves)]
     ]
+
+
+def _aggregators(settings: Settings) -> list[Row]:
+    return [{"name": name, "what": found.what} for name, found in aggregators.AGGREGATORS.items()]
 
 
 def _protocols(settings: Settings) -> list[Row]:
@@ -65,6 +69,7 @@ KINDS: dict[str, Callable[[Settings], list[Row]]] = {
     "models": _models,
     "tasks": _tasks,
     "suites": _suites,
+    "aggregators": _aggregators,
     "protocols": _protocols,
     "metrics": _metrics,
     "plugins": _plugins,
@@ -77,7 +82,7 @@ KINDS: dict[str, Callable[[Settings], list[Row]]] = {
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @with_settings(PLACES)
 def command(kind: str, pattern: str, resolved: Resolved, as_json: bool) -> None:
-    """List models, tasks, suites, protocols, metrics or plugins; PATTERN is a part of a name or a glob.
+    """List models, tasks, suites, aggregators, protocols, metrics or plugins; PATTERN is a part of a name or a glob.
 
     \b
     Examples:

@@ -41,14 +41,16 @@ def command(task: str, model: str, per_class: int, neighbours: int, out: Path | 
     splits = datasets.load(card, settings.data)
     more: dict[str, Any] = {}
     if model:
-        trial = _trial(model, card, resolved.settings)
-        more = {"model": model, "spec": trial.backbone.input, "neighbours": look.neighbours_of(trial, neighbours)}
+        trial = trial_of(model, card, resolved.settings)
+        more = {"model": model, "spec": trial.backbone.input}
+        if "train" in splits:
+            more["neighbours"] = look.neighbours_of(trial, neighbours)
     out = out or Path(f"look-{card.name}.html")
     write_text(out, look.page(card, splits, per_class=per_class, **more))
     click.echo(out)
 
 
-def _trial(model: str, card: TaskCard, settings: Settings) -> Any:
+def trial_of(model: str, card: TaskCard, settings: Settings) -> Any:
     """Return what a frozen-feature protocol would look at, of a model whose weights are here."""
     from ssl_bench import protocols
     from ssl_bench.plan import Job, Planner, missing_lines

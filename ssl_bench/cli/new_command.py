@@ -44,6 +44,14 @@ train = "train"
 [source]
 url     = ""
 licence = ""
+# samples = {{ train = 1000, test = 200 }}    # what `ssl-bench data check` compares with
+# manual  = "..."                # what a person must do, where it cannot be downloaded
+
+# [[source.files]]               # what `ssl-bench data fetch` downloads, verifies and unpacks; as often as needed
+# path   = "flowers"             # what it becomes in the data folder
+# urls   = ["https://..."]
+# sha256 = "..."                 # or md5
+# unpack = "."                   # all of the archive, or a folder in it; left out, the file is kept as it is
 """
 
 PROTOCOL = '''"""Nearest class mean: the class whose mean feature is nearest by cosine (replace this sentence)."""

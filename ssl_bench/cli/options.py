@@ -30,6 +30,9 @@ WORK = (
     click.option("--offline", is_flag=True, default=None, help="Never open a network connection."),
     click.option("--progress", type=click.Choice(["auto", "rich", "plain", "none"]), help="How progress is shown."),
 )
+MIRROR = click.option(
+    "--mirror", help="Folder, or address of one, asked first: for a file by its name, or as `wget -x` lays it out."
+)
 SELECT = (
     click.option("--model", "-m", "models", multiple=True, help="Name, glob, card file, or adapter:name,key=value."),
     click.option("--suite", "-s", default="", help="Suite of tasks; it brings its own protocols."),

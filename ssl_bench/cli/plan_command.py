@@ -14,7 +14,13 @@ from ssl_bench.errors import EXIT_MISSING, EXIT_OK
 from ssl_bench.plan import Planned, Planner, Request, expand, missing_lines
 from ssl_bench.settings import Resolved
 
-STATES = {"done": "have records", "probe": "need only probes", "extract": "must extract", "missing": "lack something"}
+STATES = {
+    "done": "have records",
+    "probe": "need only probes",
+    "extract": "must extract",
+    "missing": "lack something",
+    "skip": "are skipped",
+}
 
 
 @click.command(name="plan")
@@ -61,6 +67,7 @@ def as_row(item: Planned) -> dict[str, Any]:
         "images": "?" if item.images is None else item.images,
         "seconds": item.seconds,
         "lacks": list(item.lacks),
+        "reason": item.reason,
     }
 
 
@@ -74,5 +81,8 @@ def echo_summary(planned: Sequence[Planned]) -> None:
         known = [item.seconds for item in planned if item.images]
         time = duration(sum(s for s in known if s)) if all(s is not None for s in known) else "not measured yet"
         click.echo(f"{images} images to extract; time: {time}", err=True)
+    for item in planned:
+        if item.reason:
+            click.echo(f"skipped: {item.job.label}: {item.reason}", err=True)
     for line in missing_lines(planned):
         click.echo(f"missing: {line}", err=True)

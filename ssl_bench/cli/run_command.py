@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
+from ssl_bench.cli.options import MIRROR, PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary
 from ssl_bench.cli.tables import duration, echo_table, headed, interval, number
 from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError, SslBenchError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @with_request
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop (as `plan`).")
 @click.option("--fetch", "fetching", is_flag=True, help="First get the weights and data that are missing.")
+@MIRROR
 @click.option("--fail-fast", is_flag=True, help="Stop at the first job that fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines on stdout.")
 @click.option("--print-config", "config", is_flag=True, help="Print every setting and its origin, and stop.")
@@ -69,6 +70,8 @@ def command(
     if as_json:
         for record in [*outcome.present, *outcome.written]:
             click.echo(canonical_json(record.to_json()))
+    for skipped in outcome.skipped:
+        click.echo(f"skipped: {skipped.job.label}: {skipped.error}", err=True)
     for failure in outcome.failures:
         click.echo(f"failed: {failure.job.label}: {failure.error}", err=True)
     return _exit_code(outcome, len(planned))
@@ -76,22 +79,26 @@ def command(
 
 def _fetch(planned: list[Planned], settings: Settings) -> None:
     """Get what a plan lacks, as `ssl-bench fetch` does, and say what could not be had."""
-    from ssl_bench.fetch import fetch_all
+    from ssl_bench.fetch import fetch_all, fetch_subsets
 
     jobs = [item.job for item in planned if item.lacks]
     models = {job.model.name: job.model for job in jobs}
     tasks = {job.task.name: job.task for job in jobs}
-    for what, found in fetch_all(models.values(), tasks.values(), settings, choose(settings.progress)):
+    names, progress = [name for job in jobs for name in job.protocol.subsets], choose(settings.progress)
+    done = [*fetch_all(models.values(), tasks.values(), settings, progress), *fetch_subsets(names, settings, progress)]
+    for what, found in done:
         if isinstance(found, SslBenchError):
             click.echo(f"{what}: {found}", err=True)
 
 
 def _exit_code(outcome: Outcome, jobs: int) -> int:
-    """A run in which every job failed for one and the same reason exits as that reason does."""
-    if not outcome.failures:
+    """A run in which every job failed for one and the same reason exits as that reason does; so does one in which every
+    job was skipped, while some that were beside others are no failure."""
+    undone = [*outcome.failures, *outcome.skipped]
+    if not outcome.failures and len(undone) < jobs:
         return EXIT_OK
-    codes = {failure.error.exit_code for failure in outcome.failures}
-    return codes.pop() if len(outcome.failures) == jobs and len(codes) == 1 else EXIT_JOBS_FAILED
+    codes = {failure.error.exit_code for failure in undone}
+    return codes.pop() if len(undone) == jobs and len(codes) == 1 else EXIT_JOBS_FAILED
 
 
 def _missing_text(planned: list[Planned]) -> str:
@@ -99,20 +106,22 @@ def _missing_text(planned: list[Planned]) -> str:
     exclude = sorted({item.job.task.name for item in planned if any(line.startswith("data of") for line in item.lacks)})
     some = 0 < len(exclude) < len({item.job.task.name for item in planned})
     hint = f" To go on without: {' '.join(f'--exclude {name}' for name in exclude)}" if some else ""
-    return f"{len(lines)} things are missing, listed above; nothing was run.{hint}"
+    what = "1 thing is" if len(lines) == 1 else f"{len(lines)} things are"
+    return f"{what} missing, listed above; nothing was run.{hint}"
 
 
 def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = False, quiet: bool = False) -> Outcome:
     """Run the jobs that have no record, print all records as a table, and say what was there and what was done."""
     start = time.monotonic()
     progress = choose(settings.progress)
-    news = _news(progress, sum(item.state != "done" for item in planned))
+    news = _news(progress, sum(item.state not in ("done", "skip") for item in planned))
     outcome = run_planned(planned, settings, fail_fast=fail_fast, on_record=news, progress=progress)
     if not quiet and (outcome.present or outcome.written):
         echo_records([*outcome.present, *outcome.written])
     click.echo(
         f"{len(planned)} jobs: {len(outcome.present)} records present, {len(outcome.written)} run, "
-        f"{len(outcome.failures)} failed, in {duration(time.monotonic() - start)}. Records: {settings.results}",
+        + (f"{len(outcome.skipped)} skipped, " if outcome.skipped else "")
+        + f"{len(outcome.failures)} failed, in {duration(time.monotonic() - start)}. Records: {settings.results}",
         err=True,
     )
     return outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from ssl_bench import cards, model_zoo, protocols, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json
-from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.errors import MissingError, UsageError, did_you_mean
 from ssl_bench.settings import Resolved, Settings
 
 
@@ -56,16 +57,18 @@ def _task(name: str, settings: Settings) -> dict[str, Any] | None:
     facts = {"task": name} | _compact(card)
     if card.classes:
         facts |= {"chance (top1)": round(1 / card.classes, 6)}
-    known = index.lookup(card, settings.data, settings.cache)
-    if known is not None:
-        facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
+    with contextlib.suppress(MissingError):  # `ssl-bench data show` says what is missing
+        if known := index.lookup(card, settings.data, settings.cache):
+            facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
     return facts
 
 
 def _suite(name: str, settings: Settings) -> dict[str, Any] | None:
-    if name not in tasks.suite_names(settings.shelves):
+    if name.replace("-", "_") not in tasks.suite_names(settings.shelves):
         return None
-    return {"suite": name} | _compact(tasks.get_suite(name, settings.shelves))
+    suite = tasks.get_suite(name, settings.shelves)
+    mean = f"{suite.aggregate}, {suite.aggregator.what}"
+    return {"suite": suite.name} | _compact(suite) | {"aggregate": mean, "tasks": len(suite.tasks)}
 
 
 def _protocol(name: str, settings: Settings) -> dict[str, Any] | None:
@@ -86,9 +89,12 @@ def _compact(card: Any) -> dict[str, Any]:
     return {key: value for key, value in _filled(cards.plain(card)).items() if key not in ("name", "folder")}
 
 
-def _filled(table: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: _filled(value) if isinstance(value, dict) else value for key, value in table.items()}
-    return {key: value for key, value in kept.items() if value not in ("", None, {}, [], 0)}
+def _filled(value: Any) -> Any:
+    """Return a value without what is empty in its tables."""
+    if isinstance(value, dict):
+        kept = {key: _filled(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in ("", None, {}, [], 0)}
+    return [_filled(item) for item in value] if isinstance(value, list) else value
 
 
 def _echo_table(table: dict[str, Any], indent: int = 0) -> None:
@@ -97,6 +103,10 @@ def _echo_table(table: dict[str, Any], indent: int = 0) -> None:
         if isinstance(value, dict):
             click.echo(label)
             _echo_table(value, indent + 2)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for item in value:
+                click.echo(label)
+                _echo_table(item, indent + 2)
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
             click.echo(f"{label}: {text}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -29,6 +31,21 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Se
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.echo(click.style("  ".join(cells).rstrip(), bold=number == 0))
+
+
+def echo_facts(facts: Mapping[str, Any], indent: int = 0) -> None:
+    """Print what is not empty as `key  value`, a list one below the other; on a terminal long values are wrapped."""
+    kept = {key: value for key, value in facts.items() if value not in ("", None, [], ())}
+    start = indent + max(map(len, kept), default=0) + 2
+    width = shutil.get_terminal_size().columns - start if sys.stdout.isatty() else 10**6
+    for key, value in kept.items():
+        lines = []
+        for item in value if isinstance(value, list | tuple) else [value]:
+            wrapped = textwrap.wrap(str(item), max(width, 40), break_long_words=False, break_on_hyphens=False)
+            lines += [wrapped[0], *(f"  {line}" for line in wrapped[1:])] if wrapped else []
+        for number, line in enumerate(lines):
+            head = click.style(key.ljust(start - indent), bold=True) if number == 0 else " " * (start - indent)
+            click.echo(f"{' ' * indent}{head}{line}")
 
 
 def number(value: float | None, unit: str) -> str:

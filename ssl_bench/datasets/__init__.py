@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from ssl_bench.datasets import splits
+from ssl_bench.datasets import sources, splits
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError, did_you_mean
 from ssl_bench.predictions import Judgements
+from ssl_bench.progress import Progress
 from ssl_bench.tasks import Shift, TaskCard
 
-NOT_READERS = frozenset(("base", "checks", "containers", "index", "labels", "splits"))
+NOT_READERS = frozenset(
+    ("base", "checks", "containers", "index", "labels", "pickles", "pieces", "sources", "splits", "unpacking")
+)
 
 
 def readers() -> tuple[str, ...]:
@@ -54,7 +57,7 @@ def locate(card: TaskCard, root: Path) -> list[Path]:
     Raises MissingError that says what is missing, how large it is and how to get it.
     """
     module = reader(card.reader)
-    with _naming(card, module):
+    with _naming(card):
         paths: list[Path] = module.locate(card.data, root)
         for shift in card.shifts.values():
             paths += reader(shift.reader or card.reader).locate(shift.data, root)
@@ -68,10 +71,10 @@ def load(card: TaskCard, root: Path) -> dict[str, Split]:
     card's classes and for roles that share a sample; UsageError for options and splits that the source does not know.
     """
     module = reader(card.reader)
-    with _naming(card, module):
+    with _naming(card):
         roles = splits.assign(card.splits, module.load(card.data, root))
         for role, split in roles.items():
-            check_labels(card.classes, role, split)
+            check_labels(card.classes, role, split, card.kind)
         for name, shift in card.shifts.items():
             roles[name] = _shifted(card, name, shift, root, roles["train"].class_names)
     return roles
@@ -82,33 +85,52 @@ def judgements(card: TaskCard, root: Path) -> Judgements | None:
     if card.kind != "retrieval":
         return None
     module = reader(card.reader)
-    with _naming(card, module):
+    with _naming(card):
         found: Judgements = module.judgements(card.data, root)
     return found
 
 
-def fetch(card: TaskCard, root: Path) -> None:
-    """Download a task's data into `root`; raise MissingError with the manual step where a person must do it."""
+def automatic(card: TaskCard) -> bool:
+    """Tell whether `fetch` can get a task's data without a person's help."""
+    return bool(card.source.files) or callable(getattr(reader(card.reader), "fetch", None))
+
+
+def fetch(card: TaskCard, root: Path, progress: Progress | None = None, mirror: str = "") -> None:
+    """Download a task's data into `root`: the files that its card names, or what its reader gets from a library.
+
+    `mirror` is asked first for files of the card. Raises MissingError with the manual step where a person must do it,
+    and otherwise what `sources.fetch` raises.
+    """
     module = reader(card.reader)
-    if not callable(getattr(module, "fetch", None)):
-        raise MissingError(f"task {card.name!r}: ssl-bench cannot download it. {_how_to_get(card, module)}")
+    if not automatic(card):
+        raise MissingError(f"task {card.name!r}: ssl-bench cannot download it. {_how_to_get(card)}")
     try:
-        module.fetch(card.data, root)
+        sources.fetch(card.source.files, root, progress or Progress(), mirror)
+        if not card.source.files:
+            module.fetch(card.data, root)
     except SslBenchError as error:
         raise type(error)(f"task {card.name!r}: {error}") from error
 
 
-def check_labels(classes: int, role: str, split: Split) -> None:
-    """Raise DataError where a role is empty or its labels or class names do not fit the card's number of classes."""
+def check_labels(classes: int, role: str, split: Split, kind: str = "classification") -> None:
+    """Raise DataError where a role is empty or its labels or class names do not fit the card's kind and classes."""
     if not len(split):
         raise DataError(f"{role} holds no samples")
     if not classes:
         return
+    several = split.labels.ndim == 2
+    if several != (kind == "multilabel"):
+        held = "several labels" if several else "one label"
+        raise DataError(f"{role} has {held} per image, which the card's kind {kind!r} has not; correct the card")
+    if several and split.labels.shape[1] != classes:
+        raise DataError(f"{role} says of {split.labels.shape[1]} classes whether they hold, but the card has {classes}")
+    first, last = (-1, 1) if several else (0, classes - 1)
     low, high = int(split.labels.min()), int(split.labels.max())
-    if low < 0 or high >= classes:
-        bad = low if low < 0 else high
-        sample = split.ids[int((split.labels == bad).argmax())]
-        raise DataError(f"{role} has the label {bad} ({sample!r}), outside 0 to {classes - 1}, the card's classes")
+    if low < first or high > last:
+        bad = low if low < first else high
+        sample = split.ids[int(np.argwhere(split.labels == bad)[0, 0])]
+        range_ = f"{first} to {last}, " + ("what a label of several can be" if several else "the card's classes")
+        raise DataError(f"{role} has the label {bad} ({sample!r}), outside {range_}")
     if split.class_names and len(split.class_names) != classes:
         raise DataError(f"{role} has {len(split.class_names)} classes, but the card says {classes}")
 
@@ -116,37 +138,50 @@ def check_labels(classes: int, role: str, split: Split) -> None:
 def _shifted(card: TaskCard, name: str, shift: Shift, root: Path, names: tuple[str, ...]) -> Split:
     """Return a further test set with training labels; `names` are the training classes.
 
+    A label may be a set of which each is right: labels are then (samples, most), filled up with -1.
     Raises DataError where its labels do not fit, or where a class of one name has two labels, as when a folder lacks.
     """
     split = splits.select(shift.split, reader(shift.reader or card.reader).load(shift.data, root))
     classes = np.array(shift.classes or range(card.classes))
-    check_labels(len(classes), f"the shift {name}", split)
+    if split.labels.ndim == 2:
+        _check_sets(len(classes), f"the shift {name}", split)
+    else:
+        check_labels(len(classes), f"the shift {name}", split)
     for label, class_name in zip(classes, split.class_names, strict=False):
         if class_name in names and names.index(class_name) != label:
             raise DataError(
                 f"the shift {name} has the class {class_name!r} where the card says label {label}, which is "
                 f"{names[label]!r} in train; complete its folders or list its labels in shifts.{name}.classes"
             )
-    return dataclasses.replace(split, labels=classes[split.labels], class_names=())
+    labels = np.where(split.labels < 0, -1, classes[split.labels])
+    return dataclasses.replace(split, labels=labels, class_names=())
+
+
+def _check_sets(classes: int, what: str, split: Split) -> None:
+    """Raise DataError where a sample of a shifted set has no label, or one that is no class of the card's."""
+    wrong = (split.labels.max(axis=1, initial=-1) < 0) | (split.labels >= classes).any(axis=1)
+    if not len(split) or wrong.any():
+        sample = f": {split.ids[int(wrong.argmax())]!r}" if len(split) else ""
+        raise DataError(f"{what} has a sample without a label from 0 to {classes - 1}{sample}")
 
 
 @contextlib.contextmanager
-def _naming(card: TaskCard, module: Any) -> Iterator[None]:
+def _naming(card: TaskCard) -> Iterator[None]:
     """Let errors name the task and, where data is missing, say how to get it."""
     try:
         yield
     except MissingError as error:
         text = f"task {card.name!r}: {error}"
-        raise MissingError(text if "pip install" in text else f"{text}. {_how_to_get(card, module)}") from error
+        raise MissingError(text if "pip install" in text else f"{text}. {_how_to_get(card)}") from error
     except SslBenchError as error:
         raise type(error)(f"task {card.name!r}: {error}") from error
 
 
-def _how_to_get(card: TaskCard, module: Any) -> str:
+def _how_to_get(card: TaskCard) -> str:
     """Return the sentence that says how to get a task's data."""
     size = f" ({card.source.bytes / 1e6:,.0f} MB)" if card.source.bytes else ""
-    if card.source.manual:
-        return f"Get it{size}: {card.source.manual}"
-    if callable(getattr(module, "fetch", None)):
-        return f"Get it{size}: ssl-bench fetch --task {card.name}"
+    steps = [f"ssl-bench data fetch {card.name}"] if automatic(card) else []
+    steps += [card.source.manual] if card.source.manual else []
+    if steps:
+        return f"Get it{size}: {'; then '.join(steps)}"
     return f"Get it{size} from {card.source.url}" if card.source.url else "Its card names no source."

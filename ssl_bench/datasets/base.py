@@ -6,8 +6,10 @@ A reader is a module with two functions, both given the card's `[data]` options 
   raises MissingError that says what is missing, how large it is and how to get it.
 - `load(options, root) -> dict[str, Split]`: the source's own splits by name. Raises DataError or UsageError.
 
-and, where the source can be downloaded, `fetch(options, root) -> None`; nothing else touches the network. A reader of
-retrieval tasks has `judgements(options, root) -> Judgements` besides.
+A reader of retrieval tasks has `judgements(options, root) -> Judgements` besides.
+
+What can be downloaded a card says, under `source.files`, and `sources` gets it. A reader whose images come from a
+library's own hub has `fetch(options, root) -> None` instead; nothing else touches the network.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Split:
     """Position in `source` of each sample."""
     ids: tuple[str, ...]
     """A stable name for each sample: a file's path inside the source, or its row number."""
-    labels: NDArray[np.int64]  # (samples,)
+    labels: NDArray[np.int64]  # (samples,), or (samples, classes) where any number of classes may hold
+    """A class; or, for every class, 1 where it holds, 0 where not, -1 where it is too hard to say."""
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -44,6 +44,24 @@ def is_junk(name: str) -> bool:
     return any(part.startswith(".") or part in JUNK for part in name.split("/"))
 
 
+def clean_name(name: str, path: Path) -> str:
+    """Return a member's name without "./"; raise DataError for a name that is not the same everywhere."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise DataError(f"{path} holds the name {name!r}, which leads out of it or is spelt for another system")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path} holds the name {name!r}, which is not UTF-8") from error
+    return "/".join(parts)
+
+
+def not_whole(path: Path, error: Exception) -> DataError:
+    """Return the error for a damaged archive; tarfile's own has a line for each kind that it tried."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":")
+    return DataError(f"{path} is not a whole archive: {reason}. Download it again.")
+
+
 def kind_of(path: Path) -> Kind:
     """Return how `path` is read; raise MissingError where nothing is there, DataError for an unknown kind of file."""
     if path.is_dir():
@@ -57,7 +75,7 @@ def kind_of(path: Path) -> Kind:
         return "tar"
     if name.endswith(".zip"):
         return "zip"
-    raise DataError(f"{path} is neither a folder nor a .tar, .tar.gz or .zip file")
+    raise DataError(f"{path} is neither a folder nor a .tar, .tar.gz or .zip file; unpack it and name the folder")
 
 
 def files_of(path: Path) -> list[Path]:
@@ -163,7 +181,7 @@ def listing(path: Path) -> Listing:
     spans: dict[str, tuple[int, int, int, int]] = {}
     folders = set()
     for name, is_folder, span in _entries(path, kind):
-        clean = _clean(name, path)
+        clean = clean_name(name, path)
         if not clean or is_junk(clean):
             continue
         if is_folder:
@@ -187,7 +205,7 @@ def _entries(path: Path, kind: Kind) -> Iterator[tuple[str, bool, tuple[int, int
         else:
             yield from _tar_entries(path)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole archive: {error}. Download it again.") from error
+        raise not_whole(path, error) from error
 
 
 def _walk(folder: Path, prefix: str = "", above: tuple[tuple[int, int], ...] = ()) -> Iterator[tuple[str, bool]]:
@@ -207,18 +225,33 @@ def _walk(folder: Path, prefix: str = "", above: tuple[tuple[int, int], ...] = (
 
 
 def _tar_entries(path: Path) -> Iterator[tuple[str, bool, tuple[int, int, int, int]]]:
-    seen: dict[str, tarfile.TarInfo] = {}
     with tarfile.open(path) as archive:
-        for member in archive:
-            seen[member.name] = member
-            data = seen.get(member.linkname) if member.islnk() else member
-            if member.isdir():
-                yield member.name, True, (0, 0, 0, 0)
-            elif data is None or not data.isfile() or data.issparse():
-                if not is_junk(member.name.removeprefix("./")):
-                    raise DataError(f"{path} holds {member.name!r}, which is no plain file; pack it again without it")
-            else:
-                yield member.name, False, (data.offset_data, data.size, data.size, 0)
+        for name, data in tar_members(archive, path):
+            span = (data.offset_data, data.size, data.size, 0) if data is not None else (0, 0, 0, 0)
+            yield name, data is None, span
+
+
+def tar_members(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, tarfile.TarInfo | None]]:
+    """Yield (name, where its data lie) in the archive's order, None for a folder.
+
+    Raises DataError for links and the like, and for an archive that ends without the zeros that end one: tarfile takes
+    one that was cut at a member's head, or damaged there, for whole.
+    """
+    seen: dict[str, tarfile.TarInfo] = {}
+    for member in archive:
+        seen[member.name] = member
+        data = seen.get(member.linkname) if member.islnk() else member
+        if member.isdir():
+            yield member.name, None
+        elif data is None or not data.isfile() or data.issparse():
+            if not is_junk(member.name.removeprefix("./")):
+                raise DataError(f"{path} holds {member.name!r}, which is no plain file; pack it again without it")
+        else:
+            yield member.name, data
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise DataError(f"{path} is cut or damaged at byte {archive.offset}. Download or pack it again.")
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, bool, tuple[int, int, int, int]]]:
@@ -239,7 +272,7 @@ def _read_zipped(file: Any, size: int, packed: int, checksum: int) -> bytes:
     file.seek(name_length + extra_length, os.SEEK_CUR)
     data: bytes = file.read(packed)
     if method == zipfile.ZIP_DEFLATED:
-        data = zlib.decompress(data, -15, max(size, 1))
+        data = zlib.decompressobj(-15).decompress(data, size + 1)  # never more than it announces
     if zlib.crc32(data) != checksum:
         raise zlib.error("the checksum does not fit")
     return data
@@ -250,19 +283,7 @@ def _unpack(path: Path) -> bytes:
         with gzip.open(path) as file:
             data = file.read(GZIP_LIMIT + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole archive: {error}. Download it again.") from error
+        raise not_whole(path, error) from error
     if len(data) > GZIP_LIMIT:
         raise DataError(f"{path} unpacks to more than {GZIP_LIMIT >> 30} GiB; make it a plain tar: gunzip {path}")
     return data
-
-
-def _clean(name: str, path: Path) -> str:
-    """Return a member's name without "./"; raise DataError for a name that is not the same everywhere."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
-        raise DataError(f"{path} holds the name {name!r}, which leads out of it or is spelt for another system")
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"{path} holds the name {name!r}, which is not UTF-8") from error
-    return "/".join(parts)

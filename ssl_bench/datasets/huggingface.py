@@ -8,17 +8,18 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, UsageError, did_you_mean, missing_package
+from ssl_bench.files import lock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Options:
     image: str = "image"
     """Column of images."""
     label: str = "label"
-    """Column of labels."""
+    """Column of labels, or of lists of them, where any number of classes may hold; with `classes`, of words."""
+    classes: tuple[str, ...] = ()
+    """The classes in words, in the order of their labels; empty: as the dataset names them, if it does."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -50,7 +53,8 @@ def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     """Return the dataset's splits, or "train" for a dataset without; an id is the row number.
 
-    Raises DataError for a folder that `save_to_disk` did not write, UsageError for an unknown column.
+    Raises DataError for a folder that `save_to_disk` did not write and labels that do not fit, UsageError for an
+    unknown column.
     """
     chosen = _chosen(options)
     locate(options, root)
@@ -59,22 +63,29 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
 
 
 def fetch(options: Mapping[str, Any], root: Path) -> None:
-    """Download the dataset into the data folder, whole or not at all; raise MissingError where that fails."""
+    """Download the dataset into the data folder, whole or not at all; raise MissingError where that fails.
+
+    The library keeps what arrived, and goes on with it at the next call. Several processes do the work once.
+    """
     chosen = _chosen(options)
     if not chosen.name:
         raise UsageError("data.name is empty: there is nothing to download")
     folder = root / _folder(chosen)
     library = _library()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        found = library.load_dataset(chosen.name, chosen.config or None, revision=chosen.revision)
-        found.save_to_disk(temporary / "data")
-        (temporary / "data").rename(folder)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise MissingError(f"cannot download {chosen.name} at {chosen.revision} to {folder}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    temporary = folder.with_name(f".{folder.name}.fetch")
+    with lock(folder.with_name(f".{folder.name}.lock")):
+        if folder.is_dir():
+            return
+        try:
+            found = library.load_dataset(chosen.name, chosen.config or None, revision=chosen.revision)
+            shutil.rmtree(temporary, ignore_errors=True)
+            found.save_to_disk(temporary)
+            temporary.rename(folder)
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise MissingError(f"cannot download {chosen.name} at {chosen.revision} to {folder}: {reason}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @dataclasses.dataclass(eq=False)
@@ -146,8 +157,24 @@ def _load_split(folder: Path, name: str, split: Any, options: Options) -> Split:
             raise UsageError(f"{folder} has no column {column!r}.{hint} It has: {known}")
     if not isinstance(split.features[options.image], _library().Image):
         raise DataError(f"{folder}: the column {options.image!r} holds {split.features[options.image]}, not images")
-    found = labels.whole(split.with_format("numpy")[options.label][:], f"{folder}: {options.label}")
+    found, class_names = _labels(split, options, f"{folder}: {options.label}")
     rows = np.arange(len(found))
-    class_names = tuple(getattr(split.features[options.label], "names", None) or ())
     source = Rows(folder, name, options.image, len(found))
     return Split(source, rows, tuple(map(str, rows.tolist())), found, class_names)
+
+
+def _labels(split: Any, options: Options, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return labels, (samples,) or (samples, classes), and the classes in words."""
+    feature = split.features[options.label]
+    inner = getattr(feature, "feature", None)
+    classes = options.classes or tuple(getattr(inner or feature, "names", None) or ())
+    values = split.with_format("numpy")[options.label][:] if inner is None else split[options.label][:]
+    if inner is not None:
+        if not all(isinstance(one, int) for own in values for one in (own if own is not None else [None])):
+            raise DataError(f"{where} holds lists of {inner}, not of whole numbers")
+        return labels.numbered(values, classes, where), classes
+    if getattr(feature, "dtype", "") in ("string", "large_string"):
+        if not options.classes:
+            raise UsageError(f"{where} holds words; name them in data.classes, in the order of their labels")
+        return labels.ranked([str(one) for one in values], classes)[0], classes
+    return labels.whole(values, where), classes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -34,8 +35,12 @@ class Options:
     """For a source without split folders, `<class>/<image>`: the name of its only split."""
     parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """For the same: the splits to draw, name to share of every class; the shares add up to 1."""
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """For the same: the splits to draw, name to images of every class; -1, only for the last, for all that are left."""
     order: Literal["name", "number"] = "name"
     """How class folders are sorted; "number" for folders called 0, 1, … after their labels."""
+    depth: int = 1
+    """How many folders deep a class lies: 2 for <alphabet>/<character>/."""
     labelled: bool = True
     """False: folders below a split's are no classes."""
 
@@ -55,7 +60,8 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     where = f"{listing.path}/{chosen.inside}".rstrip("/")
     names = _image_names(listing, chosen, where)
     _check_folders(listing, chosen, names, where)
-    names = _drawn(names[chosen.split], chosen.parts) if chosen.parts else names
+    if chosen.parts or chosen.counts:
+        names = _drawn(names[chosen.split], chosen, where)
     classes = _sorted({class_name for samples in names.values() for class_name, _ in samples}, chosen, where)
     labels = {class_name: label for label, class_name in enumerate(classes)}
     splits = {}
@@ -75,6 +81,13 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
 def _options(options: Mapping[str, Any]) -> Options:
     """Return the options; a source whose splits are drawn has one split until then."""
     chosen = cards.from_table(Options, options, "data")
+    counts = [*chosen.counts.values()]
+    if counts and (chosen.parts or min([*counts[:-1], abs(counts[-1])]) < 1 or counts[-1] < -1):
+        raise UsageError(
+            f"data.counts: {dict(chosen.counts)} must be above 0, or -1 for the last, and without data.parts"
+        )
+    if counts:
+        return dataclasses.replace(chosen, split=chosen.split or "all")
     if not chosen.parts:
         return chosen
     if abs(sum(chosen.parts.values()) - 1) > 1e-9 or min(chosen.parts.values()) <= 0:
@@ -82,21 +95,35 @@ def _options(options: Mapping[str, Any]) -> Options:
     return dataclasses.replace(chosen, split=chosen.split or "all")
 
 
-def _drawn(samples: list[tuple[str, str]], parts: Mapping[str, float]) -> dict[str, list[tuple[str, str]]]:
-    """Return the samples (class, path) in splits: every class in the order of its paths' md5, cut by the shares."""
+def _drawn(samples: list[tuple[str, str]], options: Options, where: str) -> dict[str, list[tuple[str, str]]]:
+    """Return the samples (class, path) in splits: every class in the order of its paths' md5, cut by shares or counts.
+
+    Raises DataError for a class that has fewer images than the counts ask for.
+    """
     by_class: dict[str, list[tuple[str, str]]] = {}
     for sample in samples:
         by_class.setdefault(sample[0], []).append(sample)
-    drawn: dict[str, list[tuple[str, str]]] = {name: [] for name in parts}
-    for members in by_class.values():
+    drawn: dict[str, list[tuple[str, str]]] = {name: [] for name in options.parts or options.counts}
+    for class_name, members in by_class.items():
         members.sort(key=lambda sample: hashlib.md5(sample[1].encode(), usedforsecurity=False).digest())
-        start, share = 0, 0.0
-        for name, part in parts.items():
-            share += part
-            stop = round(share * len(members))
+        cuts = _cuts(options, len(members))
+        if cuts[-1] > len(members):
+            raise DataError(
+                f"{where}: the class {class_name} has {len(members)} images, fewer than data.counts asks for"
+            )
+        for name, start, stop in zip(drawn, [0, *cuts], cuts, strict=False):
             drawn[name] += members[start:stop]
-            start = stop
     return drawn
+
+
+def _cuts(options: Options, members: int) -> list[int]:
+    """Return where each split of a class of so many members ends."""
+    if options.parts:
+        return [round(share * members) for share in itertools.accumulate(options.parts.values())]
+    *first, last = options.counts.values()
+    ends = list(itertools.accumulate(first))
+    start = ends[-1] if ends else 0
+    return [*ends, start + last if last > 0 else max(members, start + 1)]
 
 
 def _sorted(classes: set[str], options: Options, where: str) -> tuple[str, ...]:
@@ -118,7 +145,11 @@ def _parts(path: str, options: Options) -> list[str]:
     if not options.labelled:
         split, _, rest = (options.split, "", path) if options.split else path.partition("/")
         return [split, "", rest] if rest and containers.is_image(rest) else [split]
-    return [options.split, *path.split("/", 1)] if options.split else path.split("/", 2)
+    split, rest = (options.split, path) if options.split else (path.partition("/")[0], path.partition("/")[2])
+    folders = rest.split("/", options.depth)
+    if len(folders) <= options.depth:
+        return [split, rest] if rest and len(folders) == options.depth else [split]
+    return [split, "/".join(folders[:-1]), folders[-1]]
 
 
 def _image_names(listing: Listing, options: Options, where: str) -> dict[str, list[tuple[str, str]]]:

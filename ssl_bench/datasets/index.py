@@ -30,7 +30,7 @@ CHUNK = 512
 Advance = Callable[[int], None]
 """Called with the number of images just read."""
 Samples = tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.uint8]]
-"""A role's ids, labels (samples,) and image digests (samples, 32)."""
+"""A role's ids, labels (samples,) or (samples, classes), and image digests (samples, 32)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,6 +45,11 @@ class Index:
     def samples(self) -> dict[str, int]:
         """Number of samples per role."""
         return {role: len(ids) for role, (ids, _, _) in self.roles.items()}
+
+    @property
+    def labels(self) -> dict[str, NDArray[np.int64]]:
+        """Labels per role."""
+        return {role: labels for role, (_, labels, _) in self.roles.items()}
 
     @property
     def digests(self) -> dict[str, NDArray[np.uint8]]:
@@ -116,6 +121,15 @@ def build(
         loaded = datasets.load(card, root) if splits is None else splits
         roles = {role: (split.ids, split.labels, content(split, advance)) for role, split in loaded.items()}
         _write(memo, roles)
+    return _index(card, roles)
+
+
+def keep(
+    card: TaskCard, root: Path, cache: Path, splits: Mapping[str, Split], digests: Mapping[str, NDArray[np.uint8]]
+) -> Index:
+    """Return the index of images that were just read, uint8 (samples, 32) per role, in place of what was kept."""
+    roles = {role: (split.ids, split.labels, digests[role]) for role, split in splits.items()}
+    _write(_memo(card, root, cache), roles)
     return _index(card, roles)
 
 

@@ -28,7 +28,7 @@ class Keys:
     images: str
     """uint8 (images, height, width) or (images, height, width, 3)."""
     labels: str
-    """Whole numbers (images,) or (images, 1); with `column`, (images, columns)."""
+    """Whole numbers (images,) or (images, 1); with `column`, (images, columns); with `several`, (images, classes)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Options:
     """Split name to the names of its arrays."""
     column: int = -1
     """Which column of the labels array to take; -1: it has only one."""
+    several: bool = False
+    """True: labels say of every class whether it holds, 1, or not, 0, or is too hard to say, -1."""
     bins: int = 0
     """Join the label values 0 … `values` - 1 into this many classes of equal width; 0: take them as they are."""
     values: int = 0
@@ -103,6 +105,8 @@ class Arrays:
 
 def _labels(path: Path, key: str, options: Options) -> NDArray[np.int64]:
     array = _array(path, key)
+    if options.several:
+        return labels.flags(array, f"{path}: {key}")
     if options.column >= 0:
         if array.ndim != 2 or options.column >= array.shape[1]:
             raise DataError(f"{path}: {key} of shape {array.shape} has no column {options.column}")

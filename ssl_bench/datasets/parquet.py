@@ -1,10 +1,11 @@
-"""Encoded images in Parquet files: a column of bytes, or of Hugging Face's struct {bytes, path}, and one of labels.
+"""Encoded images in Parquet files: a column of bytes, or of Hugging Face's struct {bytes, path}, and some of labels.
 
 A row group is read when one of its rows is asked for, and the last few are kept, still encoded.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssl_bench import cards
 from ssl_bench.datasets import labels
@@ -30,7 +32,13 @@ class Options:
     image: str = "image"
     """Column of encoded images."""
     label: str = "label"
-    """Column of whole numbers."""
+    """Column of whole numbers, or of lists of them, where any number of classes may hold; with `classes`, of words."""
+    labels: tuple[str, ...] = ()
+    """Instead: a column per class that says whether it holds, 1, or not, 0, or is too hard to say, -1."""
+    classes: tuple[str, ...] = ()
+    """The classes in words, in the order of their labels; empty: as the files name them, if they do."""
+    id: str = ""
+    """Column of the samples' names; empty: a sample is called by its row number in its split."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -40,10 +48,11 @@ def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
-    """Return the splits that `files` names, files in order of name; an id is the row number in its split.
+    """Return the splits that `files` names, files in order of name.
 
-    Class names come from the schema's metadata, key `class_names` or Hugging Face's own.
-    Raises DataError for a damaged file and columns of other types, UsageError for a column that is not there.
+    Class names come from the card or the schema's metadata, key `class_names` or Hugging Face's own. Raises DataError
+    for a damaged file, columns of other types, labels that do not fit and names that occur twice; UsageError for a
+    column that is not there.
     """
     chosen = cards.from_table(Options, options, "data")
     return {name: _load_split(_files(root, pattern), chosen) for name, pattern in chosen.files.items()}
@@ -110,38 +119,66 @@ def _load_split(paths: list[Path], options: Options) -> Split:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    groups, lengths, found = [], [0], []
-    class_names: tuple[str, ...] = ()
+    groups, lengths, tables = [], [0], []
+    class_names = options.labels or options.classes
+    wanted = [*(options.labels or [options.label]), *filter(None, [options.id])]
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
-                _check_columns(path, file.schema_arrow, options)
+                _check_columns(path, file.schema_arrow, options.image, wanted)
                 class_names = class_names or _class_names(path, file.schema_arrow, options.label)
-                values = file.read(columns=[options.label]).column(0)
+                tables.append(file.read(columns=wanted))
                 for number in range(file.num_row_groups):
                     groups.append((path, number))
                     lengths.append(file.metadata.row_group(number).num_rows)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"cannot read {path}: {error}") from error
-        found.append(labels.whole(values.to_numpy(), f"{path}: {options.label}"))
     starts = np.cumsum(lengths).tolist()
+    found = [_labels(table, options, class_names, str(path)) for path, table in zip(paths, tables, strict=True)]
+    ids = [str(one) for table in tables for one in table[options.id].to_pylist()] if options.id else range(starts[-1])
+    if len(set(ids)) < len(ids):
+        twice = collections.Counter(ids).most_common(1)[0][0]
+        raise DataError(f"{paths[0].parent}: two rows of a split have the {options.id} {twice!r}")
     source = Rows(tuple(groups), tuple(starts), options.image)
-    rows = np.arange(starts[-1])
-    return Split(source, rows, tuple(map(str, rows.tolist())), np.concatenate(found), class_names)
+    return Split(source, np.arange(starts[-1]), tuple(map(str, ids)), np.concatenate(found), class_names)
 
 
-def _check_columns(path: Path, schema: Any, options: Options) -> None:
+def _labels(table: Any, options: Options, classes: tuple[str, ...], path: str) -> NDArray[np.int64]:
+    """Return a file's labels, (rows,) or (rows, classes)."""
     import pyarrow as pa
 
-    for name in (options.image, options.label):
+    if options.labels:
+        columns = [table[name].to_numpy() for name in options.labels]
+        return labels.flags(np.stack(columns, axis=1), f"{path}: {', '.join(options.labels)}")
+    column, where = table[options.label], f"{path}: {options.label}"
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        rows = column.to_pylist()
+        return labels.numbered([_whole(row, number, where) for number, row in enumerate(rows)], classes, where)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        if not options.classes:
+            raise UsageError(f"{where} holds words; name them in data.classes, in the order of their labels")
+        return labels.ranked([str(one) for one in column.to_pylist()], options.classes)[0]
+    return labels.whole(column.to_numpy(), where)
+
+
+def _whole(row: Any, number: int, where: str) -> list[int]:
+    if row is None or not all(isinstance(one, int) for one in row):
+        raise DataError(f"{where}: row {number} holds {row!r}, not a list of whole numbers")
+    return list(row)
+
+
+def _check_columns(path: Path, schema: Any, image: str, others: list[str]) -> None:
+    import pyarrow as pa
+
+    for name in (image, *others):
         if name not in schema.names:
             known = ", ".join(schema.names)
             raise UsageError(f"{path} has no column {name!r}.{did_you_mean(name, schema.names)} It has: {known}")
-    kind = schema.field(options.image).type
+    kind = schema.field(image).type
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
     if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
-        raise DataError(f"{path}: the column {options.image!r} holds {kind}, not the bytes of images")
+        raise DataError(f"{path}: the column {image!r} holds {kind}, not the bytes of images")
 
 
 def _class_names(path: Path, schema: Any, label: str) -> tuple[str, ...]:
@@ -152,7 +189,8 @@ def _class_names(path: Path, schema: Any, label: str) -> tuple[str, ...]:
             return tuple(map(str, json.loads(metadata[b"class_names"])))
         if b"huggingface" in metadata:
             features = json.loads(metadata[b"huggingface"])["info"]["features"]
-            return tuple(features.get(label, {}).get("names", ()))
+            feature = features.get(label, {})
+            return tuple((feature.get("feature") or feature).get("names", ()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: the class names in its metadata cannot be read: {error!r}") from error
     return ()

@@ -2,14 +2,12 @@
 
 The ground truth is the authors' `gnd_<name>.pkl` (Radenović et al., CVPR 2018): names of gallery and queries, and for
 each query its box and the gallery's positions that are easy, hard and junk. It is a pickle, which could run anything;
-it is read by an unpickler that makes plain containers, numbers, text and NumPy arrays alone.
+it is read by `pickles`, which makes plain containers, numbers, text and NumPy arrays alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import io
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import cards
+from ssl_bench.datasets import pickles
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError
 from ssl_bench.files import digest_json
@@ -24,12 +23,6 @@ from ssl_bench.images import Raw, decode
 from ssl_bench.predictions import Judgements
 
 KINDS = ("easy", "hard", "junk")
-SAFE = {
-    (module, name)
-    for package in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
-    for module, name in ((package, word) for word in ("_reconstruct", "scalar", "ndarray", "dtype"))
-} | {("_codecs", "encode")}
-"""What a pickle of arrays names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,22 +104,13 @@ def _split(source: Photographs, ids: tuple[str, ...]) -> Split:
     return Split(source, np.arange(len(ids)), ids, np.zeros(len(ids), dtype=np.int64))
 
 
-class _Unpickler(pickle.Unpickler):
-    """Makes nothing but plain values and arrays."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in SAFE:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no ground truth needs")
-        return super().find_class(module, name)
-
-
 def _truth(path: Path) -> dict[str, Any]:
     """Return the ground truth with its judgements as arrays; raise DataError where the file holds something else."""
     try:
-        found: Any = _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        found = pickles.read(path)
         gallery, queries = list(found["imlist"]), list(found["qimlist"])
         truth = [_judged(one) for one in found["gnd"]]
-    except Exception as error:  # a broken pickle raises nearly anything
+    except (KeyError, TypeError, ValueError, IndexError, DataError) as error:
         raise DataError(f"{path} is no ground truth of the revisited benchmarks: {error!r}") from error
     highest = max((int(place) for one in truth for kind in KINDS for place in one[kind]), default=0)
     if len(queries) != len(truth) or highest >= len(gallery) or any(len(one["bbx"]) != 4 for one in truth):

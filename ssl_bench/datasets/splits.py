@@ -111,7 +111,7 @@ def join(pieces: Sequence[Split]) -> Split:
     first = pieces[0]
     if len(pieces) == 1:
         return first
-    if any(piece.class_names != first.class_names for piece in pieces):
+    if any(p.class_names != first.class_names or p.labels.shape[1:] != first.labels.shape[1:] for p in pieces):
         raise DataError("the splits that are joined do not have the same classes")
     starts = [0, *itertools.accumulate(len(piece.source) for piece in pieces)]
     return Split(

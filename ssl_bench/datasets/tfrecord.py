@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
+from ssl_bench.datasets.pieces import Pieces
 from ssl_bench.errors import DataError, MissingError
 
 Span = tuple[int, int]
@@ -61,27 +61,6 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     return {split: _load_split(paths, chosen) for split, paths in _files(chosen, root).items()}
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Records:
-    """Images by position, each at its place in one of the files."""
-
-    paths: tuple[Path, ...]
-    places: NDArray[np.int64]  # (images, 3): file, first byte, bytes
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def read(self, index: int) -> bytes:
-        """Return the bytes of image `index`; raise MissingError where the file is gone since it was listed."""
-        file_number, start, size = (int(value) for value in self.places[index])
-        try:
-            with self.paths[file_number].open("rb") as file:
-                file.seek(start)
-                return file.read(size)
-        except OSError as error:
-            raise MissingError(f"cannot read {self.paths[file_number]}: {error.strerror}") from error
-
-
 def _files(options: Options, root: Path) -> dict[str, list[Path]]:
     folder = root / options.path
     if not folder.is_dir():
@@ -113,7 +92,7 @@ def _load_split(paths: list[Path], options: Options) -> Split:
                     ids.append(name if options.id else str(len(ids)))
     if len(set(ids)) < len(ids):
         raise DataError(f"{paths[0].parent}: two records have the same {options.id!r}")
-    source = Records(tuple(paths), np.array(places, dtype=np.int64).reshape(-1, 3))
+    source = Pieces(tuple(paths), np.array(places, dtype=np.int64).reshape(-1, 3))
     return Split(source, np.arange(len(ids)), tuple(ids), np.array(labels, dtype=np.int64))
 
 

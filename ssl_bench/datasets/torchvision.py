@@ -1,4 +1,4 @@
-"""Datasets that torchvision knows, from the files that it keeps; `fetch` downloads them.
+"""Datasets that torchvision knows, from the files that it keeps; cards say where these are downloaded from.
 
 Ids are what TensorFlow Datasets makes its keys of: the row number for arrays, the path below the folder of images for
 files, `train_0` and so on for PatchCamelyon. Images stay encoded where torchvision's copy has files.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import ImageSource, Split
-from ssl_bench.errors import DataError, MissingError, UsageError, did_you_mean, missing_package
+from ssl_bench.errors import DataError, UsageError, did_you_mean, missing_package
 
 ARRAY = ""
 """The folder of images of a dataset that has none: it is held as one array."""
@@ -32,6 +32,8 @@ class Options:
     """A key of `SPECS`."""
     path: str = ""
     """torchvision's root, relative to the data folder."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes to keep, in the order of their labels; empty: all."""
 
 
 def _named_files(dataset: Any) -> tuple[list[Any], list[int]]:
@@ -53,6 +55,10 @@ def _caltech(dataset: Any) -> tuple[list[Any], list[int]]:
     return [folder / dataset.categories[y] / f"image_{i:04d}.jpg" for y, i in numbered], dataset.y
 
 
+def _pairs(dataset: Any) -> tuple[list[Any], list[int]]:
+    return [path for path, _ in dataset._samples], [label for _, label in dataset._samples]
+
+
 @dataclasses.dataclass(frozen=True)
 class Spec:
     """How torchvision keeps a dataset."""
@@ -69,22 +75,28 @@ class Spec:
     """How to get the paths and labels of a dataset of files."""
 
 
+_CALTECH = "caltech101/101_ObjectCategories"
+_CARS = tuple(f"stanford_cars/{n}" for n in ("cars_train", "cars_test", "devkit", "cars_test_annos_withlabels.mat"))
 _CIFAR10 = tuple(f"cifar-10-batches-py/{n}" for n in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"))
 _IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _TRAIN_FLAG = {"train": {"train": True}, "test": {"train": False}}
 _TRAIN_TEST = {"train": {"split": "train"}, "test": {"split": "test"}}
 _THREE = {"train": {"split": "train"}, "val": {"split": "val"}, "test": {"split": "test"}}
+_FLOWERS = ("flowers-102/jpg", "flowers-102/imagelabels.mat", "flowers-102/setid.mat")
 _PCAM = "pcam/camelyonpatch_level_2_split_{split}_{part}.h5"
 _PCAM_SPLITS = {"train": "train", "val": "valid", "test": "test"}
 
 SPECS = {
-    "caltech101": Spec("Caltech101", ("caltech101",), {"all": {}}, "caltech101/101_ObjectCategories", _caltech),
+    "caltech101": Spec(
+        "Caltech101", ("caltech101/101_ObjectCategories",), {"all": {}}, "caltech101/101_ObjectCategories", _caltech
+    ),
     "cifar10": Spec("CIFAR10", _CIFAR10, _TRAIN_FLAG),
     "cifar100": Spec("CIFAR100", tuple(f"cifar-100-python/{n}" for n in ("train", "test", "meta")), _TRAIN_FLAG),
     "dtd": Spec("DTD", ("dtd/dtd/labels", "dtd/dtd/images"), _THREE, "dtd/dtd/images"),
     "eurosat": Spec("EuroSAT", ("eurosat/2750",), {"train": {}}, "eurosat/2750", _folder),
     "fashion_mnist": Spec("FashionMNIST", tuple(f"FashionMNIST/raw/{n}" for n in _IDX), _TRAIN_FLAG),
-    "flowers102": Spec("Flowers102", ("flowers-102",), _THREE, "flowers-102/jpg"),
+    "fgvc_aircraft": Spec("FGVCAircraft", ("fgvc-aircraft-2013b/data",), _THREE, "fgvc-aircraft-2013b/data/images"),
+    "flowers102": Spec("Flowers102", _FLOWERS, _THREE, "flowers-102/jpg"),
     "food101": Spec("Food101", ("food-101/meta", "food-101/images"), _TRAIN_TEST, "food-101/images"),
     "mnist": Spec("MNIST", tuple(f"MNIST/raw/{n}" for n in _IDX), _TRAIN_FLAG),
     "oxford_iiit_pet": Spec(
@@ -95,6 +107,7 @@ SPECS = {
         _pets,
     ),
     "pcam": Spec("PCAM", tuple(_PCAM.format(split=s, part=p) for s in _PCAM_SPLITS.values() for p in "xy"), _THREE),
+    "stanford_cars": Spec("StanfordCars", _CARS, _TRAIN_TEST, "stanford_cars", _pairs),
     "svhn": Spec("SVHN", ("train_32x32.mat", "test_32x32.mat"), _TRAIN_TEST),
 }
 
@@ -119,19 +132,20 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
             splits[name] = _load_arrays(chosen.name, folder, name, dataset)
         else:
             splits[name] = _load_files(spec, folder, dataset)
-    return splits
+    return {name: _kept(name, split, chosen) for name, split in splits.items()} if chosen.classes else splits
 
 
-def fetch(options: Mapping[str, Any], root: Path) -> None:
-    """Download the dataset through torchvision, which checks it; raise MissingError where that fails."""
-    chosen, spec = _chosen(options)
-    for name in spec.splits:
-        try:
-            _builder(spec)(root / chosen.path, download=True, **spec.splits[name])
-        except ModuleNotFoundError as error:
-            raise missing_package(error.name or "gdown", "pcam", f"downloading {chosen.name}") from error
-        except (OSError, RuntimeError) as error:
-            raise MissingError(f"torchvision could not download {chosen.name}: {error}") from error
+def _kept(name: str, split: Split, options: Options) -> Split:
+    """Return the samples of the chosen classes, labels numbered anew; ids name the split, as few-shot joins them."""
+    for word in options.classes:
+        if word not in split.class_names:
+            hint = did_you_mean(word, split.class_names)
+            raise UsageError(f"data.classes: {options.name} has no class {word!r}.{hint}")
+    labels = np.array([split.class_names.index(word) for word in options.classes])
+    kept = split.take(np.flatnonzero(np.isin(split.labels, labels)))
+    numbered = (kept.labels[:, None] == labels[None, :]).argmax(axis=1)
+    ids = tuple(f"{name}/{sample}" for sample in kept.ids)
+    return dataclasses.replace(kept, ids=ids, labels=numbered, class_names=options.classes)
 
 
 @dataclasses.dataclass(eq=False)

@@ -10,11 +10,12 @@ import dataclasses
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
 from ssl_bench import cards as card_files
+from ssl_bench.aggregators import Aggregator, Answer
 from ssl_bench.errors import IncomparableError, UsageError
 from ssl_bench.files import canonical_json
 from ssl_bench.model_zoo import ModelCard, Published
@@ -90,12 +91,16 @@ class Table:
     protocol: str
     version: int
     recipe: Mapping[str, Any]
+    groups: tuple[str, ...]
+    """Of the suite, those that the protocol asks."""
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     """Best mean first; models without a mean after them, by name."""
     absent: tuple[str, ...]
     """Tasks of the suite that no record answers."""
     chance: Mean
+    means: MetricDefinition
+    """How the means are read: as the tasks' metrics, or as a fraction where they are normalised."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,7 +208,7 @@ def _suite_of(records: list[Record]) -> SuiteCard:
 def _protocol_order(suite: SuiteCard, records: list[Record], asked: bool) -> list[str]:
     """Return the protocols to show: the suite's in its order, then any that was asked for by name."""
     found = sorted({record.protocol.name for record in records})
-    return list(dict.fromkeys([*(name for name in suite.protocols if name in found), *(found if asked else [])]))
+    return list(dict.fromkeys([*(name for name in suite.all_protocols if name in found), *(found if asked else [])]))
 
 
 def _of_the_suite(
@@ -215,6 +220,8 @@ def _of_the_suite(
     for record in records:
         if record.task.name not in suite.tasks:
             others[f"task {record.task.name}"] += 1
+        elif not any(record.task.name in names for names in suite.asks(record.protocol.name).values()):
+            others[f"{record.task.name} × {record.protocol.name}"] += 1
         elif record.protocol.name not in protocols:
             others[f"protocol {record.protocol.name}"] += 1
         else:
@@ -228,25 +235,30 @@ def _of_the_suite(
 
 
 def _make_table(protocol: str, records: list[Record], suite: SuiteCard, cards: Mapping[str, ModelCard]) -> Table:
-    group_of = {task: group for group, tasks in reversed(list(suite.groups.items())) for task in tasks}
+    groups = suite.asks(protocol)
+    group_of = {task: group for group, tasks in reversed(list(groups.items())) for task in tasks}
+    tasks = tuple(dict.fromkeys(task for names in groups.values() for task in names))
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_task[record.task.name].append(record)
     columns = tuple(
         Column(_one_question(task, protocol, by_task[task]), group_of[task], by_task[task][0].question)
-        for task in suite.tasks
+        for task in tasks
         if task in by_task
     )
-    rows = [_make_row(found, variant, columns, suite, cards) for found, variant in _by_row(records)]
+    means = _Means(suite.aggregator, groups, columns)
+    rows = [_make_row(found, variant, columns, means, cards) for found, variant in _by_row(records)]
     first = records[0].protocol
     return Table(
         protocol=protocol,
         version=first.version,
         recipe=first.recipe,
+        groups=tuple(groups),
         columns=columns,
-        rows=_mark_best(sorted(rows, key=_rank), columns),
-        absent=tuple(task for task in suite.tasks if task not in by_task),
-        chance=_suite_mean([column.definition.chance for column in columns], columns, suite)[1],
+        rows=_mark_best(sorted(rows, key=lambda row: _rank(row, means.definition)), columns),
+        absent=tuple(task for task in tasks if task not in by_task),
+        chance=means.of([column.definition.chance for column in columns])[1],
+        means=means.definition,
     )
 
 
@@ -297,14 +309,14 @@ def _cause(record: Record) -> dict[str, Any]:
 
 
 def _make_row(
-    records: list[Record], variant: str, columns: tuple[Column, ...], suite: SuiteCard, cards: Mapping[str, ModelCard]
+    records: list[Record], variant: str, columns: tuple[Column, ...], means: _Means, cards: Mapping[str, ModelCard]
 ) -> Row:
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_task[record.task.name].append(record)
     card = cards.get(records[0].model.name)
     cells = tuple(_make_cell(by_task[column.task.name], card) for column in columns)
-    groups, mean = _suite_mean([cell.value if cell else None for cell in cells], columns, suite)
+    groups, mean = means.of([cell.value if cell else None for cell in cells])
     return Row(records[0].model, variant, cells, groups, mean)
 
 
@@ -326,37 +338,57 @@ def _make_cell(records: list[Record], card: ModelCard | None) -> Cell | None:
     )
 
 
-def _suite_mean(
-    values: Sequence[float | None], columns: tuple[Column, ...], suite: SuiteCard
-) -> tuple[dict[str, Mean], Mean]:
-    """Return the means of the groups and of the suite; none where a task is missing or units or directions differ."""
-    by_task = {column.task.name: value for column, value in zip(columns, values, strict=True) if value is not None}
-    kinds = {(column.definition.unit, column.definition.higher_is_better) for column in columns}
-    groups = {group: _mean(tasks, by_task, len(kinds) == 1) for group, tasks in suite.groups.items()}
-    mean = _mean(suite.tasks, by_task, len(kinds) == 1)
-    if suite.aggregate == "mean_of_groups" and mean.value is not None:
-        inner = [group.value for group in groups.values() if group.value is not None]
-        mean = dataclasses.replace(mean, value=fmean(inner))
-    return groups, mean
+@dataclasses.dataclass(frozen=True)
+class _Means:
+    """Makes the means of one table: an aggregator, the groups that its protocol asks, and its columns."""
+
+    aggregator: Aggregator
+    groups: Mapping[str, Sequence[str]]
+    columns: tuple[Column, ...]
+
+    @property
+    def definition(self) -> MetricDefinition:
+        """How the means are read; where they exist, all columns have one unit and direction."""
+        return (
+            MetricDefinition("fraction", True, 0.0, 1.0, 0.0)
+            if self.aggregator.normalised
+            else self.columns[0].definition
+        )
+
+    def of(self, values: Sequence[float | None]) -> tuple[dict[str, Mean], Mean]:
+        """Return the means of the groups and of all, from a value per column; none where a task is missing."""
+        known = {
+            column.task.name: _answer(value, column.definition)
+            for column, value in zip(self.columns, values, strict=True)
+            if value is not None
+        }
+        answers = {
+            group: {task: known[task] for task in tasks if task in known} for group, tasks in self.groups.items()
+        }
+        groups = {
+            group: _whole(self.aggregator.mean([*answers[group].values()]), answers[group], tasks)
+            for group, tasks in self.groups.items()
+        }
+        every = {task for tasks in self.groups.values() for task in tasks}
+        return groups, _whole(self.aggregator.aggregate(answers), known, every)
 
 
-def _mean(tasks: Sequence[str], by_task: Mapping[str, float], one_kind: bool) -> Mean:
-    present = [by_task[task] for task in tasks if task in by_task]
-    whole = bool(tasks) and len(present) == len(tasks) and one_kind
-    return Mean(fmean(present) if whole else None, len(present), len(tasks))
+def _whole(value: float | None, known: Mapping[str, Answer], tasks: Collection[str]) -> Mean:
+    """Return a mean that stands only where every task is known, with how many are."""
+    present = sum(task in known for task in tasks)
+    return Mean(value if present == len(tasks) else None, present, len(tasks))
 
 
-def _rank(row: Row) -> tuple[float, str, str]:
-    """Return the order of rows: best mean first, then by name. Every measure averaged here rises with quality or falls
-    with it as a whole, so the first column's direction decides."""
+def _answer(value: float, definition: MetricDefinition) -> Answer:
+    best = definition.high if definition.higher_is_better else definition.low
+    return Answer(value, definition.unit, definition.higher_is_better, definition.chance, best)
+
+
+def _rank(row: Row, means: MetricDefinition) -> tuple[float, str, str]:
+    """Return the order of rows: best mean first, then by name."""
     value = row.mean.value
-    directions = [record.definition(record.task.metric).higher_is_better for record in _first_records(row)]
-    sign = -1.0 if not directions or directions[0] else 1.0
+    sign = -1.0 if means.higher_is_better else 1.0
     return (math.inf if value is None else sign * value, row.model.name, row.variant)
-
-
-def _first_records(row: Row) -> list[Record]:
-    return [cell.records[0] for cell in row.cells if cell][:1]
 
 
 def _mark_best(rows: Sequence[Row], columns: tuple[Column, ...]) -> tuple[Row, ...]:

@@ -53,13 +53,13 @@ def _context(board: Board) -> dict[str, Any]:
         "models": len(models),
         "tasks": len({record.task.name for record in records}),
         "records": records,
-        "tables": [_table(board, table, places) for table in board.tables],
+        "tables": [_table(table, places) for table in board.tables],
         "listed": [_listed(record, places[record.record_id]) for record in records],
         "skipped": board.skipped,
         "data": trusted(json_block(page_data(records))),
         "digest": digest_of(records)[:16],
         "built": _built(),
-        "groups": len(board.suite.groups) > 1,
+        "aggregator": board.suite.aggregator,
     }
 
 
@@ -94,9 +94,8 @@ def page_data(records: Sequence[Record]) -> dict[str, Any]:
     return {"pool": blocks, "records": rows}
 
 
-def _table(board: Board, table: Table, places: Mapping[str, int]) -> dict[str, Any]:
-    groups = list(board.suite.groups) if len(board.suite.groups) > 1 else []
-    first = table.columns[0].definition
+def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
+    groups = text.means_of(table.groups)
     return {
         "protocol": table.protocol,
         "version": table.version,
@@ -106,12 +105,12 @@ def _table(board: Board, table: Table, places: Mapping[str, int]) -> dict[str, A
         "groups": groups,
         "rows": [_row(row, table, groups, places) for row in table.rows],
         "chance": {
-            "mean": _mean(table.chance, first),
+            "mean": _mean(table.chance, table.means),
             "cells": [_chance(column) for column in table.columns],
         },
         "absent": table.absent,
         "plots": [trusted(_plot(table, index)) for index in range(len(table.columns))],
-        "descending": first.higher_is_better,
+        "descending": table.means.higher_is_better,
     }
 
 
@@ -140,7 +139,6 @@ def _spans(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:
 
 
 def _row(row: Row, table: Table, groups: Sequence[str], places: Mapping[str, int]) -> dict[str, Any]:
-    first = table.columns[0].definition
     return {
         "name": row.model.name,
         "title": row.model.title,
@@ -150,14 +148,14 @@ def _row(row: Row, table: Table, groups: Sequence[str], places: Mapping[str, int
         "search": " ".join(
             [row.model.name, row.model.title, row.variant, row.model.adapter, *map(str, row.model.about.values())]
         ).lower(),
-        "mean": _mean(row.mean, first),
-        "groups": [_mean(row.groups[group], first) for group in groups],
+        "mean": _mean(row.mean, table.means),
+        "groups": [_mean(row.groups[group], table.means) for group in groups],
         "cells": [_cell(cell, column, places) for cell, column in zip(row.cells, table.columns, strict=True)],
     }
 
 
 def _mean(mean: Mean, definition: MetricDefinition) -> dict[str, Any]:
-    whole = mean.value is not None
+    whole = mean.value is not None or mean.present == mean.total
     return {
         "sort": "" if mean.value is None else repr(mean.value),
         "text": "—" if mean.value is None else number(mean.value, definition),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
 from ssl_bench.results.describe import number
@@ -16,8 +16,11 @@ MISSING = "—"
 def markdown(board: Board) -> str:
     """Return one Markdown table per protocol; bold as on the page, "—" with k/n where a mean lacks tasks."""
     lines = [f"# {_cell(board.suite.title)}"]
+    if board.suite.name:
+        suite = board.suite
+        lines += ["", f"Suite {suite.name}, version {suite.version}; mean: {suite.aggregate}, {suite.aggregator.what}."]
     for table in board.tables:
-        lines += ["", f"## {_cell(table.protocol)}", "", *_markdown_table(board, table)]
+        lines += ["", f"## {_cell(table.protocol)}", "", *_markdown_table(table)]
         if table.absent:
             lines += ["", f"No records yet: {', '.join(map(_cell, table.absent))}."]
     lines += ["", _legend()]
@@ -34,8 +37,8 @@ def _legend() -> str:
     )
 
 
-def _markdown_table(board: Board, table: Table) -> Iterator[str]:
-    groups = _groups(board)
+def _markdown_table(table: Table) -> Iterator[str]:
+    groups = means_of(table.groups)
     heads = ["model", "mean", *groups, *map(_head, table.columns)]
     yield "| " + " | ".join(map(_cell, heads)) + " |"
     yield "|" + "|".join([" :-- ", *([" --: "] * (len(heads) - 1))]) + "|"
@@ -59,9 +62,10 @@ def label(row: Row) -> str:
     return f"{row.model.name} ({row.variant})" if row.variant else row.model.name
 
 
-def _groups(board: Board) -> list[str]:
-    """Return the groups whose means say more than the mean of all."""
-    return list(board.suite.groups) if len(board.suite.groups) > 1 else []
+def means_of(groups: Iterable[str]) -> list[str]:
+    """Return the groups whose means say more than the mean of all: none where there is but one."""
+    found = list(groups)
+    return found if len(found) > 1 else []
 
 
 def _markdown_value(cell: Cell | None, column: Column) -> str:
@@ -73,8 +77,8 @@ def _markdown_value(cell: Cell | None, column: Column) -> str:
 
 def _mean(mean: Mean, table: Table) -> str:
     if mean.value is None:
-        return f"{MISSING} {mean.present}/{mean.total}"
-    return number(mean.value, table.columns[0].definition)
+        return MISSING if mean.present == mean.total else f"{MISSING} {mean.present}/{mean.total}"
+    return number(mean.value, table.means)
 
 
 def _chance_mean(table: Table) -> str:
@@ -102,12 +106,12 @@ def csv_text(board: Board) -> str:
     writer = csv.writer(file, lineterminator="\n")
     tasks = [task for task in board.suite.tasks if any(task not in table.absent for table in board.tables)]
     parts = [f"{task}{end}" for task in tasks for end in ("", ".low", ".high", ".seeds")]
-    groups = _groups(board)
+    groups = means_of(board.suite.groups)
     writer.writerow(map(_safe, ["protocol", "model", "variant", "control", "mean", *groups, *parts]))
     for table in board.tables:
         place = {column.task.name: i for i, column in enumerate(table.columns)}
         for row in table.rows:
-            means = [row.mean.value, *(row.groups[group].value for group in groups)]
+            means = [row.mean.value, *(row.groups[group].value if group in row.groups else None for group in groups)]
             cells = [row.cells[place[task]] if task in place else None for task in tasks]
             values = [value for cell in cells for value in _csv_values(cell)]
             words = [_safe(table.protocol), _safe(row.model.name), _safe(row.variant), "yes" if row.control else "no"]

@@ -14,15 +14,20 @@ BINS = 15
 
 
 def top1(predictions: Classes, truth: Truth) -> NDArray[np.bool_]:
-    """Return whether each sample's first class is the target."""
-    right: NDArray[np.bool_] = predictions.ranked[:, 0] == truth.targets
-    return right
+    """Return whether each sample's first class is the target, or among its targets where it has several."""
+    return _right(predictions.ranked[:, :1], truth)
 
 
 def top5(predictions: Classes, truth: Truth) -> NDArray[np.bool_]:
-    """Return whether the target is among each sample's first five classes, or as many as are ranked."""
-    found: NDArray[np.bool_] = (predictions.ranked[:, :5] == truth.targets[:, None]).any(axis=1)
-    return found
+    """Return whether a target is among each sample's first five classes, or as many as are ranked."""
+    return _right(predictions.ranked[:, :5], truth)
+
+
+def _right(ranked: NDArray[np.int64], truth: Truth) -> NDArray[np.bool_]:
+    """Return whether any of each sample's classes (samples, ranked) is a target; targets below 0 are none."""
+    targets = truth.targets.reshape(len(ranked), -1)
+    right: NDArray[np.bool_] = (ranked[:, :, None] == targets[:, None, :]).any(axis=(1, 2))
+    return right
 
 
 def mean_per_class(predictions: Classes, truth: Truth) -> float:
@@ -41,7 +46,7 @@ def ece(predictions: Classes, truth: Truth) -> float:
     """
     confidence = predictions.confidence.astype(np.float64)
     bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    surplus = (predictions.ranked[:, 0] == truth.targets) - confidence
+    surplus = top1(predictions, truth) - confidence
     return float(np.abs(np.bincount(bins, surplus, minlength=BINS)).sum() / len(confidence))
 
 
@@ -57,11 +62,11 @@ def roc_auc(predictions: Classes, truth: Truth) -> float:
     if len(np.unique(targets)) < 2:
         raise DataError("roc_auc: every test sample is of one class, so there is no pair to order")
     if truth.classes == 2:
-        return _area(scores[:, 1] - scores[:, 0], targets == 1)
-    return float(np.mean([_area(scores[:, label], targets == label) for label in np.unique(targets)]))
+        return roc_area(scores[:, 1] - scores[:, 0], targets == 1)
+    return float(np.mean([roc_area(scores[:, label], targets == label) for label in np.unique(targets)]))
 
 
-def _area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+def roc_area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     """Return the area under the ROC curve of scores (samples,), by the sum of the positives' ranks from 1."""
     _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (counts.cumsum() - (counts - 1) / 2)[place]  # equal scores share the middle of their ranks

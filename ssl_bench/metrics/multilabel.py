@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.metrics.base import Metric
+from ssl_bench.metrics.classes import roc_area
 from ssl_bench.predictions import Multilabel, Truth
 
 Area = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
@@ -27,6 +28,24 @@ def voc07_map(predictions: Multilabel, truth: Truth) -> float:
     """Return VOC2007's mean over classes of the 11-point average precision (Everingham et al., IJCV 2010, eq. 1 and 2):
     the mean over recalls r of 0, 0.1, … 1 of the highest precision at a recall of r or more."""
     return _mean_over_classes(predictions, truth, _at_eleven_points)
+
+
+def mean_roc_auc(predictions: Multilabel, truth: Truth) -> float:
+    """Return the mean over classes of the area under the ROC curve: the share of pairs of a sample of which the class
+    holds and one of which it does not in which the first scores higher, equal scores counting half.
+
+    It is scikit-learn's roc_auc_score with average="macro". Classes that hold of no sample, or of every one, do not
+    count; raises DataError where none is left.
+    """
+    areas = []
+    for scores, targets in zip(predictions.scores.T, truth.targets.T, strict=True):
+        clear = targets >= 0
+        holds = targets[clear] > 0
+        if holds.any() and not holds.all():
+            areas.append(roc_area(scores[clear].astype(np.float64), holds))
+    if not areas:
+        raise DataError("mean_roc_auc: every class holds of all test samples or of none, so there is no pair to order")
+    return float(np.mean(areas))
 
 
 def _mean_over_classes(predictions: Multilabel, truth: Truth, area: Area) -> float:
@@ -65,4 +84,5 @@ def _at_eleven_points(precision: NDArray[np.float64], recall: NDArray[np.float64
 METRICS = (
     Metric("mean_average_precision", "multilabel", lambda classes: None, number=mean_average_precision),
     Metric("voc07_map", "multilabel", lambda classes: None, number=voc07_map),
+    Metric("mean_roc_auc", "multilabel", lambda classes: 0.5, number=mean_roc_auc),
 )

@@ -41,8 +41,13 @@ def get(text: str) -> Protocol:
 
 
 def recipe(protocol: Protocol) -> dict[str, Any]:
-    """Return the fields of a protocol as plain JSON values."""
-    return dict(cards.plain(protocol))
+    """Return the fields of a protocol as plain JSON values, less those that came later and say what always was."""
+    known = [
+        f.name
+        for f in dataclasses.fields(protocol)
+        if f.metadata.get("later") and f.default == getattr(protocol, f.name)
+    ]
+    return {name: value for name, value in cards.plain(protocol).items() if name not in known}
 
 
 def summary(name: str) -> str:

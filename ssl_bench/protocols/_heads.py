@@ -4,7 +4,7 @@ predictions of logits."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,20 +44,25 @@ class Parts:
 
 
 def parts(trial: Trial, name: str, holdout: float) -> Parts:
+    """Return what `parted` returns for a trial's labels and seed."""
+    return parted(trial.labels, name, holdout, trial.seed)
+
+
+def parted(splits: Mapping[str, IntArray], name: str, holdout: float, seed: int = 0) -> Parts:
     """Return all of train and, to choose on, val; where there is none, a stratified `holdout` of train is held out.
 
     `holdout` 0 trains on all of train and lets no sample choose. Raises DataError where train holds one class alone,
     UsageError, naming the protocol, where nothing can be held out.
     """
-    labels = trial.labels["train"]
+    labels = splits["train"]
     if len(np.unique(labels)) < 2:
         raise DataError(f"{name} needs two classes; train holds {len(np.unique(labels))}")
     everything = np.arange(len(labels))
     if not holdout:
         return Parts(everything)
-    if trial.has_val:
+    if "val" in splits:
         return Parts(everything, "val")
-    kept, held = stratified_holdout(labels, holdout, trial.seed)
+    kept, held = stratified_holdout(labels, holdout, seed)
     if not len(held):
         raise UsageError(f"{name}: every class of train has one sample, so none can be held out to choose a head")
     return Parts(kept, "train", held)
@@ -127,29 +132,37 @@ def chunks(positions: IntArray) -> Iterator[IntArray]:
         yield positions[start : start + AT_ONCE]
 
 
-def predicted(logits: Callable[[Tensor], Tensor], features: Tensor) -> list[Classes]:
+def predicted(logits: Callable[[Tensor], Tensor], features: Tensor, *, every: bool = False) -> list[Classes]:
     """Return each head's classes; `logits` gives (samples, heads, classes) of features (samples, …)."""
     import torch
 
-    return joined([classes_of(logits(part)) for part in torch.split(features, AT_ONCE)])
+    return joined([classes_of(logits(part), every=every) for part in torch.split(features, AT_ONCE)])
 
 
 def joined(parts: Sequence[Sequence[Classes]]) -> list[Classes]:
     """Return each head's classes for all samples, given part by part."""
-    return [
-        Classes(np.concatenate([one.ranked for one in head]), np.concatenate([one.confidence for one in head]), True)
-        for head in zip(*parts, strict=True)
-    ]
+    found = []
+    for head in zip(*parts, strict=True):
+        scores = [one.scores for one in head if one.scores is not None]
+        ranked, sure = (
+            np.concatenate(rows) for rows in zip(*((one.ranked, one.confidence) for one in head), strict=True)
+        )
+        found.append(Classes(ranked, sure, probability=True, scores=np.concatenate(scores) if scores else None))
+    return found
 
 
-def classes_of(logits: Tensor) -> list[Classes]:
+def classes_of(logits: Tensor, *, every: bool = False) -> list[Classes]:
     """Return, of logits (samples, heads, classes), each head's classes by falling logit, equal ones by number, with the
-    softmax probability of the first."""
+    softmax probability of the first; `every` keeps those of all."""
     import torch
 
     values, order = logits.sort(dim=2, descending=True, stable=True)
     ranked, sure = order[..., :5].cpu().numpy(), torch.softmax(values, 2)[..., 0].cpu().numpy()
-    return [Classes(ranked[:, head], sure[:, head], probability=True) for head in range(ranked.shape[1])]
+    scores = torch.softmax(logits, 2).float().cpu().numpy() if every else None
+    return [
+        Classes(ranked[:, head], sure[:, head], probability=True, scores=None if scores is None else scores[:, head])
+        for head in range(ranked.shape[1])
+    ]
 
 
 def accuracies(logits: Callable[[Tensor], Tensor], features: Tensor, labels: IntArray) -> list[float]:

@@ -21,12 +21,11 @@ class Model:
 
     def __init__(self, features: NDArray[Any], labels: base.IntArray, standardise: bool) -> None:
         """Raises DataError if all samples are of one class."""
+        check(labels)
         self.present, self.numbered = np.unique(labels, return_inverse=True)
-        if len(self.present) < 2:
-            raise DataError(f"logistic regression needs two classes; every sample is of class {self.present[0]}")
         self.mean, self.deviation = np.zeros(1), np.ones(1)
         if standardise:
-            self.mean, self.deviation = _moments(features)
+            self.mean, self.deviation = moments(features)
         self.features = self.standard(features)
 
     def standard(self, features: NDArray[Any]) -> NDArray[np.float64]:
@@ -34,11 +33,13 @@ class Model:
         result: NDArray[np.float64] = (features.astype(np.float64) - self.mean) / self.deviation
         return result
 
-    def path(
-        self, grid: NDArray[np.float64], device: str, tolerance: float = logistic.TOLERANCE
-    ) -> Iterator[logistic.Solution]:
-        """Yield the optimum for every C of `grid`, to within `tolerance` of the objective."""
-        return logistic.path(self.features, self.numbered, grid, device=device, tolerance=tolerance)
+    def path(self, grid: NDArray[np.float64], device: str) -> Iterator[logistic.Solution]:
+        """Yield the optimum for every C of `grid`, near enough to choose one."""
+        return logistic.path(self.features, self.numbered, grid, device=device, tolerance=logistic.CHOOSING)
+
+    def optimum(self, c: float, device: str, near: logistic.Solution | None = None) -> logistic.Solution:
+        """Return the optimum for one C; `near` is that of similar samples, if one is known."""
+        return next(logistic.path(self.features, self.numbered, [c], device=device, near=near))
 
     def scores(self, fit: logistic.Solution, features: NDArray[Any], classes: int) -> NDArray[np.float64]:
         """Return the logits (samples, classes) of features as they were extracted; −∞ for a class without a sample."""
@@ -47,7 +48,16 @@ class Model:
         return scores
 
 
-def _moments(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def check(labels: base.IntArray) -> None:
+    """Raise DataError if there is no sample, or if all are of one class."""
+    present = np.unique(labels)
+    if not len(present):
+        raise DataError("logistic regression needs samples of two classes; there is none")
+    if len(present) < 2:
+        raise DataError(f"logistic regression needs two classes; every sample is of class {present[0]}")
+
+
+def moments(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and deviation (dim,); the deviation of a constant feature counts as 1.
 
     A feature is constant if its variance is no more than what rounding leaves, as in scikit-learn's StandardScaler.
@@ -121,11 +131,11 @@ class FewLabels(base.Protocol):
             for fold in range(fold_of.max() + 1):
                 kept, held = fold_of != fold, fold_of == fold
                 rounds.append((features[kept], labels[kept], features[held], labels[held]))
-        curve = self._curve(rounds, trial)
+        curve, near = self._curve(rounds, trial)
         best = int(np.argmax([row["top1"] for row in curve])) if curve else 0
         c = curve[best]["c"] if curve else (float(self.grid[0]) if len(self.grid) == 1 else self.fallback_c)
         model = Model(features, labels, self.features == "standardized")
-        fit = next(iter(model.path(np.array([c]), trial.device)))
+        fit = model.optimum(c, trial.device, near[best] if near else None)
         logits = model.scores(fit, trial.features("test"), trial.classes)
         return Fitted(
             predictions(logits, every=trial.every_score),
@@ -135,21 +145,26 @@ class FewLabels(base.Protocol):
             at_grid_edge=best in (0, len(self.grid) - 1) if curve else None,
         )
 
-    def _curve(self, rounds: list[tuple[Any, ...]], trial: base.Trial) -> tuple[dict[str, Any], ...]:
-        """Return one row per C: right answers of all rounds (features, labels, held features, held labels)."""
+    def _curve(
+        self, rounds: list[tuple[Any, ...]], trial: base.Trial
+    ) -> tuple[tuple[dict[str, Any], ...], list[logistic.Solution]]:
+        """Return one row per C, right answers of all rounds (features, labels, held features, held labels), and the
+        fits of the last round."""
         if not rounds or len(self.grid) == 1:
-            return ()
+            return (), []
         right, asked, converged = np.zeros(len(self.grid)), 0, np.ones(len(self.grid), dtype=bool)
         for features, labels, held, truth in rounds:
             model = Model(features, labels, self.features == "standardized")
             asked += len(truth)
-            for place, fit in enumerate(model.path(self.grid, trial.device, logistic.CHOOSING)):
+            fits = list(model.path(self.grid, trial.device))
+            for place, fit in enumerate(fits):
                 right[place] += (model.scores(fit, held, trial.classes).argmax(axis=1) == truth).sum()
                 converged[place] &= fit.converged
-        return tuple(
+        rows = tuple(
             {"c": c, "top1": float(right[place] / asked), "converged": bool(converged[place])}
             for place, c in enumerate(self.grid.tolist())
         )
+        return rows, fits
 
 
 def folds(labels: base.IntArray, count: int, seed: int) -> base.IntArray:

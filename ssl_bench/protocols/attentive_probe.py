@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ssl_bench.errors import DataError, UsageError
@@ -63,6 +63,14 @@ class Protocol(base.Protocol):
         """Every candidate's learning rate and weight decay."""
         return list(itertools.product(self.learning_rates, self.weight_decays))
 
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return the maps of all splits."""
+        return base.Passes({"dense": tuple(sizes)})
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise what `_heads.parts` raises."""
+        _heads.parted(labels, "attentive_probe", self.holdout)
+
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the chosen probe's classes by falling logit; confidence is the softmax probability of the first.
 
@@ -78,7 +86,7 @@ class Protocol(base.Protocol):
             if "diverged" in curve[best]:
                 raise DataError("attentive_probe: every probe's weights grew without bound; give lower learning_rates")
             said = [logits[:, best : best + 1] for logits in self.said(trial, "test", None, heads)]
-        answer = _heads.joined([_heads.classes_of(logits) for logits in said])[0]
+        answer = _heads.joined([_heads.classes_of(logits, every=trial.every_score) for logits in said])[0]
         rate, decay = self.grid[best]
         return base.Answer(
             answer,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, UsageError
-from ssl_bench.predictions import Classes, Predictions
+from ssl_bench.predictions import Classes, Multilabel, Predictions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ssl_bench.images import Augmentation
     from ssl_bench.progress import Advance
 
+LATER: Mapping[str, Any] = {"later": True}
+"""Metadata of a recipe's field that came after records were published: at its default it is no part of the recipe, so
+that what was asked before keeps its identity."""
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
@@ -45,6 +48,16 @@ class Answer:
     at_grid_edge: bool | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Passes:
+    """What a recipe passes through the network, for a plan."""
+
+    kept: Mapping[str, tuple[str, ...]]
+    """View of the images, or "dense" for their maps, to the splits that are read so; each passes once and is kept."""
+    crops: int = 0
+    """Random crops, which pass every time anew."""
+
+
 class Supply:
     """Where a trial draws from: the harness makes one of a backbone, data and the feature cache.
 
@@ -55,9 +68,9 @@ class Supply:
         """Return pooled features (samples, dim); `pooling` "" is the one that the job asks for, `view` "" no change."""
         raise UsageError("this trial has no features")
 
-    def some(self, split: str, pooling: str, positions: IntArray) -> FloatArray:
+    def some(self, split: str, pooling: str, view: str, positions: IntArray) -> FloatArray:
         """Return the pooled features (positions, dim) of some samples of a split, sparing the others the network."""
-        return self.features(split, pooling, "")[positions]
+        return self.features(split, pooling, view)[positions]
 
     def dense(self, split: str) -> Rows:
         """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
@@ -66,6 +79,10 @@ class Supply:
     def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
         """Give normalised images (up to `size`, channels, height, width) of the samples at `order`, on the device."""
         raise UsageError("this trial has no images")
+
+    def subset(self, name: str) -> IntArray:
+        """Return the positions in train of a published subset, ascending; see `ssl_bench.subsets`."""
+        raise UsageError("this trial has no published subsets")
 
     def texts(self, texts: Sequence[str]) -> FloatArray:
         """Return what the model's text tower says of each text (texts, dim)."""
@@ -90,7 +107,8 @@ class Trial:
     sizes: Mapping[str, int]
     """Samples per split: "train", "test", "val" where the task has one, and its shifts."""
     labels: Mapping[str, IntArray]
-    """Labels of "train" and, where the task has one, "val"; never of "test"."""
+    """Labels of "train" and, where the task has one, "val"; never of "test". They are (samples,), or (samples, classes)
+    where any number of classes may hold: 1 holds, 0 does not, -1 is too hard to say."""
     supply: Supply
     """Use `features` and its siblings."""
     informative: bool = True
@@ -107,6 +125,8 @@ class Trial:
     """The network, for protocols that feed it images of their own; None where the features came without one."""
     shifts: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     """Further test sets, splits of `features`, and among which classes each is to be answered; empty: among all."""
+    metric: str = ""
+    """The task's headline, for a choice on val that is made by it."""
     pooled: str = "default"
     """The pooling that the job asks for, for protocols that take several unless one is named."""
 
@@ -118,20 +138,26 @@ class Trial:
     def has_val(self) -> bool:
         return "val" in self.labels
 
+    @property
+    def has_many_labels(self) -> bool:
+        """True where any number of classes may hold of an image."""
+        return self.labels["train"].ndim == 2
+
     def features(
         self, split: str, *, pooling: str = "", view: str = "", positions: IntArray | None = None
     ) -> FloatArray:
         """Return the pooled features (samples, dim), float32, of "train", "val" or "test".
 
-        `pooling` is another than the one that the job asks for; `view` is a change of every image, "rot90", "rot180"
-        or "rot270", turned anticlockwise after the resize; `positions` are the only samples wanted, as they are.
+        `pooling` is another than the one that the job asks for; `view` is a change of every image: "rot90", "rot180"
+        or "rot270", turned anticlockwise after the resize, or "crop0" to "crop9", a random part that is the same
+        whenever the image is met; `positions` are the only samples wanted.
         Raises DataError if a feature is not finite.
         """
         self._check(split)
         features = (
             self.supply.features(split, pooling, view)
             if positions is None
-            else self.supply.some(split, pooling, positions)
+            else self.supply.some(split, pooling, view, positions)
         )
         if not np.isfinite(features).all():
             bad = int((~np.isfinite(features)).any(axis=1).sum())
@@ -176,6 +202,8 @@ class Protocol(abc.ABC):
     """The headline, where it is not the task's own metric."""
     kinds: ClassVar[tuple[str, ...]] = ("classification",)
     """Kinds of task that can be asked so."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Splits whose images it looks at; empty: all that the task has."""
     reads_words: ClassVar[bool] = False
     """True: the class names and prompts of the task's card are part of the question."""
 
@@ -183,6 +211,22 @@ class Protocol(abc.ABC):
     def selects_on_test(self) -> bool:
         """True for a recipe that reports the best of several candidates on the very samples that are reported."""
         return False
+
+    def passes(self, sizes: Mapping[str, int]) -> Passes:
+        """Return what passes the network for splits of these sizes."""
+        return Passes({"": tuple(name for name in sizes if name in self.reads or not self.reads)})
+
+    def check(self, labels: Mapping[str, IntArray], classes: int) -> None:
+        """Raise the error that `predict` would raise for splits of these labels, as far as they tell.
+
+        The harness calls it before anything is extracted; it alone knows the labels of "test".
+        """
+        return
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Names of the published subsets of train that the recipe learns from; see `ssl_bench.subsets`."""
+        return ()
 
     @abc.abstractmethod
     def predict(self, trial: Trial) -> Answer:
@@ -199,7 +243,12 @@ class Protocol(abc.ABC):
 
 def prior(trial: Trial) -> Answer:
     """Return the classes of train from the most to the least frequent, for every test sample: what no feature can beat
-    by chance alone. Ties go to the lower class."""
+    by chance alone. Ties go to the lower class. Where any number of classes may hold, each one's share of train is its
+    score."""
+    if trial.has_many_labels:
+        labels = trial.labels["train"]
+        shares = (labels == 1).sum(axis=0) / np.maximum((labels >= 0).sum(axis=0), 1)
+        return Answer(Multilabel(np.tile(shares.astype(np.float32), (trial.sizes["test"], 1))))
     counts = np.bincount(trial.labels["train"], minlength=trial.classes)
     ranked = np.argsort(-counts, kind="stable")[:5]
     samples = trial.sizes["test"]

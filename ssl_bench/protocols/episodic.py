@@ -7,8 +7,11 @@ few-shot literature has it. Nothing of train or val is looked at. `classifier` i
     nearest_centroid    the nearest mean of a way: ProtoNet ("euclidean"), or the most similar one ("cosine")
     ridge               least squares onto ±1 with the penalty l2, on standardised features; see `solvers.ridge`
 
-RFS draws its episodes without a seed and learns from five randomly cropped copies of each labelled image
-(n_aug_support); here seeds draw the episodes, the same for every model, and an image counts once. The interval of the
+RFS draws its episodes without a seed; here seeds draw them, the same for every model. It learns from five randomly
+cropped copies of each labelled image in its place (n_aug_support_samples): copies=5 does so too, and the default learns
+from the image as it is. Their copies are new in every episode and, for images of 84 pixels, padded, cropped and changed
+in colour; here an image has the same copies wherever it is drawn, which pass the network once, and they are those of
+their transform B: a fifth of the area or more, flipped or not. The interval of the
 accuracy is over episodes; what the draw of episodes does beyond that shows between seeds. With two ways the softmax
 pays half of what scikit-learn's sigmoid pays for the same weights; see `solvers.logistic`.
 """
@@ -16,17 +19,21 @@ pays half of what scikit-learn's sigmoid pays for the same weights; see `solvers
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench import episodes
 from ssl_bench.episodes import Draw, Episodes
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Episodic
 from ssl_bench.protocols import _supports, base
 from ssl_bench.solvers import logistic_batch, ridge
 
+MOST_COPIES = 10
+"""As many different crops of an image there are."""
 NUMBERS = 2**24
 """Features, in numbers, that are gathered at a time: 128 MiB in float64."""
 
@@ -36,6 +43,7 @@ class Protocol(base.Protocol):
     """A classifier that is learnt anew in every episode."""
 
     version: ClassVar[int] = 1
+    kinds: ClassVar[tuple[str, ...]] = ("classification", "few_shot")
     deterministic: ClassVar[bool] = False
     """The seed draws the episodes."""
     seeds: ClassVar[tuple[int, ...]] = (0, 1, 2)
@@ -61,12 +69,24 @@ class Protocol(base.Protocol):
     """Of "logistic"."""
     l2: float = 1024.0
     """Of "ridge"."""
+    copies: int = dataclasses.field(default=0, metadata=base.LATER)
+    """Random crops of each labelled image that are learnt from in its place, 5 in RFS; 0: the image as it is."""
 
     def __post_init__(self) -> None:
         if self.ways < 2 or min(self.shots, *self.also, self.queries, self.episodes) < 1:
             raise UsageError("episodic: ways must be 2 or more, and shots, also, queries and episodes 1 or more")
         if not (self.c > 0 and self.l2 > 0):
             raise UsageError(f"episodic: c and l2 must be above 0, not {self.c} and {self.l2}")
+        if not 0 <= self.copies <= MOST_COPIES:
+            raise UsageError(f"episodic: copies must be from 0 to {MOST_COPIES}, not {self.copies}")
+
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return test, and all its crops that may be asked for: who is labelled only the draw tells."""
+        return base.Passes(dict.fromkeys(("", *(f"crop{n}" for n in range(self.copies))), ("test",)))
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise what `predict` raises where test is too small."""
+        episodes.members(labels["test"], self._draw(0, self.shots))
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the way of every query at `shots` and, as variants "shots=1" and so on, at every other number that
@@ -92,11 +112,11 @@ class Protocol(base.Protocol):
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
         """Return the first way for every query, which is right once in as many times as there are ways."""
-        how = self._draw(trial, self.shots)
+        how = self._draw(trial.seed, self.shots)
         return base.Answer(Episodic(np.zeros_like(trial.supply.episodes(how).query), how))
 
-    def _draw(self, trial: base.Trial, shots: int) -> Draw:
-        return Draw(self.ways, shots, self.queries, self.episodes, trial.seed)
+    def _draw(self, seed: int, shots: int) -> Draw:
+        return Draw(self.ways, shots, self.queries, self.episodes, seed)
 
     def _prepared(self, features: base.FloatArray) -> NDArray[np.float64]:
         wide = features.astype(np.float64)
@@ -112,21 +132,37 @@ class Protocol(base.Protocol):
 
     def _answered(self, trial: base.Trial, features: NDArray[np.float64], shots: int) -> tuple[Episodic, str, bool]:
         """Return the predictions, the digest of the supports, and whether every fit converged."""
-        how = self._draw(trial, shots)
+        how = self._draw(trial.seed, shots)
         drawn = trial.supply.episodes(how)
+        digest = _supports.digest(drawn.support.ravel())
+        drawn, supports = self._supports(trial, features, drawn)
         at_once = max(1, NUMBERS // ((drawn.support.shape[1] + drawn.query.shape[1]) * features.shape[1]))
         predicted, converged = np.empty_like(drawn.query), True
         for start in range(0, how.episodes, at_once):
             part = slice(start, start + at_once)
             some = Episodes(drawn.support[part], drawn.ways[part], drawn.query[part])
-            scores, arrived = self._scores(features, some, trial.device)
+            scores, arrived = self._scores(supports, features, some, trial.device)
             predicted[part] = scores.argmax(axis=2)
             converged &= arrived
-        return Episodic(predicted, how), _supports.digest(drawn.support.ravel()), converged
+        return Episodic(predicted, how), digest, converged
 
-    def _scores(self, features: NDArray[np.float64], some: Episodes, device: str) -> tuple[NDArray[np.float64], bool]:
+    def _supports(
+        self, trial: base.Trial, features: NDArray[np.float64], drawn: Episodes
+    ) -> tuple[Episodes, NDArray[np.float64]]:
+        """Return the episodes with copies in the supports' place, and the features (rows, dim) that these point to."""
+        if not self.copies:
+            return drawn, features
+        images, place = np.unique(drawn.support, return_inverse=True)
+        crops = [trial.features("test", view=f"crop{n}", positions=images) for n in range(self.copies)]
+        rows = place.reshape(*drawn.support.shape, 1) + len(images) * np.arange(self.copies)
+        support, ways = rows.reshape(len(rows), -1), np.repeat(drawn.ways, self.copies, axis=1)
+        return Episodes(support, ways, drawn.query), self._prepared(np.concatenate(crops))
+
+    def _scores(
+        self, supports: NDArray[np.float64], features: NDArray[np.float64], some: Episodes, device: str
+    ) -> tuple[NDArray[np.float64], bool]:
         """Return a score (episodes, queries, ways) of every way for every query, and whether every fit converged."""
-        support, query = features[some.support], features[some.query]
+        support, query = supports[some.support], features[some.query]
         if self.classifier == "logistic":
             return logistic(support, some.ways, query, self.ways, self.c, device)
         if self.classifier == "nearest_centroid":

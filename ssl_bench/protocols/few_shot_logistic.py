@@ -13,6 +13,7 @@ forty fits per number of shots: with ten classes seconds on one core, with 101 c
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ssl_bench.errors import UsageError
@@ -25,6 +26,7 @@ class Protocol(FewLabels):
     """Logistic regression with an L2 penalty on a balanced support."""
 
     version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("train", "test")
     deterministic: ClassVar[bool] = False
     """The seed draws the support and its folds."""
     seeds: ClassVar[tuple[int, ...]] = (0, 1, 2)
@@ -38,6 +40,10 @@ class Protocol(FewLabels):
         if min(self.shots, *self.also, self.shots) < 1:
             raise UsageError(f"few_shot_logistic: shots and also must be 1 or more, not {self.shots} and {self.also}")
         super().__post_init__()
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise what `predict` raises where a class of train has too few images."""
+        _supports.fitting(_supports.shuffled(labels["train"], classes, 0), self.shots, (), "few_shot_logistic")
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the classes by falling logit at `shots` and, as variants "shots=1" and so on, at every other number

@@ -13,6 +13,7 @@ support is not balanced.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ class Protocol(base.Protocol):
     """Least squares with an L2 penalty on a balanced support."""
 
     version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("train", "test")
     deterministic: ClassVar[bool] = False
     """The seed draws the support."""
     seeds: ClassVar[tuple[int, ...]] = (0, 1, 2)
@@ -44,6 +46,10 @@ class Protocol(base.Protocol):
             raise UsageError(f"few_shot_ridge: shots and also must be 1 or more, not {self.shots} and {self.also}")
         if not self.l2 > 0:
             raise UsageError(f"few_shot_ridge: l2 must be above 0, not {self.l2}")
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise what `predict` raises where a class of train has too few images."""
+        _supports.fitting(_supports.shuffled(labels["train"], classes, 0), self.shots, (), "few_shot_ridge")
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the classes by falling score at `shots` and, as variants "shots=1" and so on, at every other number

@@ -38,7 +38,7 @@ class Protocol(base.Protocol):
     deterministic: ClassVar[bool] = False
     """The seed draws the held-out images, and the images of a train that is larger than the recipe's numbers."""
     metric: ClassVar[str] = "rotation_accuracy"
-    kinds: ClassVar[tuple[str, ...]] = ("classification", "unlabelled")
+    kinds: ClassVar[tuple[str, ...]] = ("classification", "multilabel", "unlabelled")
 
     turned: int = 10_000
     """Train images that teach the probe at most, each seen four times."""
@@ -68,6 +68,14 @@ class Protocol(base.Protocol):
             raise UsageError(f"label_free: patience must be 1 or more, not {self.patience}")
         if not 0 < self.alpha_first < self.alpha_last:
             raise UsageError("label_free: alpha_first must be 1 or more and below alpha_last")
+
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return train and test in all four views."""
+        return base.Passes(dict.fromkeys(VIEWS, ("train", "test")))
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise DataError for fewer than two train images."""
+        _drawn(len(labels["train"]), self.turned, 0)
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the quantities; α is left out where the features vary in too few dimensions for a slope.

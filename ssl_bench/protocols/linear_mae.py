@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ssl_bench.errors import DataError, UsageError
@@ -73,19 +73,29 @@ class Protocol(base.Protocol):
     def selects_on_test(self) -> bool:
         return self.variant == "paper"
 
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return test and the crops of every epoch, or train as it is."""
+        if self.crops == "cached":
+            return base.Passes({"": ("train", "test")})
+        return base.Passes({"": ("test",)}, self.epochs * (sizes["train"] // self.batch * self.batch))
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise DataError where train holds one class, UsageError where it holds less than a batch."""
+        samples = len(_heads.parted(labels, "linear_mae", 0.0).fitted)
+        if samples < self.batch:
+            raise UsageError(
+                f"linear_mae: train holds {samples} images, fewer than one batch of {self.batch}; give a smaller batch "
+                f"and a base_rate that keeps the rate near {self.base_rate * self.batch / 256:g}"
+            )
+
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the classes by falling logit; confidence is the softmax probability of the first.
 
         Raises DataError where train holds one class, or where the weights grew without bound; UsageError where train
         holds less than a batch.
         """
-        samples = len(_heads.parts(trial, "linear_mae", 0.0).fitted)
-        steps, rate = samples // self.batch, self.base_rate * self.batch / 256
-        if not steps:
-            raise UsageError(
-                f"linear_mae: train holds {samples} images, fewer than one batch of {self.batch}; give a smaller batch "
-                f"and a base_rate that keeps the rate near {rate:g}"
-            )
+        self.check(trial.labels, trial.classes)
+        steps, rate = trial.sizes["train"] // self.batch, self.base_rate * self.batch / 256
         pooling = _heads.offered(trial, ())[0]
         head: NormalisedHead | None = None
         epochs: dict[str, Predictions] = {}
@@ -137,7 +147,7 @@ class Protocol(base.Protocol):
         """Return what the layer says of test; raise DataError where its weights are not finite."""
         if not bool(head.weights.isfinite().all()):
             raise DataError("linear_mae: the weights grew without bound; give a lower base_rate")
-        return _heads.predicted(head.logits, _heads.rows(trial, "test", pooling))[0]
+        return _heads.predicted(head.logits, _heads.rows(trial, "test", pooling), every=trial.every_score)[0]
 
 
 class NormalisedHead:

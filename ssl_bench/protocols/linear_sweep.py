@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ssl_bench.errors import DataError, UsageError
@@ -66,6 +67,15 @@ class Protocol(base.Protocol):
     def selects_on_test(self) -> bool:
         return self.variant == "paper"
 
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return the crops of every step, and the splits that choose and are reported."""
+        choosing = () if self.selects_on_test else ("val",) if "val" in sizes else ("train",)
+        return base.Passes({"": (*choosing, "test")}, self.iterations * self.batch)
+
+    def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
+        """Raise what `_heads.parts` raises."""
+        _heads.parted(labels, "linear_sweep", 0.0 if self.selects_on_test else self.holdout)
+
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the chosen head's classes by falling logit; confidence is the softmax probability of the first.
 
@@ -88,7 +98,9 @@ class Protocol(base.Protocol):
         head, place = heads[pooling], self.learning_rates.index(rate)
         test = _heads.rows(trial, "test", pooling)
         return base.Answer(
-            _heads.predicted(lambda features: head.logits(features)[:, place : place + 1], test)[0],
+            _heads.predicted(
+                lambda features: head.logits(features)[:, place : place + 1], test, every=trial.every_score
+            )[0],
             selected={"features": pooling, "learning_rate": rate, "selected_on": parts.told},
             curve=curve,
             at_grid_edge=rate in ends if len(self.learning_rates) > 1 else None,
@@ -146,6 +158,7 @@ class Protocol(base.Protocol):
         """Return every head's predictions for test."""
         found: dict[Head, Predictions] = {}
         for pooling, head in heads.items():
-            said = _heads.predicted(head.logits, _heads.rows(trial, "test", pooling))
+            rows = _heads.rows(trial, "test", pooling)
+            said = _heads.predicted(head.logits, rows, every=trial.every_score)
             found |= {(pooling, rate): one for rate, one in zip(self.learning_rates, said, strict=True)}
         return found

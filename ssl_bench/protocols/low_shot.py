@@ -1,8 +1,9 @@
 """Low-shot: logistic regression on one and on ten percent of train.
 
 SimCLR's semi-supervised setting (google-research/simclr, imagenet_subsets), which SwAV, SUNCET and VISSL share, with
-frozen features as MSN has it. The published lists are of ImageNet alone and balanced by class; here a seed draws the
-same share of every class of any train, rounded, and at least one image of each, so that rare classes stay. A share that
+frozen features as MSN has it. Their lists are of ImageNet-1k alone: lists=simclr learns from these, and the seed draws
+the folds alone. By default a seed draws the same share of every class of any train, rounded, and at least one image of
+each, so that rare classes stay. A share that
 is less than half an image in every class would be one shot under another name, and is refused.
 
 C is chosen within the subset, by cross-validation: val, where a task has one, often holds more labels than the subset,
@@ -21,6 +22,9 @@ from ssl_bench.errors import DataError, UsageError
 from ssl_bench.protocols import _supports, base
 from ssl_bench.protocols._logistic import FewLabels
 
+SIMCLR = {0.01: "simclr_1percent", 0.1: "simclr_10percent"}
+"""Share to published subset."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(FewLabels):
@@ -37,12 +41,20 @@ class Protocol(FewLabels):
     """Further shares; a smaller subset is part of a larger one."""
     select: Literal["subset", "val"] = "subset"
     """What C is chosen on: the subset by cross-validation, or all of val."""
+    lists: Literal["drawn", "simclr"] = dataclasses.field(default="drawn", metadata=base.LATER)
+    """Where the subsets come from: a draw, or the lists that SimCLR published for shares of 0.01 and 0.1."""
 
     def __post_init__(self) -> None:
         for share in (self.fraction, *self.also):
             if not 0 < share <= 1:
                 raise UsageError(f"low_shot: fraction and also must be above 0 and at most 1, not {share}")
+        if self.lists == "simclr" and not {self.fraction, *self.also} <= set(SIMCLR):
+            raise UsageError("low_shot: lists=simclr has fraction and also of 0.01 and 0.1 alone")
         super().__post_init__()
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        return tuple(SIMCLR[share] for share in sorted({self.fraction, *self.also})) if self.lists == "simclr" else ()
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the classes by falling logit at `fraction` and, as variants "fraction=0.01" and so on, at every other
@@ -53,7 +65,10 @@ class Protocol(FewLabels):
         if self.select == "val" and not trial.has_val:
             raise UsageError("low_shot: this task has no val to choose C on; ask for low_shot,select=subset")
         members = _supports.shuffled(trial.labels["train"], trial.classes, trial.seed)
-        subsets = {share: stratified(members, share) for share in sorted({self.fraction, *self.also})}
+        shares, subsets = sorted({self.fraction, *self.also}), {}
+        for share in shares:
+            listed = self.lists == "simclr"
+            subsets[share] = trial.supply.subset(SIMCLR[share]) if listed else stratified(members, share)
         headline, largest = subsets[self.fraction], max(len(found) for found in members)
         if not largest:
             raise DataError("low_shot: train holds no sample")

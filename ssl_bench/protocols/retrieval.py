@@ -2,9 +2,9 @@
 
 By default the gallery is the rest of test (leave one out), as in metric learning (Song et al., CVPR 2016: Recall@k on
 the test classes); with gallery=train it is the whole of train. Nothing is trained and val is not looked at. Equally
-similar images are taken in the gallery's order; a feature that is the zero vector is as similar to every image as to
-its opposite. Tasks with judgements, the revisited Oxford and Paris, are asked with gallery=train and bring their own
-headline.
+similar images are taken in the gallery's order. A query whose feature is the zero vector is refused: it would rank the
+images as their files lie, which is often class by class. Tasks with judgements, the revisited Oxford and Paris, are
+asked with gallery=train and bring their own headline.
 
 Every query ranks its whole gallery, in queries · gallery · 4 bytes of memory; where that is more than 4 GiB, `depth`
 says how many images are ranked, and the mean average precision counts no others.
@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.errors import UsageError
+from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Rankings
 from ssl_bench.protocols import base
 from ssl_bench.solvers.neighbours import nearest
@@ -52,10 +52,11 @@ class Protocol(base.Protocol):
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the gallery's positions by falling similarity for every test image.
 
-        Raises UsageError for a gallery that is empty or too large to be ranked as a whole.
+        Raises UsageError for a gallery that is empty or too large to be ranked as a whole, DataError for a query
+        without a direction.
         """
         ranked = self.ranked(trial)
-        queries, bank = trial.features("test"), trial.features(self.gallery)
+        queries, bank = self._queries(trial), trial.features(self.gallery)
         alone = self.gallery == "test"
         order = np.empty((len(queries), ranked), dtype=np.int32)
         size = max(1, BLOCK_BYTES // (32 * (ranked + 1)))
@@ -64,6 +65,16 @@ class Protocol(base.Protocol):
             found = nearest(bank, queries[rows], ranked + alone, distance=self.distance, device=trial.device).indices
             order[rows] = _without(found, np.arange(start, start + len(found))) if alone else found
         return base.Answer(Rankings(order, self.gallery), selected={"gallery": len(bank) - alone, "ranked": ranked})
+
+    def _queries(self, trial: base.Trial) -> base.FloatArray:
+        """Return the features of test; raise DataError for one without a direction, where directions are compared."""
+        features = trial.features("test")
+        if self.distance == "cosine" and (zero := int((~features.any(axis=1)).sum())):
+            raise DataError(
+                f"retrieval: {zero} of {len(features)} features of the test split have length 0 and so no direction; "
+                "ask for retrieval,distance=euclidean"
+            )
+        return features
 
     def ranked(self, trial: base.Trial) -> int:
         """Return how many images each query ranks."""

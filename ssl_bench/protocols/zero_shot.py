@@ -26,6 +26,7 @@ class Protocol(base.Protocol):
     """Class names as prompts; nothing is trained."""
 
     version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = ("test",)
     deterministic: ClassVar[bool] = True
     reads_words: ClassVar[bool] = True
 
@@ -50,16 +51,21 @@ class Protocol(base.Protocol):
         classes = _unit(each.mean(axis=1), "class")
         cosines = _unit(trial.features("test", pooling="proj"), "test image") @ classes.T
         ranked = base.top_classes(cosines).ranked
-        total = np.exp(self.scale * (cosines - cosines.max(axis=1, keepdims=True))).sum(axis=1)
+        shares = np.exp(self.scale * (cosines - cosines.max(axis=1, keepdims=True)))
+        total = shares.sum(axis=1)
+        scores = (shares / total[:, None]).astype(np.float32) if trial.every_score else None
         return base.Answer(
-            Classes(ranked, (1 / total).astype(np.float32), probability=True),
+            Classes(ranked, (1 / total).astype(np.float32), probability=True, scores=scores),
             selected={"templates": list(templates), "class_names": list(names)},
         )
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
         """Return the classes by number: without images not even their frequencies are known here."""
         ranked = np.tile(np.arange(min(5, trial.classes)), (trial.sizes["test"], 1))
-        return base.Answer(Classes(ranked, np.full(len(ranked), 1 / trial.classes, dtype=np.float32), probability=True))
+        scores = np.full((len(ranked), trial.classes), 1 / trial.classes, dtype=np.float32)
+        return base.Answer(
+            Classes(ranked, scores[:, 0], probability=True, scores=scores if trial.every_score else None)
+        )
 
     def _templates(self, trial: base.Trial) -> tuple[str, ...]:
         known = {"plain": _prompts.PLAIN, "simple7": _prompts.SIMPLE7, "imagenet80": _prompts.IMAGENET80}

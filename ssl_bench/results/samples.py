@@ -5,7 +5,8 @@ The columns tell the kind of predictions. `sample_id` is the test sample, `targe
     classes      pred, top5 (classes, best first), confidence (of the first class, in the protocol's own unit),
                  and scores (of every class) where a metric needs them
     multilabel   scores (of every class); the target says of every class 1, 0, or -1 for neither
-    shifts       set ("test" or a shifted one), and the columns of classes
+    shifts       set ("test" or a shifted one), and the columns of classes; where a set has samples of several right
+                 labels, target is a list of them, filled up with -1
     clusters     cluster
     rankings     hits: the places, from 0, of the images of the query's class among all that were ranked; or hits_easy,
                  hits_hard and junk, where people judged the gallery

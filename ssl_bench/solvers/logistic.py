@@ -6,15 +6,10 @@ is the objective of scikit-learn's LogisticRegression for three classes and more
 sigmoid of weights w and pays ½‖w‖²; the softmax has the same losses with ±w/2 and pays half as much, so its optimum at
 C is scikit-learn's at 2C.
 
-How it is solved. Centring x, and turning it by an orthogonal V, changes neither f nor its optimum. So x is centred,
-reduced to n columns by a QR factorisation where it has more, and turned into the eigenvectors of XᵀX. Newton's method
-runs from the strongest penalty to the weakest and starts each optimum from those before it, extrapolated in log C. Its
-directions come from conjugate gradients with
-
-    H·D = D + C Xᵀ [ P ∘ (U − Σ_k P∘U) ],     U = X D − (X D)_y        (U is 0 at the label: no digits cancel)
-
-in float32, preconditioned by the Hessian or its diagonal (see `preconditioner`); the objective and its gradient are in
-float64.
+How it is solved. Newton's method runs from the strongest penalty to the weakest on centred and turned data (see
+`softmax_loss`) and starts each optimum from those before it, extrapolated in log C. Its directions come from conjugate
+gradients in float32, preconditioned by the Hessian or its diagonal (see `preconditioner`); the objective and its
+gradient are in float64, or in float32 where the tolerance is no finer than `SINGLE`.
 
 When it stops. Any probabilities q, one distribution per sample, prove a bound on how far (W, b) is above the optimum
 (W*, b*), by Fenchel's duality:
@@ -39,25 +34,29 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.solvers.preconditioner import Preconditioner
+from ssl_bench.solvers.softmax_loss import Point, Problem, bound
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TOLERANCE = 1e-8
 """Where to stop: how far the objective may be above its optimum, as a fraction of itself."""
-CHOOSING = 1e-6
-"""The same where a strength is only to be chosen: half the work, and a hundredth of what is visible in accuracies."""
+CHOOSING = 1e-4
+"""The same where a strength is only to be chosen. What is proved is coarse: measured, it is below 1e-6."""
+SINGLE = 1e-6
+"""The finest tolerance that float32 has room for."""
 NEWTON_STEPS = 100
 """At most this many per strength; two or three are usual."""
+UNMOVED = 1e-2
+"""A start is taken as it is that is within the tolerance and, as far as can be foreseen, within this part of it: so
+are, or better, the ends of steps, whose gaps are coarse."""
 INNER_STEPS = 500
 """At most this many steps of conjugate gradients per Newton step."""
 INNER_GAIN = 1e-3
 """A direction is good enough when it promises to shrink the gap by this factor, or to end at half the tolerance."""
 HALVINGS = 30
-SLICE = 1 << 21
-"""Samples are taken at a time that have about this many features: for both products with them they stay in cache."""
-ROUNDING = 1e-12
-"""Objectives that differ by less than this fraction are equal: their last digits are those of a sum's order."""
+ROUNDING = 10
+"""Objectives are equal that differ by less than this many times a number's precision: a sum's order decides them."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,22 +86,30 @@ def path(
     *,
     device: str = "cpu",
     tolerance: float = TOLERANCE,
+    near: Solution | None = None,
 ) -> Iterator[Solution]:
     """Yield the optimum for each of `strengths`, the values of C; give them in ascending order, for speed alone.
 
     `features` is (samples, dim) of any float type; `labels` is (samples,), and every class 0 … max has a sample. An
     objective is at most `tolerance` of itself above its optimum, or its solution says that it has not converged.
-    Memory is about 4 · 8 · samples · (dim + classes) bytes. Raises DataError if there are fewer than two classes, if
-    one between them is empty, or if a feature is not finite.
+    `near` is where to start if it lies lower than no weights at all: the optimum for similar samples, perhaps. Memory
+    is about 4 · 8 · samples · (dim + classes) bytes. Raises DataError if there are fewer than two classes, if one
+    between them is empty, or if a feature is not finite.
     """
+    import torch
+
     _check(features, labels)
-    problem = _Problem(features, labels, device)
-    known: list[tuple[float, _Point]] = []
+    problem = Problem(features, labels, device, torch.float32 if tolerance >= SINGLE else torch.float64)
+    preconditioner = Preconditioner(problem.x.float(), problem.classes, problem.steering.dtype)
+    known: list[tuple[float, Point]] = []
     for c in map(float, strengths):
-        start = min(_starts(problem, known, c), key=lambda point: point.objective(c))
-        optimum = _minimise(problem, start, c, tolerance)
+        if not known and near is None and tolerance < SINGLE:
+            near = _approach(features, labels, c, device)
+        starts = _starts(problem, known, c) if known else _first(problem, near)
+        start = min(starts, key=lambda point: point.objective(c))
+        optimum = _minimise(problem, preconditioner, start, c, tolerance)
         known = [*known[-2:], (c, optimum.point)]
-        yield problem.solution(optimum, c)
+        yield _solution(problem, optimum, c)
 
 
 def _check(features: NDArray[Any], labels: NDArray[np.int64]) -> None:
@@ -116,140 +123,41 @@ def _check(features: NDArray[Any], labels: NDArray[np.int64]) -> None:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Point:
-    """A candidate and what the data say of it. Everything is class by class, which the small products like best."""
-
-    theta: Tensor  # (classes, columns + 1): the turned weights, and last the intercept
-    logits: Tensor  # (classes, samples)
-    probabilities: Tensor  # (classes, samples)
-    loss: float  # Σ_i cross-entropy
-    penalty: float  # ½‖W‖²
-
-    def objective(self, c: float) -> float:
-        return self.penalty + c * self.loss
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class _Optimum:
-    point: _Point
+    point: Point
     gap: float
     steps: int
     converged: bool
 
 
-class _Problem:
-    """The data, centred and turned, with a row of ones for the intercept; and f, its gradient and its curvature."""
-
-    def __init__(self, features: NDArray[Any], labels: NDArray[np.int64], device: str) -> None:
-        import torch
-
-        x = torch.as_tensor(np.require(features, np.float64, "W"), device=device)
-        self.mean = x.mean(0)
-        x = x - self.mean
-        self.basis = _eigenvectors(x)  # (dim, columns)
-        self.x = torch.cat([(x @ self.basis).T, x.new_ones(1, len(x))]).contiguous()  # (columns + 1, samples)
-        self.x32 = self.x.float()
-        self.preconditioner = Preconditioner(self.x32, int(labels.max()) + 1)
-        self.labels = torch.as_tensor(np.require(labels, np.int64, "W"), device=device)[None, :]  # (1, samples)
-        self.penalised = x.new_ones(len(self.x))
-        self.penalised[-1] = 0
-        self.penalised32 = self.penalised.float()
-        size = max(1, SLICE // (len(self.x) + int(labels.max()) + 1))
-        self.slices = [slice(start, start + size) for start in range(0, len(labels), size)]
-
-    def origin(self) -> _Point:
-        """Return the optimum for C → 0: no weights, and intercepts that give the frequencies of the classes."""
-        import torch
-
-        counts = torch.bincount(self.labels[0]).double()
-        theta = self.x.new_zeros(len(counts), len(self.x))
-        theta[:, -1] = (counts / counts.sum()).log()
-        return self.point(theta, theta @ self.x)
-
-    def point(self, theta: Tensor, logits: Tensor) -> _Point:
-        """Return the point, with its loss Σ_i [log(1 + Σ_{k≠top} e^{z_k − z_top}) + z_top − z_y]: exact when tiny."""
-        import torch
-
-        probabilities, loss = torch.empty_like(logits), 0.0
-        for some in self.slices:
-            top, where = logits[:, some].max(0, keepdim=True)
-            shares = torch.sub(logits[:, some], top, out=probabilities[:, some]).exp_()
-            rest = shares.scatter(0, where, 0.0).sum(0, keepdim=True)
-            loss += float((rest.log1p() + (top - logits[:, some].gather(0, self.labels[:, some]))).sum())
-            shares.div_(rest.add_(1))
-        return _Point(theta, logits, probabilities, loss, 0.5 * float(theta[:, :-1].square().sum()))
-
-    def gradient(self, point: _Point, c: float) -> Tensor:
-        """Return ∂f/∂(W, b) = (W, 0) + C (P − Y) Xᵀ, (classes, columns + 1)."""
-        gradient = self.penalised * point.theta
-        for some in self.slices:
-            self._add_residual(gradient, point.probabilities[:, some], some, c)
-        return gradient
-
-    def gap(self, point: _Point, better: _Point, c: float) -> float:
-        """Return the bound on f − f* at `better` that the probabilities that `point` foresees for it prove."""
-        residual, divergence = self.penalised * better.theta, 0.0
-        for some in self.slices:
-            p, q = better.probabilities[:, some], _linearised(point, better, some)
-            divergence += float((q.xlogy(q / p.clamp(min=1e-300)) - q + p).sum())
-            self._add_residual(residual, q, some, c)
-        return _bound(residual) + c * divergence
-
-    def _add_residual(self, total: Tensor, q: Tensor, some: slice, c: float) -> None:
-        """Add C (Q − Y) Xᵀ of some samples, (classes, columns + 1)."""
-        labels = self.labels[:, some]
-        total.addmm_(q.scatter_add(0, labels, -q.new_ones(labels.shape)), self.x[:, some].T, alpha=c)
-
-    def curvature(self, p: Tensor, d: Tensor, c: float) -> Tensor:
-        """Return H·d, (classes, columns + 1), float32."""
-        found = self.penalised32 * d
-        for some in self.slices:
-            u = d @ self.x32[:, some]
-            u -= u.gather(0, self.labels[:, some])
-            u *= p[:, some]
-            u.addcmul_(p[:, some], u.sum(0, keepdim=True), value=-1)
-            found.addmm_(u, self.x32[:, some].T, alpha=c)
-        return found
-
-    def solution(self, optimum: _Optimum, c: float) -> Solution:
-        """Return the optimum in the coordinates of the features as they were given."""
-        point = optimum.point
-        weights = (point.theta[:, :-1] @ self.basis.T).T
-        intercepts = point.theta[:, -1] - self.mean @ weights
-        return Solution(
-            c=c,
-            weights=weights.cpu().numpy(),
-            intercepts=(intercepts - intercepts.mean()).cpu().numpy(),
-            objective=point.objective(c),
-            gap=optimum.gap,
-            iterations=optimum.steps,
-            converged=optimum.converged,
-        )
+def _solution(problem: Problem, optimum: _Optimum, c: float) -> Solution:
+    weights, intercepts = problem.given(optimum.point)
+    objective = optimum.point.objective(c)
+    return Solution(c, weights, intercepts, objective, optimum.gap, optimum.steps, optimum.converged)
 
 
-def _eigenvectors(x: Tensor) -> Tensor:
-    """Return an orthonormal basis (dim, rank) of the rows of x in which XᵀX is diagonal.
-
-    Directions whose variance is no more than rounding are left out: the penalty alone moves their weights, to 0.
-    """
-    import torch
-
-    if x.shape[1] > x.shape[0]:
-        rows: Tensor = torch.linalg.qr(x.T).Q
-        return rows @ _eigenvectors(x @ rows)
-    values, vectors = torch.linalg.eigh(x.T @ x)
-    filled: Tensor = vectors[:, values > 16 * torch.finfo(values.dtype).eps * values[-1]]
-    return filled if filled.shape[1] else vectors[:, -1:]
+def _approach(features: NDArray[Any], labels: NDArray[np.int64], c: float, device: str) -> Solution | None:
+    """Return about the optimum for `c`, come to from stronger penalties, a power of ten at a time."""
+    rungs = [*10.0 ** np.arange(-6, math.log10(c)), c]
+    return list(path(features, labels, rungs, device=device, tolerance=CHOOSING))[-1]
 
 
-def _starts(problem: _Problem, known: Sequence[tuple[float, _Point]], c: float) -> list[_Point]:
-    """Return where to start from: the last optimum, and the lines and parabolas in log C through the last ones."""
-    if not known:
+def _first(problem: Problem, near: Solution | None) -> list[Point]:
+    """Return where to start the first strength from."""
+    if near is None or near.weights.shape != (len(problem.basis), problem.classes):
         return [problem.origin()]
+    return [problem.origin(), problem.at(near.weights, near.intercepts)]
+
+
+def _starts(problem: Problem, known: Sequence[tuple[float, Point]], c: float) -> list[Point]:
+    """Return where to start from: the last optimum, and the lines and parabolas in log C through the last ones.
+
+    None is always best: a parabola foresees more and carries further what the optima before it were short of.
+    """
     return [known[-1][1], *(_extrapolate(problem, known[-count:], c) for count in range(2, len(known) + 1))]
 
 
-def _extrapolate(problem: _Problem, known: Sequence[tuple[float, _Point]], c: float) -> _Point:
+def _extrapolate(problem: Problem, known: Sequence[tuple[float, Point]], c: float) -> Point:
     """Return Lagrange's polynomial in log C through the known optima, at c."""
     import torch
 
@@ -262,17 +170,22 @@ def _extrapolate(problem: _Problem, known: Sequence[tuple[float, _Point]], c: fl
     return problem.point(theta, logits)
 
 
-def _minimise(problem: _Problem, point: _Point, c: float, tolerance: float) -> _Optimum:
+def _minimise(problem: Problem, preconditioner: Preconditioner, point: Point, c: float, tolerance: float) -> _Optimum:
     """Return the optimum for one strength, by Newton's method with backtracking."""
     gap = math.inf
     for steps in range(NEWTON_STEPS + 1):
         goal = tolerance * point.objective(c)
         if gap > goal:
             gradient = problem.gradient(point, c)
-            gap = min(gap, _bound(gradient))
-        if gap <= goal or steps == NEWTON_STEPS:
+            gap = min(gap, bound(gradient))
+        if steps and (gap <= goal or steps == NEWTON_STEPS):
             break
-        direction = _direction(problem, point, gradient, c, enough=max(goal / 2, INNER_GAIN * _bound(gradient)))
+        p = point.probabilities.float()
+        preconditioner.prepare(p, c)
+        if gap <= goal and _foreseen(preconditioner, gradient) <= UNMOVED * goal:
+            break
+        enough = max(min(goal, gap) / 2, INNER_GAIN * bound(gradient))
+        direction = _direction(problem, preconditioner, p, gradient, c, enough)
         better = _search(problem, point, direction, c, slope=float((gradient * direction).sum()))
         if better is None:
             break
@@ -281,37 +194,32 @@ def _minimise(problem: _Problem, point: _Point, c: float, tolerance: float) -> _
     return _Optimum(point, gap, steps, gap <= goal)
 
 
-def _linearised(point: _Point, better: _Point, some: slice) -> Tensor:
-    """Return the probabilities (classes, some) that `point` foresees for `better` by its first derivatives."""
-    p = point.probabilities[:, some]
-    moves = better.logits[:, some] - point.logits[:, some]
-    moves -= (p * moves).sum(0, keepdim=True)
-    foreseen = moves.add_(1).clamp_(min=0).mul_(p)
-    return foreseen.div_(foreseen.sum(0, keepdim=True))
+def _foreseen(preconditioner: Preconditioner, gradient: Tensor) -> float:
+    """Return about how far the objective is above its optimum, ½ ∂f·H⁻¹∂f."""
+    scale = float(gradient.abs().max())
+    steep = (gradient / max(scale, 1e-300)).float()
+    return 0.5 * scale**2 * float((steep * preconditioner.solve(steep)).sum())
 
 
-def _bound(gradient: Tensor) -> float:
-    """Return ½‖∂f/∂W‖² + ‖∂f/∂b‖₁."""
-    return 0.5 * float(gradient[:, :-1].square().sum()) + float(gradient[:, -1].abs().sum())
-
-
-def _direction(problem: _Problem, point: _Point, gradient: Tensor, c: float, enough: float) -> Tensor:
-    """Return D with H·D ≈ −gradient, by preconditioned conjugate gradients from zero.
+def _direction(
+    problem: Problem, preconditioner: Preconditioner, p: Tensor, gradient: Tensor, c: float, enough: float
+) -> Tensor:
+    """Return D with H·D ≈ −gradient, by preconditioned conjugate gradients from zero; `p` are the probabilities.
 
     It ends when what is left of the gradient bounds the objective by `enough`.
     """
     import torch
 
     scale = float(gradient.abs().max())  # float32 has room for the shape of a gradient, not for its size
-    p = point.probabilities.float()
-    problem.preconditioner.prepare(p, c)
     left = (gradient / -scale).float()
     direction = torch.zeros_like(left)
     conjugate = torch.zeros_like(left)
     energy = 1.0
     for _ in range(INNER_STEPS):
-        steep = problem.preconditioner.solve(left)
+        steep = preconditioner.solve(left)
         energy, before = float((left * steep).sum()), energy
+        if energy <= 0:
+            break
         conjugate.mul_(energy / before).add_(steep)
         curved = problem.curvature(p, conjugate, c)
         bend = float((conjugate * curved).sum())
@@ -319,18 +227,21 @@ def _direction(problem: _Problem, point: _Point, gradient: Tensor, c: float, eno
             break
         direction.add_(conjugate, alpha=energy / bend)
         left.sub_(curved, alpha=energy / bend)
-        if _bound(left.double() * scale) <= enough:
+        if bound(left * scale) <= enough:
             break
-    found = direction.double().mul_(scale)
+    found = direction.to(gradient.dtype).mul_(scale)
     return found.sub_(found.mean(0))  # what all classes share moves no probability, and the penalty wants it 0
 
 
-def _search(problem: _Problem, point: _Point, direction: Tensor, c: float, slope: float) -> _Point | None:
+def _search(problem: Problem, point: Point, direction: Tensor, c: float, slope: float) -> Point | None:
     """Return the first point of a halving search that is lower by Armijo's rule, or None if no step is."""
+    import torch
+
     start, move = point.objective(c), direction @ problem.x
+    rounding = ROUNDING * torch.finfo(move.dtype).eps
     for halving in range(HALVINGS):
         step = 0.5**halving
         trial = problem.point(point.theta + step * direction, point.logits + step * move)
-        if trial.objective(c) <= start + 1e-4 * step * slope + ROUNDING * start:
+        if trial.objective(c) <= start + 1e-4 * step * slope + rounding * start:
             return trial
     return None

@@ -19,6 +19,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 WHOLE = 4000
@@ -32,9 +33,9 @@ DENSE = 2
 class Preconditioner:
     """Approximates inverse Hessians along a path; one per problem."""
 
-    def __init__(self, x: Tensor, classes: int) -> None:
-        """`x` is (columns, samples), float32; its last row, of ones, has no penalty."""
-        self.x, self.squares = x, x.square()
+    def __init__(self, x: Tensor, classes: int, dtype: torch.dtype) -> None:
+        """`x` is (columns, samples), float32; its last row, of ones, has no penalty. `dtype` does for the diagonal."""
+        self.x, self.squares = x, x.square().to(dtype)
         self.penalised = x.new_ones(len(x))
         self.penalised[-1] = 0
         columns, samples = x.shape
@@ -51,7 +52,7 @@ class Preconditioner:
         if self.spent >= self.price:
             self.factor, self.spent = _cholesky(self._hessian(p, c)), 0
         if self.factor is None:
-            diagonal = self.penalised + c * ((p - p * p) @ self.squares.T)
+            diagonal = self.penalised + c * ((p - p * p).to(self.squares.dtype) @ self.squares.T)
             self.scale = diagonal.clamp_(min=1e-30).reciprocal_()
 
     def solve(self, left: Tensor) -> Tensor:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
+
+from ssl_bench import datasets, look, tasks
 from tests.cli.conftest import Command
 from tests.cli.test_run import images
 
@@ -30,6 +34,35 @@ def test_foreign_names_are_escaped(command: Command, tmp_path: Path) -> None:
     page = Path("page.html").read_text()
     assert "&lt;b&gt;dark" in page
     assert "<b>dark" not in page
+
+
+def test_several_labels(command: Command, tmp_path: Path) -> None:
+    """Of images that show several classes all are named, and a neighbour is wrong where it shares none."""
+    folder = images(tmp_path / "own")
+    rows = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.png"))]
+    head = "path,split,<a>,b\n"
+    lines = [f"{row},{row.partition('/')[0]},1,{i % 2}\n" for i, row in enumerate(rows)]
+    (folder / "list.csv").write_text(head + "".join(lines))
+    (tmp_path / "several.toml").write_text(
+        'title = "Several"\nreader = "table"\nkind = "multilabel"\nclasses = 2\nmetric = "voc07_map"\n[data]\n'
+        f'path = "{folder}"\nlist = "list.csv"\nlabels = ["<a>", "b"]\nsplit_column = "split"\n'
+    )
+    assert command("look", tmp_path / "several.toml", "-m", PIXELS, "--html", "page.html").code == 0
+    page = Path("page.html").read_text()
+    assert "&lt;a&gt;, b</figcaption>" in page
+    assert 'class="wrong"' not in page
+
+
+def test_several_right_labels() -> None:
+    """Of an image of a shifted set that may be one of several classes, the lowest is shown."""
+    card = tasks.get("digits")
+    splits = datasets.load(card, Path())
+    shifted = splits["test"].take(slice(0, 4))
+    labels = np.array([[7, 8], [2, -1], [2, 9], [0, 1]])
+    shifted = dataclasses.replace(shifted, labels=labels, class_names=())
+    page = look.page(card, {**splits, "shift": shifted})
+    assert page.count(">7</figcaption>") == 3 * 3 + 1
+    assert page.count(">2</figcaption>") == 3 * 3 + 2
 
 
 def test_absent_data_and_weights_are_told(command: Command) -> None:

@@ -35,6 +35,12 @@ def test_show_says_what_a_card_holds_and_what_is_missing(command: Command) -> No
     assert (facts["classes"], facts["chance (top1)"]) == (10, 0.1)
     assert json.loads(command("show", "knn,k=5", "--json").out)["recipe"]["k"] == 5
     assert json.loads(command("show", "vtab", "--json").out)["input"] == {"resize": "squash"}
+    assert "vtab.mean19@1, plain mean over VTAB's 19 tasks" in command("show", "vtab").out
+    assert "suite: vtab_auto" in command("show", "vtab-auto").out
+    absent = command("show", "imagenet1k")
+    assert absent.code == 0
+    assert "1,281,167 train images" in absent.out
+    assert "missing: task 'imagenet1k'" in absent.out
 
 
 def test_records_are_listed_shown_packed_and_unpacked(command: Command) -> None:
@@ -153,3 +159,10 @@ def test_a_long_shelf_is_read_once(command: Command, tmp_path: Path, monkeypatch
     assert sum(row[0].startswith("copy") for row in rows) == 30
     assert sorted(read) == sorted(set(read))
     assert looked == ["model_zoo"]
+
+
+def test_a_task_whose_data_is_absent_is_shown(command: Command) -> None:
+    """A task's card is shown, its files with addresses and checksums, whether its data is here or not."""
+    said = command("show", "vtab1k_svhn")
+    assert said.code == 0
+    assert "http://ufldl.stanford.edu/housenumbers/train_32x32.mat" in said.out

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ssl_bench import datasets, tasks
+from ssl_bench import datasets, protocols, tasks
 from ssl_bench.datasets import containers, splits
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import MissingError
@@ -13,7 +14,6 @@ from ssl_bench.metrics import METRICS
 
 TASKS = sorted(tasks.names())
 SUITES = sorted(tasks.suite_names())
-GROUPS = {"natural", "specialized", "structured"}
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -30,7 +30,7 @@ def test_task_card(name: str, tmp_path: Path) -> None:
         datasets.locate(card, tmp_path)
     except MissingError as error:
         assert f"task {name!r}: " in str(error)  # noqa: PT017 - digits is always there, the others never
-        assert card.source.bytes > 0 or card.source.manual
+        assert card.source.bytes > 0 or card.source.manual or card.source.files
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -60,12 +60,22 @@ def test_metric_exists(name: str) -> None:
 
 @pytest.mark.parametrize("name", SUITES)
 def test_suite_card(name: str) -> None:
-    """Every suite card names tasks that exist, each once, in VTAB's groups."""
+    """Every suite card names tasks that exist, each once, in groups of one lower-case word."""
     suite = tasks.get_suite(name)
     named = [task for group in suite.groups.values() for task in group]
     assert set(named) <= set(TASKS)
     assert len(named) == len(set(named))
-    assert set(suite.groups) <= GROUPS
+    assert all(re.fullmatch("[a-z_]+", group) for group in suite.groups)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suites_protocols_can_ask(name: str) -> None:
+    """Every protocol of a suite exists and can ask the kind of every task of the groups that it asks."""
+    suite = tasks.get_suite(name)
+    for protocol in suite.all_protocols:
+        kinds = protocols.get(protocol).kinds
+        for group, names in suite.asks(protocol).items():
+            assert {tasks.get(task).kind for task in names} <= set(kinds), (protocol, group)
 
 
 VTAB = [name for name in TASKS if name.startswith("vtab1k_")]
@@ -92,6 +102,37 @@ TEST_SIZES = {"clevr": 15000, "dsprites": 73728, "eurosat": 5400, "resisc45": 63
 """Images of VTAB's test set, where they are not those of the source's."""
 
 
+FULL_SIZES = {
+    "caltech101": (2754, 306, 6084),
+    "cifar100": (45000, 5000, 10000),
+    "clevr": (63000, 7000, 15000),
+    "dmlab": (65550, 22628, 22735),
+    "dsprites": (589824, 73728, 73728),
+    "dtd": (1880, 1880, 1880),
+    "eurosat": (16200, 5400, 5400),
+    "flowers102": (1020, 1020, 6149),
+    "kitti": (6347, 423, 711),
+    "patch_camelyon": (262144, 32768, 32768),
+    "pets": (2944, 736, 3669),
+    "resisc45": (18900, 6300, 6300),
+    "retinopathy": (35126, 10906, 42670),
+    "smallnorb": (24300, 12150, 12150),
+    "sun397": (76128, 10875, 21750),
+    "svhn": (65931, 7326, 26032),
+}
+"""Images of full VTAB's train, val and test, from the loaders of google-research/task_adaptation."""
+
+
+@pytest.mark.parametrize("name", [name.replace("vtab1k_", "vtab_") for name in VTAB])
+def test_full_vtab_sizes(name: str) -> None:
+    """Every task of full VTAB has as many train, val and test samples as published, no sample twice."""
+    [key] = [key for key in SPLIT_SIZES if name.removeprefix("vtab_").startswith(key)]
+    held = FULL_SIZES[key] if key == "caltech101" else SPLIT_SIZES[key]
+    source = {role: numbered(size) for role, size in zip(splits.ROLES, held, strict=True) if size}
+    roles = splits.assign(tasks.get(name).splits, source)
+    assert tuple(len(roles[role]) for role in splits.ROLES) == FULL_SIZES[key]
+
+
 @pytest.mark.parametrize("name", VTAB)
 def test_vtab_sizes(name: str) -> None:
     """Every VTAB-1k task has 800 train and 200 val samples, no sample twice, and as many test samples as published."""
@@ -103,6 +144,7 @@ def test_vtab_sizes(name: str) -> None:
     assert len(roles["train"]) == 800
     assert len(roles["val"]) == 200
     assert len(roles["test"]) == TEST_SIZES.get(key, sizes["test"])
+    assert card.source.samples == {role: len(split) for role, split in roles.items()}
 
 
 def numbered(size: int) -> Split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from PIL import Image
 from ssl_bench import datasets, tasks
 from ssl_bench.datasets import checks
 from ssl_bench.datasets.base import Split, digest_image
-from ssl_bench.images import Raw
+from ssl_bench.images import Raw, decode
+from ssl_bench.tasks import Source, TaskCard
 
 
 class Memory(list[Raw]):
@@ -51,7 +53,22 @@ def test_equal_bytes_in_two_splits() -> None:
     test = split_of("test", [picture(2), picture(1)], label=1)
     splits = {"train": train, "test": test}
     (pair,) = checks.equal_pairs(splits, digests(splits))
-    assert (pair.sample, pair.other, pair.same, pair.labels_agree) == ("test/1", "train/1", True, False)
+    assert (pair.sample, pair.other, pair.bits, pair.labels_agree) == ("test/1", "train/1", 0, False)
+
+
+def test_labels_of_pairs() -> None:
+    """Twins agree where all that is said of their classes does, or where a label is one of several right ones."""
+    train = split_of("train", [picture(0)], label=2)
+    for own, known, agree in (
+        ([[5, 2]], [2], True),
+        ([[5, 3]], [2], False),
+        ([[1, 0]], [[1, 0]], True),
+        ([[1, 0]], [[1, -1]], False),
+    ):
+        twin = dataclasses.replace(split_of("test", [picture(0)]), labels=np.array(own))
+        splits = {"train": dataclasses.replace(train, labels=np.array(known)), "test": twin}
+        (pair,) = checks.equal_pairs(splits, digests(splits))
+        assert pair.labels_agree is agree
 
 
 def test_nearly_the_same_picture() -> None:
@@ -68,7 +85,24 @@ def test_nearly_the_same_picture() -> None:
         == []
     )
     (pair,) = checks.near_pairs(splits, checks.look(splits, ignore))
-    assert (pair.sample, pair.other, pair.same) == ("test/0", "train/7", False)
+    assert (pair.sample, pair.other) == ("test/0", "train/7")
+
+
+def test_correlation() -> None:
+    """The correlation of two pictures' grey values is NumPy's; a picture of one grey has none."""
+    split = split_of("train", [picture(0), picture(1), picture(0, format="jpeg"), np.full((8, 8), 3, np.uint8)])
+    grey = [np.asarray(decode(split.read(i), "").convert("L").resize((32, 32), Image.Resampling.BOX)) for i in (0, 1)]
+    wanted = np.corrcoef(grey[0].ravel(), grey[1].ravel())[0, 1]
+    assert checks.correlation(split, 0, split, 1) == pytest.approx(wanted, abs=1e-5)
+    assert checks.correlation(split, 0, split, 2) > 0.99
+    assert checks.correlation(split, 0, split, 3) == 0.0
+
+
+def test_digits_of_two_classes_are_not_one_picture() -> None:
+    """Small pictures of one kind, whose bits agree by chance, are not told; one that was saved anew is."""
+    splits = datasets.load(tasks.get("digits"), Path())
+    pairs = checks.near_pairs(splits, checks.look(splits, ignore))
+    assert sum(not pair.labels_agree for pair in pairs) <= len(pairs) / 100
 
 
 def test_broken_images_are_named() -> None:
@@ -94,3 +128,60 @@ def test_distances_are_those_of_a_loop(count: int) -> None:
     for i, value in enumerate(ones):
         loop = [bin(int(value) ^ int(other)).count("1") for other in others]
         assert (where[i], bits[i]) == (int(np.argmin(loop)), min(loop))
+
+
+def test_digests_are_those_of_the_images() -> None:
+    """Looking at images gives the digests that reading them gives; of one that cannot be read there is none."""
+    splits = {"train": split_of("train", [picture(0), picture(1)[:200], np.zeros((4, 4), np.uint8)])}
+    found = checks.digests(checks.look(splits, ignore))
+    assert found is not None
+    np.testing.assert_array_equal(found["train"], digests(splits)["train"])
+    looked = {"train": [checks.Seen(1, digest=b"1" * 32), checks.Seen(fault="gone")]}
+    assert checks.digests(looked) is None
+
+
+def test_images_are_looked_at_in_the_order_of_their_source() -> None:
+    """Images are read in the order in which the source has them, and told in that of the split."""
+    asked = []
+
+    class Ordered(Memory):
+        def read(self, index: int) -> Raw:
+            asked.append(index)
+            return super().read(index)
+
+    rows = np.random.default_rng(0).permutation(50)
+    split = Split(Ordered([picture(seed) for seed in range(50)]), rows, tuple(map(str, rows)), np.zeros(50, np.int64))
+    seen = checks.look({"train": split}, ignore)["train"]
+    assert asked == [0, *range(50)]
+    assert [one.digest for one in seen] == [digest_image(picture(int(row))) for row in rows]
+
+
+def test_alike_by_features() -> None:
+    """What a model finds most like a later sample is told, the most alike first, from the least cosine on."""
+    draw = np.random.default_rng(0)
+    train = draw.normal(size=(2000, 16)).astype(np.float32)
+    test = np.concatenate([draw.normal(size=(1500, 16)), 3 * train[[7]], train[[9]] + 0.05]).astype(np.float32)
+    splits = {name: split_of(name, [b""] * len(own)) for name, own in (("train", train), ("test", test))}
+    pairs = checks.alike_pairs(splits, {"train": train, "test": test}, 0.99)
+    assert [(pair.sample, pair.other) for pair in pairs] == [("test/1500", "train/7"), ("test/1501", "train/9")]
+    assert pairs[0].cosine == pytest.approx(1.0, abs=1e-6)
+    cosines = test @ train.T / np.linalg.norm(test, axis=1)[:, None] / np.linalg.norm(train, axis=1)
+    assert len(checks.alike_pairs(splits, {"train": train, "test": test}, 0.7)) == int(
+        (cosines.max(axis=1) >= 0.7).sum()
+    )
+
+
+def test_what_the_card_says() -> None:
+    """Other numbers of samples than the card's, a role that is not there, and another digest are told."""
+    splits = {"train": split_of("train", [picture(0)]), "test": split_of("test", [picture(1)])}
+    facts = {"samples": {"train": 1, "test": 1}, "digest": "a" * 64}
+    card = TaskCard("mine", "Mine", "npz", 2, source=Source(**facts))
+    assert checks.disagreements(card, splits, "a" * 64) == []
+    assert "the digest is not the card's, aaa" in checks.disagreements(card, splits, "b" * 64)[0]
+    facts["samples"] = {"train": 2000, "val": 5, "test": 1}
+    card = TaskCard("mine", "Mine", "npz", 2, source=Source(**facts))
+    told = checks.disagreements(card, splits, "b" * 64)
+    assert told == ["train has 1 samples, but the card says 2,000", "there is no val, of which the card says 5 samples"]
+    assert checks.empty_classes(card, splits) == {"train": ["1"], "test": ["1"]}
+    several = {"train": dataclasses.replace(splits["train"], labels=np.array([[-1, 1]]))}
+    assert checks.empty_classes(card, several) == {"train": ["0"]}

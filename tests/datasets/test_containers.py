@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_truncated(folder: Path, tmp_path: Path, packer: Callable[..., Path], en
         containers.listing(path)
 
 
+def test_a_tar_cut_between_members(folder: Path, tmp_path: Path, packer: Callable[..., Path]) -> None:
+    """A tar file that was cut just where a member begins, or in its head, or damaged there, is not taken for whole."""
+    path = packer(folder, tmp_path / "a.tar")
+    with tarfile.open(path) as archive:
+        last = archive.getmembers()[-1].offset
+    whole = path.read_bytes()
+    for content in (whole[: last + 100], whole[:last], whole[:last] + b"?" * 512 + whole[last + 512 :]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=rf"a\.tar is cut or damaged at byte {last}"):
+            containers.listing(path)
+
+
 def test_damaged_zip(tmp_path: Path) -> None:
     """A zip member whose bytes changed does not pass its checksum."""
     path = tmp_path / "a.zip"
@@ -99,6 +112,21 @@ def test_damaged_zip(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"01234", b"01x34"))
     with pytest.raises(DataError, match="checksum"):
         listing.read("a.png")
+
+
+def test_a_zip_that_lies(tmp_path: Path) -> None:
+    """A member that unpacks to more than the archive says is refused, and no more than that is unpacked."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(50_000_000))
+    said, lie = (50_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(said, lie))
+    listing = containers.listing(path)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="the checksum does not fit"):
+        listing.read("a.png")
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_missing_and_unknown(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import dataclasses
 import multiprocessing
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ssl_bench import datasets
-from ssl_bench.datasets import digits
+from ssl_bench.datasets import containers, digits, index
 from ssl_bench.datasets.base import ImageSource, Split
 from ssl_bench.errors import DataError, MissingError, UsageError
 from ssl_bench.tasks import Source, Splits, TaskCard
@@ -60,6 +62,57 @@ def test_label_range(classes: int, message: str) -> None:
     """Labels and class names that do not fit the card's classes are an error that names task, role and sample."""
     with pytest.raises(DataError, match=f"task 'digits': train has.*{message}|task 'digits': train {message}"):
         datasets.load(dataclasses.replace(DIGITS, classes=classes), Path())
+
+
+def many(labels: list[list[int]], **changes: object) -> TaskCard:
+    """A card of several labels per image whose reader gives `labels`; see `load`."""
+    shape = {"kind": "multilabel", "metric": "voc07_map", "splits": Splits("all", test="other")}
+    data = {"labels": labels}
+    return dataclasses.replace(TaskCard("many", "Many", __name__, classes=3), **{**shape, "data": data, **changes})
+
+
+def locate(options: dict[str, object], root: Path) -> list[Path]:
+    return []
+
+
+def load(options: dict[str, object], root: Path) -> dict[str, Split]:
+    labels = np.array(options["labels"])
+    names = tuple(f"sample {i}" for i in range(len(labels)))
+    return dict.fromkeys(("all", "other"), Split(containers.Files(root, names), np.arange(len(names)), names, labels))
+
+
+def test_several_labels() -> None:
+    """Of every class 1, 0 or -1 is kept of a sample, in roles, parts of them and a task's digest."""
+    card = many([[1, 0, -1], [0, 1, 1]])
+    test = datasets.load(card, Path())["test"]
+    assert test.labels.tolist() == [[1, 0, -1], [0, 1, 1]]
+    assert test.take([1]).labels.tolist() == [[0, 1, 1]]
+    digests = []
+    for labels in (test.labels, np.abs(test.labels)):
+        digests.append(index.task_digest(card, {"test": (test.ids, labels, np.zeros((2, 32), np.uint8))}))
+    assert digests[0] != digests[1]
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        (lambda: many([[1, 0]]), "train says of 2 classes whether they hold, but the card has 3"),
+        (lambda: many([[1, 0, 0], [0, 2, 0]]), r"label 2 \('sample 1'\), outside -1 to 1"),
+        (lambda: many([[1, 0, 0]], kind="classification", metric="top1"), "several labels per image"),
+        (lambda: many([0, 1]), "one label per image, which the card's kind 'multilabel' has not; correct the card"),
+    ],
+)
+def test_several_labels_that_do_not_fit(card: Callable[[], TaskCard], message: str) -> None:
+    """Labels of another number of classes, other values and another kind than the card's are told with the sample."""
+    with pytest.raises(DataError, match=message):
+        datasets.load(card(), Path())
+
+
+def test_metrics_of_several_labels() -> None:
+    """A card of several labels names a metric for them, and no other card does."""
+    for changes in ({"metric": "top1"}, {"kind": "classification"}):
+        with pytest.raises(UsageError, match="voc07_map if, and only if"):
+            many([], **changes)
 
 
 def test_missing_data(tmp_path: Path) -> None:

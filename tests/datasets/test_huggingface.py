@@ -49,6 +49,25 @@ def test_saved_dataset(tmp_path: Path, pngs: list[bytes]) -> None:
 
 
 @needs_datasets
+def test_several_labels_and_words(tmp_path: Path, pngs: list[bytes]) -> None:
+    """A column may hold lists of classes, or words that the card puts in order."""
+    import datasets
+
+    several = datasets.Sequence(datasets.ClassLabel(names=["ant", "bee", "cat"]))
+    features = {"image": datasets.Image(decode=False), "label": several, "word": datasets.Value("string")}
+    images = [{"bytes": png, "path": None} for png in pngs[:2]]
+    columns = {"image": images, "label": [[2, 0], []], "word": ["bee", "ant"]}
+    found = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    found.cast_column("image", datasets.Image()).save_to_disk(tmp_path / "mine")
+    split = huggingface.load({"path": "mine"}, tmp_path)["train"]
+    assert (split.class_names, split.labels.tolist()) == (("ant", "bee", "cat"), [[1, 0, 1], [0, 0, 0]])
+    words = {"path": "mine", "label": "word"}
+    assert huggingface.load({**words, "classes": ["bee", "ant"]}, tmp_path)["train"].labels.tolist() == [0, 1]
+    with pytest.raises(UsageError, match=r"word holds words; name them in data\.classes"):
+        huggingface.load(words, tmp_path)
+
+
+@needs_datasets
 def test_hub_folder(tmp_path: Path, pngs: list[bytes]) -> None:
     """A dataset of the hub lies in a folder that is called after its name, configuration and revision."""
     save(tmp_path / "huggingface/me--animals--small@0123456789ab", pngs)
@@ -78,7 +97,10 @@ def test_fetch(tmp_path: Path, pngs: list[bytes], monkeypatch: pytest.MonkeyPatc
     assert len(huggingface.load({"name": "me/animals", "revision": REVISION}, root)["test"]) == 5
     with pytest.raises(MissingError, match="cannot download me/gone at 0123456789abcdef"):
         huggingface.fetch({"name": "me/gone", "revision": REVISION}, root)
-    assert [path.name for path in (root / "huggingface").iterdir()] == ["me--animals@0123456789ab"]
+    seen = [path.name for path in (root / "huggingface").iterdir() if not path.name.endswith(".lock")]
+    assert seen == ["me--animals@0123456789ab"]
+    huggingface.fetch({"name": "me/animals", "revision": REVISION}, root)
+    assert len(asked) == 2
 
 
 @needs_datasets

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ssl_bench import images
@@ -114,3 +116,29 @@ def test_class_folders_called_by_numbers(tmp_path: Path, pngs: list[bytes]) -> N
     (tmp_path / "set" / "cat" / "a.png").write_bytes(pngs[1])
     with pytest.raises(DataError, match="'cat' is not a number"):
         image_folder.load(options, tmp_path)
+
+
+def test_counts_per_class(tmp_path: Path, pngs: list[bytes]) -> None:
+    """A number of every class goes to a split, by the md5 of the paths, and the rest to the last; too few are told."""
+    for name, count in (("ant", 4), ("bee", 5)):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        for i in range(count):
+            (tmp_path / "all" / name / f"{i}.png").write_bytes(pngs[i])
+    options = {"path": "all", "counts": {"train": 2, "val": 1, "test": -1}}
+    found = image_folder.load(options, tmp_path)
+    assert {split: np.bincount(own.labels).tolist() for split, own in found.items()} == {
+        "train": [2, 2],
+        "val": [1, 1],
+        "test": [1, 2],
+    }
+    ranked = sorted((f"bee/{i}.png" for i in range(5)), key=lambda path: hashlib.md5(path.encode()).hexdigest())
+    assert [path for path in ranked if path in found["train"].ids] == ranked[:2]
+    assert sorted(path for own in found.values() for path in own.ids) == sorted(
+        image_folder.load({"path": "all", "split": "x"}, tmp_path)["x"].ids
+    )
+    assert len(image_folder.load({"path": "all", "counts": {"a": 4}}, tmp_path)["a"]) == 8
+    with pytest.raises(DataError, match="class ant has 4 images, fewer than"):
+        image_folder.load({"path": "all", "counts": {"train": 4, "test": -1}}, tmp_path)
+    for counts in ({"train": -1, "test": 2}, {"train": 0}, {"train": -2}):
+        with pytest.raises(UsageError, match="must be above 0, or -1 for the last"):
+            image_folder.load({"path": "all", "counts": counts}, tmp_path)

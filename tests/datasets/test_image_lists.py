@@ -51,3 +51,23 @@ def test_dirt(root: Path) -> None:
     (root / "te.txt").unlink()
     with pytest.raises(MissingError, match=r"none, .*te\.txt"):
         image_lists.locate({**OPTIONS, "path": "none"}, root)
+
+
+def test_numbered_lists(tmp_path: Path, pngs: list[bytes]) -> None:
+    """A line may bear its label, and a split's paths may begin in a folder of its own; other lines are told."""
+    for name, png in zip(("big/a.png", "big/b.png", "small/a.png"), pngs, strict=False):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).write_bytes(png)
+    (tmp_path / "train.txt").write_text("/b.png 7\n/a.png 0\n")
+    (tmp_path / "val.txt").write_text("a.png 3\n")
+    options = {"path": "images", "numbered": True, "folders": {"train": "big", "val": "small"}}
+    options["lists"] = {"train": "train.txt", "val": "val.txt"}
+    found = image_lists.load(options, tmp_path)
+    assert found["train"].ids == ("/b.png", "/a.png")
+    assert (found["train"].labels.tolist(), found["val"].labels.tolist()) == ([7, 0], [3])
+    assert (found["train"].read(0), found["val"].read(0)) == (pngs[1], pngs[2])
+    assert found["val"].class_names == ()
+    for line in ("a.png", "a.png x", "7"):
+        (tmp_path / "val.txt").write_text(line)
+        with pytest.raises(DataError, match=r"val\.txt: the line .* is not a path, a space and a label"):
+            image_lists.load(options, tmp_path)

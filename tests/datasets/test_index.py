@@ -120,3 +120,19 @@ def test_loaded_splits_are_used(tmp_path: Path) -> None:
     splits = datasets.load(DIGITS, Path())
     index.build(DIGITS, Path(), tmp_path, splits, seen.append)
     assert sum(seen) == 1797
+
+
+def test_several_labels_are_kept(tmp_path: Path, folder: Path) -> None:
+    """What is kept of a task of several labels per image is what was read."""
+    data = {"path": "animals", "list": "list.csv", "labels": ["a", "b"], "split_column": "split"}
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    rows = [f"{path},{path.partition('/')[0]},{i % 2},{-(i % 3 == 0)}" for i, path in enumerate(paths)]
+    (folder / "list.csv").write_text("\n".join(["path,split,a,b", *rows]))
+    card = TaskCard("many", "Many", "table", classes=2, kind="multilabel", metric="voc07_map", data=data)
+    built = index.build(card, folder.parent, tmp_path / "cache")
+    found = index.lookup(card, folder.parent, tmp_path / "cache")
+    assert found is not None
+    assert found.task_digest == built.task_digest
+    expected = datasets.load(card, folder.parent)["train"].labels
+    assert expected.shape[1] == 2
+    np.testing.assert_array_equal(found.roles["train"][1], expected)

@@ -60,6 +60,19 @@ def test_bins_and_scale(tmp_path: Path, pixels: np.ndarray) -> None:
     assert set(np.unique(split.read(0)).tolist()) == {0, 255}
 
 
+def test_several_labels(tmp_path: Path, pixels: np.ndarray) -> None:
+    """A row of labels may say of every class whether it holds, as MedMNIST's ChestMNIST does."""
+    held = np.eye(6, 14, dtype=np.uint8)
+    save(tmp_path, x=pixels, y=held)
+    assert npz.load(OPTIONS | {"several": True}, tmp_path)["train"].labels.tolist() == held.tolist()
+    save(tmp_path, x=pixels, y=held * 3)
+    with pytest.raises(DataError, match=r"a\.npz: y: row 0 has 3 in column 0, which is not 1, 0 or -1"):
+        npz.load(OPTIONS | {"several": True}, tmp_path)
+    save(tmp_path, x=pixels, y=held[:, 0])
+    with pytest.raises(DataError, match=r"y: labels must be whole numbers, a column per class"):
+        npz.load(OPTIONS | {"several": True}, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

@@ -66,3 +66,46 @@ def test_errors(tmp_path: Path, pngs: list[bytes]) -> None:
     pq.write_table(pa.table({"image": pa.array([None], pa.binary()), "label": [0]}), tmp_path / "train-1.parquet")
     with pytest.raises(DataError, match=r"row 0 of row group 0 of .*train-1\.parquet holds no image"):
         parquet.load({"files": {"train": "train-1.parquet"}}, tmp_path)["train"].read(0)
+
+
+def rows(path: Path, pngs: list[bytes], metadata: dict[str, Any] | None = None, **columns: Any) -> None:
+    """Write as many images as a column is long, with these columns beside them."""
+    count = len(next(iter(columns.values())))
+    table = pa.table({"image": pa.array(pngs[:count], pa.binary()), **columns})
+    named = {key: json.dumps(value) for key, value in (metadata or {}).items()}
+    pq.write_table(table.replace_schema_metadata(named), path)
+
+
+def test_several_labels(tmp_path: Path, pngs: list[bytes]) -> None:
+    """Several labels are lists of numbers, of classes that the card or the file names, or a column per class."""
+    path = tmp_path / "train-0.parquet"
+    rows(path, pngs, label=[[2, 0], [], [1]], a=[1, 0, -1], b=[False, True, True])
+    split = parquet.load(OPTIONS | {"classes": ["x", "y", "z"]}, tmp_path)["train"]
+    assert (split.class_names, split.labels.tolist()) == (("x", "y", "z"), [[1, 0, 1], [0, 0, 0], [0, 1, 0]])
+    split = parquet.load(OPTIONS | {"labels": ["a", "b"]}, tmp_path)["train"]
+    assert (split.class_names, split.labels.tolist()) == (("a", "b"), [[1, 0], [0, 1], [-1, 1]])
+    with pytest.raises(UsageError, match=r"data\.classes must name the classes"):
+        parquet.load(OPTIONS, tmp_path)
+    with pytest.raises(DataError, match=r"train-0\.parquet: label: row 0 has the label 2, outside 0 to 1"):
+        parquet.load(OPTIONS | {"classes": ["x", "y"]}, tmp_path)
+    named = {"label": {"feature": {"names": ["x", "y", "z"], "_type": "ClassLabel"}, "_type": "List"}}
+    rows(path, pngs, {"huggingface": {"info": {"features": named}}}, label=[[2], [0]])
+    assert parquet.load(OPTIONS, tmp_path)["train"].labels.tolist() == [[0, 0, 1], [1, 0, 0]]
+    rows(path, pngs, label=[[2], None])
+    with pytest.raises(DataError, match="row 1 holds None, not a list of whole numbers"):
+        parquet.load(OPTIONS | {"classes": ["x", "y", "z"]}, tmp_path)
+
+
+def test_words_and_names(tmp_path: Path, pngs: list[bytes]) -> None:
+    """Labels may be words that the card puts in order, and a column may name the samples, each once."""
+    rows(tmp_path / "train-0.parquet", pngs, label=["bee", "ant"], key=["k1", "k0"])
+    rows(tmp_path / "train-1.parquet", pngs, label=["ant"], key=["k2"])
+    split = parquet.load(OPTIONS | {"classes": ["bee", "ant"], "id": "key"}, tmp_path)["train"]
+    assert (split.labels.tolist(), split.ids) == ([0, 1, 1], ("k1", "k0", "k2"))
+    with pytest.raises(UsageError, match=r"label holds words; name them in data\.classes"):
+        parquet.load(OPTIONS, tmp_path)
+    with pytest.raises(DataError, match="label 'ant' is not one of the declared classes"):
+        parquet.load(OPTIONS | {"classes": ["bee"]}, tmp_path)
+    rows(tmp_path / "train-1.parquet", pngs, label=["ant"], key=["k1"])
+    with pytest.raises(DataError, match="two rows of a split have the key 'k1'"):
+        parquet.load(OPTIONS | {"classes": ["bee", "ant"], "id": "key"}, tmp_path)

@@ -11,10 +11,11 @@ from ssl_bench.errors import DataError, MissingError
 OPTIONS = {"path": "norb", "label": "azimuth"}
 
 
-def write(path: Path, array: np.ndarray) -> None:
+def matrix(array: np.ndarray) -> bytes:
+    """Return an array in the authors' form."""
     magic = 0x1E3D4C55 if array.dtype == np.uint8 else 0x1E3D4C54
     sizes = [*array.shape, *[1] * (3 - array.ndim)]
-    path.write_bytes(np.array([magic, array.ndim, *sizes], dtype="<u4").tobytes() + array.tobytes())
+    return np.array([magic, array.ndim, *sizes], dtype="<u4").tobytes() + array.tobytes()
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def pixels(tmp_path: Path) -> np.ndarray:
     views = np.array([[4, 0, 0, 0], [4, 8, 2, 0], [4, 1, 34, 0], [4, 2, 16, 0], [4, 3, 4, 5], [4, 4, 6, 5]], "<i4")
     (tmp_path / "norb").mkdir()
     for name in smallnorb.FILES.values():
-        write(tmp_path / "norb" / name.format(part="dat"), pixels)
-        write(tmp_path / "norb" / name.format(part="info"), views)
+        (tmp_path / "norb" / name.format(part="dat")).write_bytes(matrix(pixels))
+        (tmp_path / "norb" / name.format(part="info")).write_bytes(matrix(views))
     return pixels
 
 

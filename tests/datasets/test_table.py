@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,51 @@ def test_bins(root: Path) -> None:
         table.load(OPTIONS | {"label": "angle", "bins": 8}, root)
     with pytest.raises(DataError, match="'test' is not a number"):
         table.load({**OPTIONS, "label": "split", "split_column": "", "bins": 2, "range": [0, 1]}, root)
+
+
+def test_several_labels(root: Path) -> None:
+    """Several labels are a column per class, or words in one column that a sign divides; an image may have none."""
+    text = "path,kind,x,y\nimg/0.png,b|a,1,0\nimg/1.png,,-1.0,1\n"
+    (root / "data/index.csv").write_text(text)
+    divided = {"path": "data", "list": "index.csv", "label": "kind", "separator": "|"}
+    split = table.load(divided, root)["train"]
+    assert (split.class_names, split.labels.tolist()) == (("a", "b"), [[1, 1], [0, 0]])
+    assert table.load({**divided, "classes": ["b", "c", "a"]}, root)["train"].labels.tolist() == [[1, 0, 1], [0, 0, 0]]
+    with pytest.raises(DataError, match="label 'b' is not one of the declared classes"):
+        table.load({**divided, "classes": ["a"]}, root)
+    columns = {"path": "data", "list": "index.csv", "labels": ["y", "x"]}
+    split = table.load(columns, root)["train"]
+    assert (split.class_names, split.labels.tolist()) == (("y", "x"), [[0, 1], [1, -1]])
+    for value in ("2", "yes", ""):
+        (root / "data/index.csv").write_text(text.replace("-1.0", value))
+        with pytest.raises(DataError, match=rf"'img/1\.png' has '{value}' as 'x', which is not 1, 0 or -1"):
+            table.load(columns, root)
+    for options in ({**columns, "label": "kind"}, {"path": "data", "list": "index.csv"}):
+        with pytest.raises(UsageError, match="name either the column of labels"):
+            table.load(options, root)
+
+
+def test_other_tables(root: Path) -> None:
+    """A table may be Parquet or be divided by tabs; the samples are those of the same rows as CSV."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = list(csv.DictReader(LIST.splitlines()))
+    typed = [{**row, "kind": int(row["kind"]), "angle": float(row["angle"])} for row in rows]
+    parquet.write_table(pa.Table.from_pylist(typed), root / "data/index.parquet")
+    (root / "index.tsv").write_text(LIST.replace(",", "\t"))
+    for change in ({}, {"label": "angle", "bins": 8, "range": [0, 360]}):
+        expected = table.load(OPTIONS | change, root)
+        for name in ("index.parquet", "index.tsv"):
+            found = table.load(OPTIONS | change | {"list": name}, root)
+            for split in ("train", "test"):
+                assert found[split].ids == expected[split].ids
+                assert found[split].labels.tolist() == expected[split].labels.tolist()
+    parquet.write_table(pa.Table.from_pylist([{**typed[0], "kind": None}]), root / "data/index.parquet")
+    with pytest.raises(DataError, match=r"index\.parquet: row 0 has no text or number in the column 'kind', but None"):
+        table.load(OPTIONS | {"list": "index.parquet"}, root)
+    (root / "data/index.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(DataError, match=r"cannot read .*index\.parquet"):
+        table.load(OPTIONS | {"list": "index.parquet"}, root)
 
 
 def test_declared_classes(root: Path) -> None:

@@ -188,32 +188,13 @@ def test_damaged(tmp_path: Path) -> None:
 
 def test_missing(tmp_path: Path) -> None:
     """A dataset that is not there is missing, with its size and the command that gets it; a typo gets a suggestion."""
-    card = TaskCard("mine", "Mine", "torchvision", 100, data={"name": "cifar100"}, source=Source(bytes=169_001_437))
-    with pytest.raises(MissingError, match=r"cifar-100-python.train. Get it \(169 MB\): ssl-bench fetch --task mine"):
+    card = TaskCard(
+        "mine", "Mine", "torchvision", 100, data={"name": "cifar100"}, source=Source(bytes=169_001_437, manual="ask")
+    )
+    with pytest.raises(MissingError, match=r"cifar-100-python.train. Get it \(169 MB\): ask"):
         datasets.load(card, tmp_path)
     with pytest.raises(UsageError, match=r"no dataset is called 'cifar_100'\. Did you mean cifar100"):
         torchvision.locate({"name": "cifar_100"}, tmp_path)
-
-
-def test_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fetching downloads every split by torchvision; what goes wrong there is an error of one line."""
-    import torchvision as library
-
-    asked: list[tuple[Path, dict[str, object]]] = []
-
-    def download(root: Path, **arguments: object) -> None:
-        asked.append((root, arguments))
-
-    monkeypatch.setattr(library.datasets, "DTD", download)
-    torchvision.fetch({"name": "dtd", "path": "tv"}, tmp_path)
-    assert asked == [(tmp_path / "tv", {"download": True, "split": split}) for split in ("train", "val", "test")]
-
-    def fail(root: Path, **arguments: object) -> None:
-        raise ModuleNotFoundError("no gdown", name="gdown")
-
-    monkeypatch.setattr(library.datasets, "PCAM", fail)
-    with pytest.raises(MissingError, match=r"needs the package gdown.*'ssl-bench\[pcam\]'"):
-        torchvision.fetch({"name": "pcam"}, tmp_path)
 
 
 def test_every_class_exists() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from ssl_bench.datasets import splits, table
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import MissingError
 
-SUITE = tasks.get_suite("vtab")
+SUITE = tasks.get_suite("vtab1k")
+FULL = tasks.get_suite("vtab")
 
 
 def test_suite() -> None:
@@ -24,8 +26,41 @@ def test_suite() -> None:
         "structured": 8,
     }
     assert len(SUITE.tasks) == 19
-    assert SUITE.aggregate == "mean_of_tasks"
+    assert SUITE.aggregate == "vtab.mean19@1"
     assert set(SUITE.tasks) == {name for name in tasks.names() if name.startswith("vtab1k_")}
+    assert set(FULL.tasks) == {name for name in tasks.names() if name.startswith("vtab_")}
+
+
+def test_full_suite() -> None:
+    """VTAB's two suites ask the same tasks in the same groups and order, of all or of 1,000 labelled images."""
+    renamed = {
+        group: tuple(name.replace("vtab1k_", "vtab_") for name in names) for group, names in SUITE.groups.items()
+    }
+    assert FULL.groups == renamed
+    assert (FULL.input, FULL.aggregate, FULL.protocols) == (SUITE.input, SUITE.aggregate, SUITE.protocols)
+
+
+@pytest.mark.parametrize("name", SUITE.tasks)
+def test_full_task(name: str) -> None:
+    """A task of full VTAB is that of VTAB-1k but for its splits and its words: source, labels, test and metric."""
+    few, full = tasks.get(name), tasks.get(name.replace("vtab1k_", "vtab_"))
+    assert (full.reader, full.classes, full.metric) == (few.reader, few.classes, few.metric)
+    assert (full.class_names, full.prompts) == (few.class_names, few.prompts)
+    assert (full.splits.order, full.splits.key, full.splits.test) == (few.splits.order, few.splits.key, few.splits.test)
+    if name != "vtab1k_caltech101":  # its splits are the user's list, so each suite has its own
+        assert full.data == few.data
+        assert dataclasses.replace(full.source, samples={}) == dataclasses.replace(few.source, samples={})
+
+
+@pytest.mark.parametrize("name", ["vtab", "vtab1k"])
+def test_auto(name: str) -> None:
+    """VTAB's automatic suites are the 15 tasks that need no account and no list of one's own, in the same groups."""
+    auto, whole = tasks.get_suite(f"{name}_auto"), tasks.get_suite(name)
+    left = {f"{name}_{task}" for task in ("caltech101", "sun397", "resisc45", "retinopathy")}
+    assert set(auto.tasks) == set(whole.tasks) - left
+    assert all(set(auto.groups[group]) <= set(whole.groups[group]) for group in whole.groups)
+    assert (auto.input, auto.protocols) == (whole.input, whole.protocols)
+    assert auto.aggregate == "mean_of_tasks@1"
 
 
 CLASSES = {

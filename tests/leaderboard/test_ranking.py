@@ -8,7 +8,8 @@ import random
 import pytest
 
 from ssl_bench.errors import IncomparableError, UsageError
-from ssl_bench.leaderboard.ranking import make_board
+from ssl_bench.leaderboard.ranking import Mean, make_board
+from ssl_bench.leaderboard.text import csv_text, markdown
 from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.tasks import SuiteCard
 from tests.results.factory import make_grid, make_model, make_protocol, make_record, make_task
@@ -97,9 +98,43 @@ def test_mean_of_groups():
     """A suite that averages groups weighs each group alike."""
     values = {"cifar10": 0.5, "cifar100": 0.7, "dtd": 0.9}
     records = [make_record(task=task, value=value) for task, value in values.items()]
-    for aggregate, expected in (("mean_of_tasks", 0.7), ("mean_of_groups", 0.75)):
+    for aggregate, expected in (("mean_of_tasks@1", 0.7), ("mean_of_groups@1", 0.75)):
         suite = dataclasses.replace(SUITE, aggregate=aggregate)
         assert only(make_board(records, suite)).rows[0].mean.value == pytest.approx(expected, abs=1e-3)
+
+
+def test_chance_normalised_mean():
+    """A suite may average values with chance at 0 and the best at 1; chance itself is then 0, and all means percent."""
+    values = {"cifar10": 0.55, "cifar100": 0.505, "dtd": 1.0}
+    records = [make_record(task=task, value=value) for task, value in values.items()]
+    table = only(make_board(records, dataclasses.replace(SUITE, aggregate="chance_normalised_mean@1")))
+    assert table.rows[0].mean.value == pytest.approx((0.5 + 0.5 + 1.0) / 3, abs=1e-3)
+    assert table.rows[0].groups["A"].value == pytest.approx(0.5, abs=1e-3)
+    assert table.chance.value == pytest.approx(0)
+    assert table.means.unit == "fraction"
+
+
+def test_groups_asked_otherwise():
+    """A table holds the groups that its protocol asks, needs no others for its mean, and tells what is left out."""
+    suite = dataclasses.replace(SUITE, asked_by={"B": ("logistic_regression",)})
+    records = [make_record(task=task, value=0.5) for task in ("cifar10", "cifar100", "dtd")]
+    records.append(make_record(task="dtd", protocol="logistic_regression", value=0.7))
+    board = make_board(records, suite)
+    knn, logistic = board.tables
+    assert (knn.groups, knn.absent, knn.rows[0].mean.value) == (("A",), (), pytest.approx(0.5, abs=1e-3))
+    assert (logistic.groups, logistic.rows[0].mean.value) == (("B",), pytest.approx(0.7, abs=1e-3))
+    assert [what for what, _ in board.skipped] == ["dtd × knn"]
+    assert "| model | mean | dtd |" in markdown(board)
+    assert "mean,A,B," in csv_text(board)
+
+
+def test_no_aggregate():
+    """A suite whose groups do not average shows none but theirs, and no coverage mark where nothing is missing."""
+    records = [make_record(task=task) for task in ("cifar10", "cifar100", "dtd")]
+    board = make_board(records, dataclasses.replace(SUITE, aggregate="groups_only@1"))
+    assert only(board).rows[0].mean == Mean(None, 3, 3)
+    assert only(board).rows[0].groups["A"].value is not None
+    assert "| dinov2_vits14 | — | " in markdown(board)
 
 
 def test_truncated_records():

@@ -70,3 +70,20 @@ def test_what_is_kept() -> None:
     table = Multilabel(SCORES.astype(np.float32)).table(list("abcde"), Truth({"test": TARGETS}, 1))
     assert table["sample_id"] == list("abcde")
     assert (table["target"].shape, table["scores"].shape) == ((5, 1), (5, 1))
+
+
+def test_mean_roc_auc_is_scikit_learns() -> None:
+    """The mean area under the ROC curve is scikit-learn's, ties included; a class that holds of none does not count."""
+    from sklearn.metrics import roc_auc_score
+
+    generator = np.random.default_rng(3)
+    targets = generator.integers(0, 2, (60, 5))
+    scores = (generator.integers(0, 6, (60, 5)) + targets).astype(np.float32)
+    metric = metrics.get("mean_roc_auc")
+    expected = roc_auc_score(targets, scores, average="macro")
+    assert metric.score(Multilabel(scores), Truth({"test": targets}, 5))[0] == pytest.approx(expected)
+    targets[:, 2] = 0
+    expected = roc_auc_score(targets[:, [0, 1, 3, 4]], scores[:, [0, 1, 3, 4]], average="macro")
+    assert metric.score(Multilabel(scores), Truth({"test": targets}, 5))[0] == pytest.approx(expected)
+    with pytest.raises(DataError, match="mean_roc_auc"):
+        metric.score(Multilabel(scores), Truth({"test": np.ones((60, 5), dtype=np.int64)}, 5))

@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench import episodes, metrics, protocols
+import ssl_bench
+from ssl_bench import datasets, episodes, metrics, protocols, tasks
 from ssl_bench.episodes import Draw
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Truth
+from ssl_bench.settings import Settings
+from ssl_bench.solvers import ridge
+from tests import counting
+from tests.protocols.conftest import Arrays
+from tests.protocols.real_trials import trial_of
 
 
 @pytest.fixture
@@ -162,3 +168,83 @@ def test_bad_recipes(text: str) -> None:
     """Numbers with which there is nothing to ask are refused."""
     with pytest.raises(UsageError, match=r"^episodic: "):
         protocols.get(f"episodic,{text}")
+
+
+class Crops(Arrays):
+    """Digits of 8x8 pixels, of which crop n is the image moved n + 1 pixels to the right; and who was asked for."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.asked: list[tuple[str, int]] = []
+
+    def some(self, split: str, pooling: str, view: str, positions: Any) -> Any:
+        self.asked.append((view, len(positions)))
+        images = self.arrays[split][positions].reshape(-1, 8, 8)
+        return np.roll(images, int(view.removeprefix("crop")) + 1, axis=2).reshape(-1, 64)
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "nearest_centroid", "ridge"])
+def test_copies_of_supports(classifier: str, trial: Any, digits: Any) -> None:
+    """With copies=5 a classifier learns from five crops of each labelled image and not from itself, as in RFS: the
+    answers are scikit-learn's, or ridge's, on the tiled supports; each crop of each image is asked for once."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import NearestCentroid
+
+    test, targets = digits["test"]
+    crops = Crops(trial.supply.arrays, np.asarray(targets))
+    trial = dataclasses.replace(trial, supply=crops)
+    found = predict(f"episodic,shots=5,also=5,episodes=20,copies=5,classifier={classifier}", trial)
+    drawn, _ = episodes.draw(targets, found.predictions.draw)
+    distinct = len(np.unique(drawn.support))
+    assert crops.asked == [(f"crop{n}", distinct) for n in range(5)]
+    unit = test / np.linalg.norm(test, axis=1, keepdims=True)
+    for support, ways, query, answer in zip(
+        drawn.support, drawn.ways, drawn.query, found.predictions.predicted, strict=True
+    ):
+        x = np.concatenate([np.roll(unit[support].reshape(-1, 8, 8), n + 1, 2).reshape(-1, 64) for n in range(5)])
+        if classifier == "ridge":
+            fit = next(ridge.path(x, np.tile(ways, 5), 5, [1024.0]))
+            np.testing.assert_array_equal(fit.scores(unit[query]).argmax(axis=1), answer)
+            continue
+        peer = NearestCentroid() if classifier == "nearest_centroid" else LogisticRegression(tol=1e-10, max_iter=1000)
+        np.testing.assert_array_equal(peer.fit(x, np.tile(ways, 5)).predict(unit[query]), answer)
+
+
+def test_a_recipe_without_copies_is_what_it_was() -> None:
+    """The field that came later enters a recipe where it says something new, and no other."""
+    assert "copies" not in protocols.recipe(protocols.get("episodic"))
+    assert protocols.recipe(protocols.get("episodic,copies=5"))["copies"] == 5
+    with pytest.raises(UsageError, match="copies must be from 0 to 10"):
+        protocols.get("episodic,copies=11")
+
+
+def test_crops_are_made_once(own_settings: Settings) -> None:
+    """Crops of supports alone pass the network, once each; a second run and more episodes take them from the cache."""
+    flags = {key: getattr(own_settings, key) for key in ("data", "cache", "results", "device", "workers", "progress")}
+    recipe = "episodic,ways=3,shots=1,also=1,queries=5,copies=2,episodes"
+    model = "module:tests.counting:network,size=8,channels=grey,mean=[0.0],std=[1.0]"
+
+    def passed(text: str, seed: int) -> int:
+        counting.seen = 0
+        outcome = ssl_bench.run(model, tasks=["digits"], protocols=[text], seeds=[seed], **flags)
+        assert not outcome.failures
+        return counting.seen
+
+    drawn = episodes.draw(digits_of_test(own_settings), Draw(3, 1, 5, 4, 0))[0]
+    assert passed(f"{recipe}=4", 0) == 360 + 2 * len(np.unique(drawn.support))
+    assert passed(f"{recipe}=4,c=2", 0) == 0
+
+
+def digits_of_test(settings: Settings) -> np.ndarray:
+    return datasets.load(tasks.get("digits"), settings.data)["test"].labels
+
+
+def test_a_crop_depends_on_its_number_and_the_image_alone(own_settings: Settings) -> None:
+    """An image's crop is the same whatever other images are asked for, and another for another number."""
+    trial = trial_of(own_settings)
+    whole = trial.features("test", view="crop0")
+    fresh = trial_of(dataclasses.replace(own_settings, cache=own_settings.cache / "other"))
+    np.testing.assert_array_equal(fresh.features("test", view="crop0", positions=np.array([40, 7])), whole[[40, 7]])
+    assert (trial.features("test", view="crop1") != whole).any(axis=1).mean() > 0.9
+    with pytest.raises(UsageError, match="no view is called 'crop10'"):
+        trial.features("test", view="crop10")

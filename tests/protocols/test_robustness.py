@@ -215,8 +215,11 @@ def test_a_whole_run(shelf: Path, own_settings: Settings) -> None:
         "shift_top1": 597 + even,
         "mce": 597 + even,
         "test/top1": 597,
+        "test/ece": 597,
         "noise/top1": 597,
+        "noise/ece": 597,
         "even/top1": even,
+        "even/ece": even,
     }
     value = {name: metric.value for name, metric in record.metrics.items()}
     assert record.headline.value == pytest.approx((value["noise/top1"] + value["even/top1"]) / 2)

@@ -1,0 +1,62 @@
+"""NIH ChestX-ray14, the images of one finding alone, as the cross-domain few-shot benchmark takes them.
+
+`Data_Entry_2017.csv` has the columns "Image Index" and "Finding Labels", findings divided by "|". Of the eight findings
+of ChestX-ray8 the benchmark takes seven, without pneumonia (IBM/cdfsl-benchmark datasets/Chest_few_shot.py).
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_bench import cards
+from ssl_bench.datasets import containers
+from ssl_bench.datasets.base import Split
+from ssl_bench.errors import DataError, MissingError
+
+FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumothorax")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The card's `[data]`."""
+
+    path: str
+    """The folder or archive of images, relative to the data folder."""
+    labels: str
+    """Data_Entry_2017.csv, relative to the data folder."""
+
+
+def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
+    """Return the table and the archive, or every file of the folder; raise MissingError that names all absent."""
+    chosen = cards.from_table(Options, options, "data")
+    if absent := [str(path) for path in (root / chosen.path, root / chosen.labels) if not path.exists()]:
+        raise MissingError(f"there is no file or folder {', '.join(absent)}")
+    return [root / chosen.labels, *containers.files_of(root / chosen.path)]
+
+
+def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
+    """Return the split "all" in the order of the table; an id is the file's name.
+
+    Raises DataError for a table of another form, and for an image that is not there.
+    """
+    chosen = cards.from_table(Options, options, "data")
+    locate(options, root)
+    path = root / chosen.labels
+    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+    try:
+        found = {row["Image Index"]: row["Finding Labels"] for row in rows}
+    except KeyError as error:
+        raise DataError(f"{path} has no column {error}. Download it again.") from error
+    ids = tuple(name for name, finding in found.items() if finding in FINDINGS)
+    if not ids:
+        raise DataError(f"{path} lists no image of one of {', '.join(FINDINGS)} alone")
+    source = containers.listing(root / chosen.path).source(ids)
+    labels = np.array([FINDINGS.index(found[name]) for name in ids], dtype=np.int64)
+    return {"all": Split(source, np.arange(len(ids)), ids, labels, FINDINGS)}

@@ -1,0 +1,129 @@
+"""Logistic regression where any number of classes may hold of an image: one class against the rest, one C for all.
+
+As linusericsson/ssl-transfer (linear.py) does for VOC2007, after Kornblith et al., CVPR 2019: every C of the grid is
+fitted class by class on train, the one with the best mean average precision on val wins, of equal ones the smallest,
+and is fitted once more on train and val. The average precision is the task's own, of eleven points for VOC2007.
+(VISSL's and Barlow Twins' figures on VOC2007 are of linear SVMs, another question.) An image of which it is too hard to
+say whether it shows a class is left out of that class alone, in fitting, choosing and scoring; ssl-transfer takes it
+for one that does not.
+
+A class that holds of none or of all images that are fitted cannot be told apart: it gets the score 0 for every image.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench import metrics
+from ssl_bench.errors import DataError, UsageError
+from ssl_bench.predictions import Multilabel, Truth
+from ssl_bench.protocols import base
+from ssl_bench.protocols._logistic import moments
+from ssl_bench.solvers import binary_logistic, logistic
+
+Labelled = tuple[NDArray[Any], base.IntArray]
+"""Features (samples, dim) and labels (samples, classes)."""
+
+
+class Model:
+    """The samples to fit, standardised by themselves, and the classes that can be told apart on them."""
+
+    def __init__(self, features: NDArray[Any], labels: base.IntArray, standardise: bool) -> None:
+        """Raises DataError if no class can be."""
+        self.learnt = np.flatnonzero((labels == 1).any(axis=0) & (labels == 0).any(axis=0))
+        if not len(self.learnt):
+            raise DataError("logistic regression needs a class that holds of some training samples and not of others")
+        self.labels = labels
+        self.mean, self.deviation = moments(features) if standardise else (np.zeros(1), np.ones(1))
+        self.features = self.standard(features)
+
+    def standard(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """Return features (samples, dim) in the units of the fit."""
+        result: NDArray[np.float64] = (features.astype(np.float64) - self.mean) / self.deviation
+        return result
+
+    def path(
+        self, grid: NDArray[np.float64], device: str, tolerance: float = binary_logistic.TOLERANCE
+    ) -> Iterator[binary_logistic.Solution]:
+        """Yield the optima for every C of `grid`."""
+        labels = self.labels[:, self.learnt]
+        return binary_logistic.path(self.features, labels, grid, device=device, tolerance=tolerance)
+
+    def scores(self, fit: binary_logistic.Solution, features: NDArray[Any]) -> base.FloatArray:
+        """Return the logits (samples, classes) of features as they were extracted; 0 for a class that is not learnt."""
+        scores = np.zeros((len(features), self.labels.shape[1]), dtype=np.float32)
+        scores[:, self.learnt] = fit.scores(self.standard(features))
+        return scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The recipe, in the words of `_probe.Probe`."""
+
+    name: str
+    standardise: bool
+    grid: NDArray[np.float64]
+    holdout: float
+
+    def answer(self, trial: base.Trial) -> base.Answer:
+        """Return every class's logit for every test sample.
+
+        Raises DataError if no class holds of some training samples and not of others, UsageError if there is nothing to
+        choose C on.
+        """
+        curve = self._curve(trial)
+        best = int(np.argmax([row["val_map"] for row in curve])) if curve else 0
+        model = Model(*_all_labelled(trial), self.standardise)
+        fit = next(iter(model.path(self.grid[[best]], trial.device)))
+        unlearnt = sorted(set(range(trial.classes)) - set(model.learnt.tolist()))
+        return base.Answer(
+            Multilabel(model.scores(fit, trial.features("test"))),
+            selected={
+                "c": fit.c,
+                "objective": float(fit.objective.sum()),
+                "iterations": fit.iterations,
+                "selected_by": trial.metric,
+                "not_learnt": unlearnt,
+            },
+            curve=curve,
+            converged=fit.converged and all(row["converged"] for row in curve),
+            at_grid_edge=best in (0, len(self.grid) - 1) if curve else None,
+        )
+
+    def _curve(self, trial: base.Trial) -> tuple[dict[str, Any], ...]:
+        """Return one row per C, fitted without val and scored on it; none where the grid has one C."""
+        if len(self.grid) == 1:
+            return ()
+        (features, labels), (val_features, val_labels) = self._parts(trial)
+        model, truth = Model(features, labels, self.standardise), Truth({"test": val_labels}, trial.classes)
+        metric, rows = metrics.get(trial.metric), []
+        for fit in model.path(self.grid, trial.device, logistic.CHOOSING):
+            value, _, _ = metric.score(Multilabel(model.scores(fit, val_features)), truth)
+            rows.append({"c": fit.c, "val_map": value, "iterations": fit.iterations, "converged": fit.converged})
+        return tuple(rows)
+
+    def _parts(self, trial: base.Trial) -> tuple[Labelled, Labelled]:
+        """Return what to fit and what to choose C on: val, or a random part of train."""
+        features, labels = trial.features("train"), trial.labels["train"]
+        if trial.has_val:
+            return (features, labels), (trial.features("val"), trial.labels["val"])
+        order, count = np.random.default_rng(trial.seed).permutation(len(labels)), round(self.holdout * len(labels))
+        if not 0 < count < len(labels):
+            raise UsageError(
+                f"{self.name}: train has {len(labels)} samples, so none can be held out to choose C; "
+                f"fix C instead, for example {self.name},c_low=0,c_high=0,c_steps=1"
+            )
+        held, kept = np.sort(order[:count]), np.sort(order[count:])
+        return (features[kept], labels[kept]), (features[held], labels[held])
+
+
+def _all_labelled(trial: base.Trial) -> Labelled:
+    """Return what may be learnt from: train, and val where the task has one."""
+    splits = ("train", "val") if trial.has_val else ("train",)
+    features = [trial.features(split) for split in splits]
+    return np.concatenate(features), np.concatenate([trial.labels[split] for split in splits])
