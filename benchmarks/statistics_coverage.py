@@ -239,7 +239,7 @@ def report(runs: int) -> Iterator[str]:
     for name, simulation in COVERAGE.items():
         found = 100 * coverage(simulation, runs)
         yield f"  {name:<48} {found:5.1f} %{'' if 93 <= found <= 97 else '   OUTSIDE 93..97'}"
-    few, many = max(200, runs // 4), 5 * runs
+    few, many = max(200, runs // 4), 10 * runs
     head = "  task    mean  either"
     yield f"\nfalse alarms of a comparison of 20 tasks between which nothing differs, %{head:>32}"
     for name, simulate, count in (
