@@ -162,8 +162,13 @@ def _figure(split: Split, position: int, spec: InputSpec, wrong: bool = False) -
     name = _class_of(split, position)
     mark = ' class="wrong"' if wrong else ""
     alt = html.escape(f"{split.ids[position]}, class {name}")
-    source = _data_url(pixels(decode(split.read(position), split.ids[position]), spec))
+    source = thumbnail(split, position, spec)
     return f'<figure{mark}><img src="{source}" alt="{alt}"><figcaption>{html.escape(name)}</figcaption></figure>'
+
+
+def thumbnail(split: Split, position: int, spec: InputSpec = PLAIN) -> str:
+    """Return a sample's image as a small PNG in a `data:` address."""
+    return _data_url(pixels(decode(split.read(position), split.ids[position]), spec))
 
 
 def _data_url(seen: NDArray[np.uint8]) -> str:

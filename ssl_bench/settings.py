@@ -13,6 +13,8 @@ from ssl_bench import cards
 from ssl_bench.errors import UsageError, did_you_mean
 
 PROJECT_FILE = "ssl-bench.toml"
+OTHER_TABLES = frozenset({"compare"})
+"""Tables of a settings file that are read where they are used: `compare` by `ssl_bench.comparison.margins`."""
 
 
 def _home(variable: str, fallback: str) -> Path:
@@ -81,7 +83,8 @@ def resolve(flags: Mapping[str, Any] | None = None) -> Resolved:
     origins = dict.fromkeys(hints, "default")
     for path in (user_file(), Path(PROJECT_FILE)):
         if path.is_file():
-            for key, value in _known(cards.read_toml(path), hints, str(path)).items():
+            table = {key: value for key, value in cards.read_toml(path).items() if key not in OTHER_TABLES}
+            for key, value in _known(table, hints, str(path)).items():
                 values[key], origins[key] = _convert(hints[key], value, f"{path}: {key}", path.parent), str(path)
     for key, hint in hints.items():
         text = os.environ.get(f"SSL_BENCH_{key.upper()}")

@@ -31,15 +31,15 @@ FLOORS = [
         "environment",
         "progress",
     },
-    {"model_zoo", "tasks", "settings", "download", "own_data", "subsets"},
+    {"model_zoo", "tasks", "settings", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},
     {"features", "extraction", "loading", "meters"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
-    {"api", "runner", "recording", "outcome", "plan", "fetch", "look", "leaderboard"},
+    {"api", "runner", "recording", "outcome", "plan", "fetch", "look", "leaderboard", "comparison"},
     {"cli"},
 ]
-PUBLISHING = {"results", "leaderboard"}
+PUBLISHING = {"results", "leaderboard", "comparison"}
 MEASURING = {
     "backbones",
     "datasets",
@@ -115,11 +115,14 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
         ["results", "ls"],
         ["schema", "record"],
         ["board", "--results", str(EXAMPLE), "--html", "{tmp}/board.html"],
+        ["compare", str(EXAMPLE), str(EXAMPLE), "--html", "{tmp}/compare.html"],
+        ["power", "--results", str(EXAMPLE)],
     ],
     ids=lambda words: " ".join(words[:2]),
 )
 def test_reading_commands_load_nothing_heavy(words: list[str], tmp_path: Path) -> None:
-    """`--help`, `list`, `show`, `plan`, `results` and `board` import neither torch nor any other heavy library."""
+    """`--help`, `list`, `show`, `plan`, `results`, `board` and `compare` import neither torch nor any other heavy
+    library."""
     code = (
         "import sys\nfrom ssl_bench import cli\n"
         f"sys.argv = ['ssl-bench', *{[word.replace('{tmp}', str(tmp_path)) for word in words]!r}]\n"

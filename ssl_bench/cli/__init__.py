@@ -21,6 +21,9 @@ COMMANDS = {
     "show": "Show a model, task, suite or protocol.",
     "model": "Look into a checkpoint file, convert it, tell its digests.",
     "results": "List, show, ask, export, compare, pack and withdraw records.",
+    "compare": "Say what regressed between two sets of records.",
+    "power": "Say which differences a comparison could see.",
+    "baseline": "Keep named sets of records to compare with.",
     "board": "Render records as one HTML page and as tables.",
     "schema": "Print the JSON Schema of records, plans and cards.",
     "cache": "Look at the feature cache, check it, make room.",
@@ -32,6 +35,7 @@ COMMANDS = {
 GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
     "Look": ("look", "list", "show", "model", "results", "board", "schema", "cache"),
+    "Compare": ("compare", "power", "baseline"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130
@@ -77,6 +81,7 @@ def cli() -> None:
       ssl-bench run --model dinov2_vitb14 --data ./my_images  your own folder of classes
       ssl-bench plan --model 'dinov2_*' --suite vtab          what that would do, and what is missing
       ssl-bench board --html board.html                       the records as a page
+      ssl-bench compare main_results results                  what regressed since
     """
 
 

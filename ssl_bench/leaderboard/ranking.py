@@ -19,6 +19,7 @@ from ssl_bench.aggregators import Aggregator, Answer
 from ssl_bench.errors import IncomparableError, UsageError
 from ssl_bench.files import canonical_json
 from ssl_bench.model_zoo import ModelCard, Published
+from ssl_bench.results.questions import asked, differing, flat, short
 from ssl_bench.results.record import MetricDefinition, Model, Record, Task
 from ssl_bench.tasks import SuiteCard
 
@@ -276,12 +277,10 @@ def _one_question(task: str, protocol: str, records: list[Record]) -> Task:
         questions[record.question].append(record)
     if len(questions) == 1:
         return records[0].task
-    parts = {digest: _flat(_asked(found[0])) for digest, found in questions.items()}
-    keys = sorted({key for part in parts.values() for key in part})
-    differing = [key for key in keys if len({canonical_json(part.get(key)) for part in parts.values()}) > 1]
+    parts = {digest: flat(asked(found[0])) for digest, found in questions.items()}
+    keys = differing(parts.values())
     wordings = [
-        f"{digest[:8]} ({_models(found)}): "
-        + ", ".join(f"{key} = {_short(parts[digest].get(key))}" for key in differing)
+        f"{digest[:8]} ({_models(found)}): " + ", ".join(f"{key} = {short(parts[digest].get(key))}" for key in keys)
         for digest, found in sorted(questions.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
     raise IncomparableError(
@@ -289,31 +288,6 @@ def _one_question(task: str, protocol: str, records: list[Record]) -> Task:
         f"{'; '.join(wordings)}. Choose one with --question {next(iter(sorted(questions)))[:8]}, or by recipe with "
         f"--protocol {protocol},key=value"
     )
-
-
-def _asked(record: Record) -> dict[str, Any]:
-    """Return what a question's digest covers, by readable names."""
-    return {
-        "features": record.features.requested,
-        "recipe": record.protocol.recipe,
-        "protocol.version": record.protocol.version,
-        "task.digest": record.task.digest[:12],
-        "task.version": record.task.version,
-    }
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        inner = _flat(item, f"{prefix}{key}.") if isinstance(item, Mapping) else {f"{prefix}{key}": item}
-        flat |= inner
-    return flat
-
-
-def _short(value: Any, most: int = 60) -> str:
-    text = canonical_json(value)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _models(records: list[Record]) -> str:
@@ -332,11 +306,10 @@ def _by_row(records: list[Record]) -> list[tuple[list[Record], str]]:
         rows[record.model.name][written[blocks]].append(record)
     result = []
     for _, variants in sorted(rows.items()):
-        causes = {key: _flat(json.loads(key)) for key in variants}
-        keys = sorted({key for cause in causes.values() for key in cause})
-        differing = [key for key in keys if len({canonical_json(cause.get(key)) for cause in causes.values()}) > 1]
+        causes = {key: flat(json.loads(key)) for key in variants}
+        keys = differing(causes.values())
         for key, found in sorted(variants.items()):
-            words = (f"{name} {_short(causes[key].get(name), 24)}" for name in differing)
+            words = (f"{name} {short(causes[key].get(name), 24)}" for name in keys)
             result.append((found, ", ".join(words).replace('"', "")))
     return result
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from ssl_bench import cards as card_files
-from ssl_bench.errors import MissingError, UsageError, missing_package
+from ssl_bench.errors import UsageError
 from ssl_bench.files import canonical_json
 from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.plots import Dot, dot_plot
 from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
+from ssl_bench.pages import csp_hash, render, template, trusted
 from ssl_bench.results.describe import command, number
 from ssl_bench.results.record import MetricDefinition, Record
 from ssl_bench.results.store import digest_of
 
-ROOM = "leaderboard/templates"
 MOST_WHOLE = 5000
 """Records that a page holds in full, some kilobytes each; a page of more tells their ids instead."""
 POOLED_KEYS = ("model", "features", "task", "environment", "code")
@@ -29,47 +25,15 @@ POOLED_KEYS = ("model", "features", "task", "environment", "code")
 
 def html(board: Board) -> str:
     """Return the board as a page; raise MissingError where jinja2 or a template file is not there."""
-    try:
-        import jinja2
-    except ImportError:
-        raise missing_package("jinja2", "", "building a page") from None
-    folder = card_files.builtin_folder(ROOM)
-    style, script, page = (_template(folder / name) for name in ("board.css", "board.js", "board.html"))
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"link": link}
-    return environment.from_string(page).render(
+    style, script = template("board.css"), template("board.js")
+    return render(
+        template("board.html"),
         **_context(board),
-        style=_trusted(style),
-        script=_trusted(script),
-        style_hash=_csp_hash(style),
-        script_hash=_csp_hash(script),
+        style=trusted(style),
+        script=trusted(script),
+        style_hash=csp_hash(style),
+        script_hash=csp_hash(script),
     )
-
-
-def _template(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise MissingError(f"cannot read {path}: {error.strerror}; install ssl-bench again") from error
-
-
-def _csp_hash(content: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
-
-
-def _trusted(content: str) -> Any:
-    """Return text that the template must not escape: the package's own files, and text that the caller has escaped."""
-    from markupsafe import Markup
-
-    return Markup(content)
-
-
-def link(url: str) -> str:
-    """Return `url` if it is plain http or https, else "": no other scheme may become a link."""
-    safe = url.lower().startswith(("https://", "http://")) and url.isprintable() and " " not in url
-    return url if safe else ""
 
 
 def json_block(value: Any) -> str:
@@ -96,7 +60,7 @@ def _context(board: Board) -> dict[str, Any]:
         "tables": [_table(table, places) for table in board.tables],
         "listed": [_listed(record, places[record.record_id]) for record in whole],
         "skipped": board.skipped,
-        "data": _trusted(json_block(page_data(whole))),
+        "data": trusted(json_block(page_data(whole))),
         "digest": digest_of(records)[:16],
         "built": _built(),
         "aggregator": board.suite.aggregator,
@@ -149,7 +113,7 @@ def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
             "cells": [_chance(column) for column in table.columns],
         },
         "absent": table.absent,
-        "plots": [_trusted(_plot(table, index)) for index in range(len(table.columns))],
+        "plots": [trusted(_plot(table, index)) for index in range(len(table.columns))],
         "descending": table.means.higher_is_better,
     }
 

@@ -127,7 +127,7 @@ def _values(arrow: Any, column: Any) -> Any:
         flat = _values(arrow, column.flatten())
         return flat.reshape(len(column), column.type.list_size)
     if arrow.types.is_integer(column.type):
-        return column.to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.from_dlpack(column).astype(np.int64)  # to_numpy would import pandas
     if arrow.types.is_floating(column.type):
-        return column.to_numpy(zero_copy_only=False)
+        return np.from_dlpack(column)
     return column.to_pylist()

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from ssl_bench import pages
 from ssl_bench.errors import UsageError
 from ssl_bench.leaderboard import site, text
 from ssl_bench.leaderboard.ranking import make_board
@@ -189,7 +190,7 @@ def test_empty():
 )
 def test_links(url, kept):
     """Only plain http and https become links."""
-    assert site.link(url) == (url if kept else "")
+    assert pages.link(url) == (url if kept else "")
 
 
 def test_markdown():

@@ -1,0 +1,52 @@
+"""What every self-contained page needs: templates, and a policy under which nothing but the page's own parts runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from ssl_bench import cards
+from ssl_bench.errors import MissingError, missing_package
+
+ROOM = "leaderboard/templates"
+
+
+def template(name: str) -> str:
+    """Return a file of the templates; raise MissingError where it is not there."""
+    path = cards.builtin_folder(ROOM) / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise MissingError(f"cannot read {path}: {error.strerror}; install ssl-bench again") from error
+
+
+def csp_hash(content: str) -> str:
+    """Return what a content security policy calls a style or script of exactly this text."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+
+
+def trusted(content: str) -> Any:
+    """Return text that a template must not escape: the package's own files, and text that the caller has escaped."""
+    from markupsafe import Markup
+
+    return Markup(content)
+
+
+def render(page: str, **context: Any) -> str:
+    """Return a template's text, filled in; every value but a trusted one is escaped. An unknown name is an error."""
+    try:
+        import jinja2
+    except ImportError:
+        raise missing_package("jinja2", "", "building a page") from None
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"link": link}
+    return environment.from_string(page).render(**context)
+
+
+def link(url: str) -> str:
+    """Return `url` if it is plain http or https, else "": no other scheme may become a link."""
+    safe = url.lower().startswith(("https://", "http://")) and url.isprintable() and " " not in url
+    return url if safe else ""
