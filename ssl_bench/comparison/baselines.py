@@ -10,11 +10,11 @@ A baseline moves on purpose alone: replacing one by other numbers asks for a rea
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections import defaultdict
@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from ssl_bench import cards
-from ssl_bench.comparison.sources import BASELINES, Source, get, git
+from ssl_bench.comparison.sources import BASELINES, Source, get
 from ssl_bench.errors import MissingError, UsageError
-from ssl_bench.files import write_text
+from ssl_bench.files import create_file, write_text
+from ssl_bench.results import git
+from ssl_bench.results import samples as sample_files
 from ssl_bench.results.layout import place
 from ssl_bench.results.record import Record
 from ssl_bench.results.slugs import PLAIN, slug
@@ -112,23 +114,17 @@ def _write(source: Source, folder: Path) -> int:
         by_model[record.model.name].append(record)
     for model, records in by_model.items():
         write_text(folder / f"{slug(model)}.jsonl", "".join(f"{record.to_text()}\n" for record in records))
-    copied = 0
-    for record in source.records:
-        name = _sample_file(record)
-        origin = next((path / name for path in source.folders if (path / name).is_file()), None)
-        if origin:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(origin, folder / name)
-            copied += 1
-    return copied
+    return sum(_copy_samples(source, record, folder) for record in source.records)
 
 
-def _sample_file(record: Record) -> Path:
-    """Return where a record's predictions lie under a root, as `results.samples` says; the name is copied as bytes."""
-    sha256 = record.samples.sha256
-    if not re.fullmatch("[0-9a-f]{64}", sha256):
-        raise UsageError(f"samples.sha256 is {sha256[:80]!r}, which is no sha256")
-    return Path("samples") / sha256[:2] / f"{sha256}.parquet"
+def _copy_samples(source: Source, record: Record, folder: Path) -> bool:
+    """Copy a record's predictions, byte by byte, from the first store that has them; False where none has."""
+    for store in source.stores:
+        with contextlib.suppress(MissingError):
+            content = sample_files.read_bytes(store.files, record.samples)
+            create_file(folder / sample_files.sample_name(record.samples.sha256), content)
+            return True
+    return False
 
 
 def _replace(fresh: Path, target: Path) -> None:
@@ -157,9 +153,11 @@ def pull(name: str, origin: str, folder: Path = BASELINES) -> Baseline:
     """Fetch a baseline from another folder of baselines, or from "git:REF" or "git:REF:PATH"."""
     if not origin.startswith("git:"):
         return copy(name, Path(origin).expanduser(), folder)
+    _check_name(name)
     ref, _, path = origin.removeprefix("git:").partition(":")
-    found = get(f"git:{ref}:{path or BASELINES}/{name}")
-    return copy(name, found.folders[0].parent, folder)
+    with tempfile.TemporaryDirectory(prefix="ssl-bench-") as scratch:
+        git.unpack(f"git:{ref}:{path or BASELINES}/{name}", Path(scratch) / name)
+        return copy(name, Path(scratch), folder)
 
 
 def push(name: str, target: str, folder: Path = BASELINES) -> Baseline:
@@ -175,12 +173,12 @@ def push(name: str, target: str, folder: Path = BASELINES) -> Baseline:
 
 def _commit(found: Baseline, folder: Path, inside: str, ref: str) -> None:
     what = f"the branch {ref.removeprefix('refs/heads/')}"
-    parent = git("for-each-ref", "--format=%(objectname)", ref, what=what).decode().strip()
+    parent = git.run("for-each-ref", "--format=%(objectname)", ref, what=what).decode().strip()
     with tempfile.TemporaryDirectory() as scratch:
         environment = {**os.environ, "GIT_INDEX_FILE": str(Path(scratch) / "index")}
 
         def call(*words: str, given: bytes | None = None) -> str:
-            return git(*words, what=what, given=given, environment=environment).decode().strip()
+            return git.run(*words, what=what, given=given, environment=environment).decode().strip()
 
         if parent:
             call("read-tree", parent)
@@ -193,7 +191,7 @@ def _commit(found: Baseline, folder: Path, inside: str, ref: str) -> None:
         tree = call("write-tree")
         said = f"Baseline {found.name}: {found.now.reason or 'set'}"
         commit = call("commit-tree", tree, *(["-p", parent] if parent else []), given=said.encode())
-    git("update-ref", ref, commit, parent or "0" * 40, what=what)
+    git.run("update-ref", ref, commit, parent or "0" * 40, what=what)
 
 
 def _check_name(name: str) -> None:

@@ -178,31 +178,43 @@ class FolderRoot:
         return sorted(set(names))
 
 
+class Predictions(Protocol):
+    """The part of a root that holds per-sample predictions; its methods are those of `Root`."""
+
+    def sample_files(self) -> dict[str, File]: ...
+
+    def stamp(self, name: str) -> str: ...
+
+    def read(self, name: str) -> bytes: ...
+
+
 class FixedRoot:
-    """Files that were read once and are never written: one packed file, or what a git reference holds."""
+    """Record files that were read once and are never written: one packed file, or what a git reference holds.
+
+    Their predictions are read from `predictions` when they are asked for.
+    """
 
     exclusive = False
 
-    def __init__(self, place: str, contents: Mapping[str, bytes]) -> None:
+    def __init__(self, place: str, contents: Mapping[str, bytes], predictions: Predictions) -> None:
         self.place = place
         self.contents = contents
+        self.predictions = predictions
 
     def record_files(self) -> dict[str, File]:
         return {name: File(len(content), "", 0.0) for name, content in sorted(self.contents.items())}
 
     def sample_files(self) -> dict[str, File]:
-        return {}
+        return self.predictions.sample_files()
 
     def beginning(self, prefix: str) -> list[str]:
         return [name for name in sorted(self.contents) if name.startswith(prefix)]
 
     def stamp(self, name: str) -> str:
-        return ""
+        return self.predictions.stamp(name) if name.startswith(f"{SAMPLES}/") else ""
 
     def read(self, name: str) -> bytes:
-        if name not in self.contents:
-            raise FileNotFoundError(2, "No such file", f"{self.place}/{name}")
-        return self.contents[name]
+        return self.contents[name] if name in self.contents else self.predictions.read(name)
 
     def read_all(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | OSError]]:
         yield from ((name, self.contents[name]) for name in names)

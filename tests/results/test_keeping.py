@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from ssl_bench.errors import MissingError, UsageError
-from ssl_bench.results import keeping
+from ssl_bench.results import git, keeping
 from ssl_bench.results.difference import differences
 from ssl_bench.results.object_store import S3Root
+from ssl_bench.results.samples import sample_name
 from ssl_bench.results.sources import open_source
 from ssl_bench.results.store import Results
 from tests.results.conftest import Place
-from tests.results.factory import make_grid, make_model, make_protocol, make_record
+from tests.results.factory import make_grid, make_model, make_protocol, make_record, make_scored_record
 from tests.results.test_samples import predictions
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -124,13 +126,13 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     records = list(make_grid(models=2, tasks=2))
     for record in records:
         results.put(record)
-    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+    git_words = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
     subprocess.run(["git", "init", "-q"], check=True)
     subprocess.run(["git", "add", "root"], check=True)
-    subprocess.run([*git, "commit", "-qm", "loose"], check=True)
+    subprocess.run([*git_words, "commit", "-qm", "loose"], check=True)
     results.pack()
     subprocess.run(["git", "add", "-A"], check=True)
-    subprocess.run([*git, "commit", "-qm", "packed"], check=True)
+    subprocess.run([*git_words, "commit", "-qm", "packed"], check=True)
     for words in ("root", "git:HEAD:root", "git:HEAD~1:root", "git:HEAD:./root/".replace("./", "")):
         assert open_source(words).records() == records
     for words in ("root/model000.jsonl", "git:HEAD:root/model000.jsonl"):
@@ -139,16 +141,45 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         with pytest.raises(UsageError, match="can only be read"):
             source.put(make_record())
     for words, message in (
-        ("git:nowhere:root", "git:nowhere:root: "),
         ("git:HEAD:absent", "git holds no"),
         ("git:HEAD", "is not git:REF:PATH"),
         ("git:--output=x:root", "is not git:REF:PATH"),
-        ("absent", "there is no such folder"),
+        ("absent", "no folder and no packed file"),
         ("ftp://x/y", "a folder or s3://bucket/prefix is meant"),
         ("s3://", "names no bucket"),
     ):
         with pytest.raises(UsageError, match=message):
             open_source(words)
+    with pytest.raises(MissingError, match=r"git:nowhere:root: git says: .*fetch-depth: 0"):
+        open_source("git:nowhere:root")
+
+
+def test_predictions_in_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Per-sample predictions that git holds are read when they are asked for, beside a packed file, too, and an import
+    brings them."""
+    monkeypatch.chdir(tmp_path)
+    results = Results("deep/root")
+    record = make_scored_record(results)
+    results.put(record)
+    results.pack()
+    git_words = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git_words, *words], check=True)
+    expected = results.read_samples(record)
+    shutil.rmtree("deep")
+    said: list[str] = []
+    run = git.run
+    monkeypatch.setattr(git, "run", lambda *words, **given: said.append(words[0]) or run(*words, **given))
+    for words in ("git:HEAD:deep/root", f"git:HEAD:deep/root/{record.model.name}.jsonl"):
+        said.clear()
+        source = open_source(words)
+        assert source.records() == [record]
+        assert said == ["ls-tree", "cat-file"]
+        assert source.read_samples(record).keys() == expected.keys()
+        assert list(source.files.sample_files()) == [sample_name(record.samples.sha256)]
+    target = Results("target")
+    assert keeping.import_records(target, source)["stored"] == 1
+    assert target.read_samples(record)["sample_id"] == expected["sample_id"]
 
 
 # ---------------------------------------------------------------- object stores
