@@ -6,12 +6,12 @@ named: git seldom holds them.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.results.invariants import ContradictionError
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
 from ssl_bench.results.sources import KNOWN, open_source
@@ -35,11 +35,15 @@ class Source:
     def samples(self, record: Record, further: Sequence[Results] = ()) -> Table | None:
         """Return a record's predictions from the first store that has them; None where none has.
 
-        Raises UsageError where a file is there and is not what its name tells.
+        Raises UsageError where a file is there and is not what its name tells, or the record says other than it does.
         """
         for store in (*self.stores, *further):
-            with contextlib.suppress(MissingError):
+            try:
                 return store.read_samples(record)
+            except MissingError:
+                continue
+            except ContradictionError as error:
+                raise UsageError(f"record {record.record_id[:12]} of {record.model.name}: {error}") from error
         return None
 
 

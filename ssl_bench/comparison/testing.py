@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import metrics
-from ssl_bench.comparison import outcomes, resampled
+from ssl_bench.comparison import alignment, resampled
 from ssl_bench.comparison.matching import Pair
+from ssl_bench.results import predicted
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
 from ssl_bench.statistics import (
@@ -104,19 +105,19 @@ def _tables(base: Record, cand: Record, base_samples: Samples, cand_samples: Sam
     left, right = base_samples(base), cand_samples(cand)
     if left is None or right is None:
         return None
-    if not (outcomes.paired(left) and outcomes.paired(right)):
+    if not (alignment.paired(left) and alignment.paired(right)):
         return left, right
     where = f"{cand.model.name} · {cand.task.name} · {cand.protocol.name} · seed {cand.seed}"
-    return outcomes.align(left, right, where)
+    return alignment.align(left, right, where)
 
 
 def _by_units(pair: Pair, tables: list[tuple[Table, Table]], level: float, stochastic: bool) -> Tested | None:
     """Return the test on what every sample gives; None where the metric is no mean over samples."""
-    if not all(outcomes.paired(left) for left, _ in tables):
+    if not all(alignment.paired(left) for left, _ in tables):
         return None
     rows, losses, wins, two_valued = [], 0, 0, True
     for base, cand, (left, right) in zip(pair.base, pair.cand, tables, strict=True):
-        mine, theirs = outcomes.units(base, left), outcomes.units(cand, right)
+        mine, theirs = predicted.units(base, left), predicted.units(cand, right)
         if mine is None or theirs is None or len(mine) != len(theirs):
             return None
         rows.append(theirs - mine)
@@ -137,11 +138,11 @@ def _by_units(pair: Pair, tables: list[tuple[Table, Table]], level: float, stoch
 def _by_resampling(pair: Pair, tables: list[tuple[Table, Table]], level: float, stochastic: bool) -> Tested | None:
     """Return the test on resamples that both sides share; None where samples have no names or no metric applies."""
     name = pair.base[0].task.metric
-    if metrics.get(name).number is None or not all(outcomes.paired(left) for left, _ in tables):
+    if metrics.get(name).number is None or not all(alignment.paired(left) for left, _ in tables):
         return None
     drawn = []
     for base, cand, (left, right) in zip(pair.base, pair.cand, tables, strict=True):
-        mine, theirs = outcomes.rebuilt(base, left), outcomes.rebuilt(cand, right)
+        mine, theirs = predicted.rebuilt(base, left), predicted.rebuilt(cand, right)
         if mine is None or theirs is None:
             return None
         found = resampled.differences(name, mine[0], theirs[0], mine[1])
@@ -184,12 +185,12 @@ def _changes(pair: Pair, tables: list[tuple[Table, Table]]) -> dict[str, Any]:
     flips: list[tuple[int, Flip]] = []
     flipped = answered = 0
     for base, (left, right) in zip(pair.base, tables, strict=True):
-        mine, theirs = outcomes.predicted(left), outcomes.predicted(right)
+        mine, theirs = alignment.answers(left), alignment.answers(right)
         if mine is None or theirs is None or "cluster" in left:
             return {}
         changed = np.flatnonzero(mine != theirs)
         flipped, answered = flipped + len(changed), answered + len(mine)
-        names, targets = outcomes.names_of(left), left["target"]
+        names, targets = alignment.names_of(left), left["target"]
         order = np.where(mine == targets, 0, np.where(theirs == targets, 1, 2))
         for row in changed[np.argsort(order[changed], kind="stable")][:MOST_FLIPS].tolist():
             one = Flip(names[row], int(targets[row]), int(mine[row]), int(theirs[row]), base.seed)

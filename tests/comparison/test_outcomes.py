@@ -11,7 +11,7 @@ import pytest
 
 import ssl_bench
 from ssl_bench import episodes, metrics
-from ssl_bench.comparison import outcomes, resampled
+from ssl_bench.comparison import alignment, resampled
 from ssl_bench.errors import IncomparableError
 from ssl_bench.predictions import (
     Classes,
@@ -25,6 +25,7 @@ from ssl_bench.predictions import (
     Shifted,
     Truth,
 )
+from ssl_bench.results import predicted
 from ssl_bench.results.store import Results
 from tests.comparison.factory import STOCHASTIC, answers, classes_of, put, truth_of
 
@@ -77,7 +78,7 @@ def test_units_are_the_metrics(make: Any, metric: str, tmp_path: Path) -> None:
     """What every query, sample or episode gives, read from the file, is what the metric gave."""
     said, truth = make()
     record = put(tmp_path, "t", said, truth, metric=metric)
-    found = outcomes.units(record, Results(tmp_path).read_samples(record))
+    found = predicted.units(record, Results(tmp_path).read_samples(record))
     expected = metrics.get(metric).outcomes
     assert expected is not None
     assert found is not None
@@ -92,7 +93,7 @@ def test_a_ranking_that_was_cut_has_no_units(tmp_path: Path) -> None:
     record = put(tmp_path, "t", cut, truth, metric="map")
     changed = Rankings(full.order[:, 1:13])
     put(tmp_path / "other", "t", changed, truth, metric="map")
-    assert outcomes.units(record, Results(tmp_path).read_samples(record)) is None
+    assert predicted.units(record, Results(tmp_path).read_samples(record)) is None
     (one,) = ssl_bench.compare(tmp_path, tmp_path / "other").tasks
     assert (one.verdict, one.paired) == ("inconclusive", False)
 
@@ -167,7 +168,7 @@ def test_a_sample_that_is_asked_twice() -> None:
     base = {"sample_id": ["a", "b", "a", "a"], "episode": np.array([0, 0, 1, 1]), "pred": np.array([0, 1, 2, 3])}
     order = np.array([3, 2, 1, 0])
     cand = {"sample_id": ["a", "a", "b", "a"], "episode": base["episode"][order], "pred": base["pred"][order]}
-    _, found = outcomes.align(base, cand, "t")
+    _, found = alignment.align(base, cand, "t")
     assert found["pred"].tolist() == [0, 1, 3, 2]
     with pytest.raises(IncomparableError, match="1 only in base, such as 'b'"):
-        outcomes.align(base, cand | {"sample_id": ["a", "a", "c", "a"]}, "t")
+        alignment.align(base, cand | {"sample_id": ["a", "a", "c", "a"]}, "t")
