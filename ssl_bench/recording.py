@@ -54,6 +54,7 @@ def make_record(
     first = headline(job.task, job.protocol)
     answer = settled(answer, job.protocol, truth, first)
     scored = scored_by(answer, truth, first)
+    sizes = {role: len(split) for role, split in data.splits.items()}
     return Record(
         model=_model(job, loaded, embed_dim),
         features=FeaturesBlock(requested=job.requested, resolved=spec.resolved),
@@ -64,7 +65,7 @@ def make_record(
             kind=job.task.kind,
             classes=job.task.classes,
             digest=data.task_digest,
-            samples={role: len(split) for role, split in data.splits.items()},
+            samples=sizes,
             metric=scored[0].name,
             metrics=definitions(scored, job.task.classes, job.task.ceiling),
             source=cards.plain(job.task.source),
@@ -76,7 +77,7 @@ def make_record(
             name=job.protocol_name,
             version=job.protocol.version,
             recipe=protocols.recipe(job.protocol),
-            deterministic=job.protocol.deterministic,
+            deterministic=not job.protocol.seed_matters(sizes),
             selected=answer.selected,
             curve=answer.curve,
             converged=answer.converged,

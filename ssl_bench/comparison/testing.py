@@ -17,7 +17,7 @@ import numpy as np
 from ssl_bench import metrics
 from ssl_bench.comparison import alignment, resampled
 from ssl_bench.comparison.matching import Pair
-from ssl_bench.results import predicted
+from ssl_bench.results import predicted, seeds
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
 from ssl_bench.statistics import (
@@ -74,13 +74,16 @@ def tell_apart(
 ) -> Tested:
     """Return what tells the candidate from base.
 
-    A stochastic protocol needs three shared seeds; `conditional` takes fewer for all the luck there is.
+    Where the seed matters, three shared ones are needed; `conditional` takes fewer for all the luck there is.
     Raises IncomparableError where samples or labels differ, UsageError where predictions are not those of the record.
     """
+    luck = any(seeds.matters(record) for record in (pair.base[0], pair.cand[0]))
+    if not luck:
+        pair = Pair(pair.base[:1], pair.cand[:1])  # further seeds repeat the first
     if all(a.samples.sha256 == b.samples.sha256 for a, b in zip(pair.base, pair.cand, strict=True)):
         return _identical(pair, level)
     tables = [_tables(a, b, base_samples, cand_samples) for a, b in zip(pair.base, pair.cand, strict=True)]
-    stochastic = not pair.base[0].protocol.deterministic and not conditional
+    stochastic = luck and not conditional
     found = [table for table in tables if table is not None]
     if len(found) < len(tables):
         return _without_samples(pair, level, stochastic)

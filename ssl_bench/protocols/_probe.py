@@ -47,6 +47,10 @@ class Probe(base.Protocol):
         """The candidates for C, ascending."""
         return 10 ** np.linspace(self.c_low, self.c_high, self.c_steps)
 
+    def seed_matters(self, sizes: Mapping[str, int]) -> bool:
+        """Return whether a part of train is drawn to choose C on."""
+        return self.c_steps > 1 and "val" not in sizes
+
     def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
         """Raise DataError if train holds one class alone."""
         if labels["train"].ndim == 1:

@@ -195,7 +195,7 @@ class Protocol(abc.ABC):
 
     version: ClassVar[int]
     deterministic: ClassVar[bool]
-    """True: the seed changes nothing, so one seed is enough."""
+    """True: the seed changes nothing, whatever the recipe and the task, so one seed is enough."""
     seeds: ClassVar[tuple[int, ...]] = (0,)
     """Those that are run where a user names none."""
     metric: ClassVar[str] = ""
@@ -211,6 +211,10 @@ class Protocol(abc.ABC):
     def selects_on_test(self) -> bool:
         """True for a recipe that reports the best of several candidates on the very samples that are reported."""
         return False
+
+    def seed_matters(self, sizes: Mapping[str, int]) -> bool:
+        """Return whether the seed changes anything for splits of these sizes; the record says so."""
+        return not self.deterministic
 
     def passes(self, sizes: Mapping[str, int]) -> Passes:
         """Return what passes the network for splits of these sizes."""

@@ -73,6 +73,10 @@ class Protocol(base.Protocol):
         """Return train and test in all four views."""
         return base.Passes(dict.fromkeys(VIEWS, ("train", "test")))
 
+    def seed_matters(self, sizes: Mapping[str, int]) -> bool:
+        """Return whether images are held out to choose C on, or left out of a train that is too large."""
+        return self.c_steps > 1 or sizes["train"] > min(self.turned, self.spread)
+
     def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
         """Raise DataError for fewer than two train images."""
         _drawn(len(labels["train"]), self.turned, 0)

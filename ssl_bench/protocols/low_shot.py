@@ -14,6 +14,7 @@ never fitted to.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -51,6 +52,10 @@ class Protocol(FewLabels):
         if self.lists == "simclr" and not {self.fraction, *self.also} <= set(SIMCLR):
             raise UsageError("low_shot: lists=simclr has fraction and also of 0.01 and 0.1 alone")
         super().__post_init__()
+
+    def seed_matters(self, sizes: Mapping[str, int]) -> bool:
+        """Return whether subsets are drawn, or folds of them to choose C on."""
+        return self.lists == "drawn" or (self.select == "subset" and self.c_steps > 1)
 
     @property
     def subsets(self) -> tuple[str, ...]:

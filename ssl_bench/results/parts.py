@@ -137,7 +137,7 @@ class ProtocolBlock(Block):
     recipe: Mapping[str, Any]
     """Every field of the protocol, as it was asked for."""
     deterministic: bool
-    """True: another seed gives the same numbers."""
+    """True: another seed gives the same numbers for this recipe and task; see `results.seeds` for earlier records."""
     selected: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Values that were chosen on validation data."""
     curve: tuple[Mapping[str, Any], ...] = ()

@@ -13,6 +13,7 @@ import ssl_bench
 from ssl_bench.comparison.verdicts import judge
 from ssl_bench.errors import IncomparableError, UsageError
 from ssl_bench.predictions import Clusters, Multilabel, Truth
+from ssl_bench.results.record import ProtocolBlock
 from ssl_bench.results.store import Results
 from ssl_bench.statistics import Difference, of_correctness
 from tests.comparison.factory import STOCHASTIC, answers, classes_of, flipped, put, put_classes, truth_of
@@ -277,3 +278,20 @@ def test_clusters(tmp_path: Path) -> None:
         put(root, "coil", Clusters(said), truth_of("coil", 400), metric="hungarian_accuracy")
     (one,) = ssl_bench.compare(base, cand).tasks
     assert (one.losses, one.wins, one.flipped) == (0, 0, None)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_a_seed_that_draws_nothing(seeds: tuple[int, ...], tmp_path: Path) -> None:
+    """Where C was chosen on a task's own val, one seed is enough, also of records that call their protocol
+    stochastic, and further seeds repeat the first; without val one seed is too few."""
+    block = ProtocolBlock("logistic_regression", 1, {"c_steps": 45}, deterministic=False)
+    pred = answers("dtd", 2_000)
+    for val, verdict in (({"val": np.zeros(9, dtype=np.int64)}, "regressed"), ({}, "inconclusive")):
+        base, cand = (tmp_path / f"{name}{bool(val)}" for name in ("base", "cand"))
+        truth = Truth(truth_of("dtd", 2_000).labels | val, 10)
+        for seed in seeds if val else (0,):
+            put(base, "dtd", classes_of(pred), truth, protocol=block, seed=seed)
+            put(cand, "dtd", classes_of(flipped("dtd", pred, 60, 5)), truth, protocol=block, seed=seed)
+        (one,) = ssl_bench.compare(base, cand).tasks
+        assert (one.verdict, one.losses, one.wins) == (verdict, 60, 5)
+        assert one.enough == bool(val)
