@@ -11,9 +11,10 @@ from ssl_bench import cards, transforms
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.extraction import PRECISION
 from ssl_bench.images import InputCard, InputSpec
+from ssl_bench.jobs import Request, expand, parse_input
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Outcome
-from ssl_bench.plan import Planner, Request, expand, missing_lines, parse_input
+from ssl_bench.plan import Planner, missing_lines
 from ssl_bench.runner import run_planned
 from ssl_bench.settings import resolve
 

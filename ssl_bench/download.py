@@ -8,12 +8,9 @@ mirrors without bringing a service of its own.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import http.client
 import json
 import os
-import re
 import shutil
 import time
 import urllib.error
@@ -26,6 +23,7 @@ from typing import IO, Any
 from ssl_bench import __version__
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import lock
+from ssl_bench.pins import UNITS, Pin, WrongFileError, verify
 from ssl_bench.progress import Progress
 
 CHUNK = 2**18
@@ -38,29 +36,6 @@ PAUSE = 1.0
 """Seconds before the next try; twice as many after each that brought nothing."""
 BUSY = (429, 500, 502, 503, 504)
 """Answers of a server that may well have the file a little later."""
-LARGE = 500_000_000
-"""Bytes from which verifying takes long enough to be shown."""
-UNITS = 1e6
-"""Progress counts megabytes."""
-
-
-class WrongFileError(Exception):
-    """What an address gives is not the file that was asked for."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Pin:
-    """What a file must be; what is empty is not known."""
-
-    sha256: str = ""
-    md5: str = ""
-    size: int = 0
-    """Bytes."""
-
-    @property
-    def checksum(self) -> str:
-        """The name of the checksum that is known, or ""."""
-        return "sha256" if self.sha256 else "md5" if self.md5 else ""
 
 
 def download(urls: Sequence[str], path: Path, progress: Progress, pin: Pin | None = None) -> Path:
@@ -146,7 +121,7 @@ def _fetch(url: str, part: Path, progress: Progress, label: str, pin: Pin, anew:
                 raise
         time.sleep(PAUSE * 2**tries)
     try:
-        _verify(part, url, pin, progress, label)
+        verify(part, url, pin, progress, label)
     except WrongFileError:
         _remove(part)
         if not resumed or anew:
@@ -156,41 +131,6 @@ def _fetch(url: str, part: Path, progress: Progress, label: str, pin: Pin, anew:
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
-
-
-def _verify(part: Path, url: str, pin: Pin, progress: Progress, label: str) -> None:
-    """Raise WrongFileError unless the file is the one that was asked for."""
-    found = part.stat().st_size
-    wrong = f"has {found:,} bytes, not {pin.size:,}" if pin.size and found != pin.size else ""
-    if not wrong and pin.checksum:
-        digest, wanted = _digest(part, pin.checksum, progress, label), getattr(pin, pin.checksum)
-        wrong = "" if digest == wanted else f"does not have the {pin.checksum} {wanted} but {digest}"
-    if not wrong:
-        return
-    if _is_page(part):
-        raise WrongFileError(f"{url} gives a web page, not the file: it has moved, or asks for a login")
-    raise WrongFileError(f"the file from {url} {wrong}, which its card pins")
-
-
-def _digest(part: Path, kind: str, progress: Progress, label: str) -> str:
-    """Return a checksum; of a large file progress is shown."""
-    digest = hashlib.new(kind, usedforsecurity=False)
-    shown = progress if part.stat().st_size >= LARGE else Progress()
-    with (
-        part.open("rb") as file,
-        shown.track(f"verifying {label}", round(part.stat().st_size / UNITS), "MB") as advance,
-    ):
-        read = 0
-        while block := file.read(1 << 22):
-            digest.update(block)
-            advance(int((read + len(block)) / UNITS) - int(read / UNITS))
-            read += len(block)
-    return digest.hexdigest()
-
-
-def _is_page(part: Path) -> bool:
-    with part.open("rb") as file:
-        return bool(re.match(rb"\s*(<!--.*?-->\s*)?<(!doctype html|html)", file.read(512), re.IGNORECASE | re.DOTALL))
 
 
 def _open(url: str, part: Path, pin: Pin) -> Any:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ssl_bench import backbones, datasets, model_zoo, subsets
 from ssl_bench.backbones.base import LoadContext
-from ssl_bench.download import Pin, download, mirrored
+from ssl_bench.download import download, mirrored
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.facts import remember_download
 from ssl_bench.files import digest_file
 from ssl_bench.model_zoo import ModelCard
+from ssl_bench.pins import Pin
 from ssl_bench.progress import Progress
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import TaskCard

@@ -11,7 +11,7 @@ from ssl_bench.results.record import MetricValue, Record
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from ssl_bench.plan import Job
+    from ssl_bench.jobs import Job
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from ssl_bench.environment import code_version
 from ssl_bench.extraction import Spec
 from ssl_bench.facts import ModelFacts
 from ssl_bench.files import digest_json
-from ssl_bench.plan import Job
+from ssl_bench.jobs import Job
 from ssl_bench.predictions import Judgements, Truth
 from ssl_bench.protocols.base import Answer
 from ssl_bench.results.record import FeaturesBlock, LabelMap, Model, ProtocolBlock, Record, Samples, Task

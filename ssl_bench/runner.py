@@ -20,11 +20,12 @@ from ssl_bench.facts import ModelFacts, file_sha256, known_downloads, remember_f
 from ssl_bench.features import Cost, FeatureStore
 from ssl_bench.files import check_writable
 from ssl_bench.images import decoder_name
+from ssl_bench.jobs import Job, job_record_id, limited, unsuited
 from ssl_bench.loading import Work
 from ssl_bench.meters import Meter, flops_per_image
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Failure, Outcome
-from ssl_bench.plan import Job, Planned, job_record_id, limited, unsuited
+from ssl_bench.plan import Planned
 from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Trial
 from ssl_bench.recording import Loaded, make_record, truth_of

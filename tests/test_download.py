@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from ssl_bench import download as module
-from ssl_bench.download import Pin, download, mirrored
+from ssl_bench.download import download, mirrored
 from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.pins import Pin
 from ssl_bench.progress import PlainProgress, Progress
 
 CONTENT = bytes(range(256)) * 20_000

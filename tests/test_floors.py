@@ -31,12 +31,12 @@ FLOORS = [
         "environment",
         "progress",
     },
-    {"model_zoo", "tasks", "settings", "download", "own_data", "subsets", "pages"},
+    {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},
     {"features", "extraction", "loading", "meters"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
-    {"api", "runner", "recording", "outcome", "plan", "fetch", "look", "leaderboard", "comparison"},
+    {"api", "runner", "recording", "outcome", "jobs", "plan", "fetch", "look", "leaderboard", "comparison"},
     {"cli"},
 ]
 PUBLISHING = {"results", "leaderboard", "comparison"}
@@ -56,6 +56,7 @@ MEASURING = {
     "api",
     "runner",
     "recording",
+    "jobs",
     "plan",
     "fetch",
 }

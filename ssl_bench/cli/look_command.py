@@ -53,7 +53,8 @@ def command(task: str, model: str, per_class: int, neighbours: int, out: Path | 
 def trial_of(model: str, card: TaskCard, settings: Settings) -> Any:
     """Return what a frozen-feature protocol would look at, of a model whose weights are here."""
     from ssl_bench import protocols
-    from ssl_bench.plan import Job, Planner, missing_lines
+    from ssl_bench.jobs import Job
+    from ssl_bench.plan import Planner, missing_lines
     from ssl_bench.progress import choose
     from ssl_bench.runner import Runner, preflight
 

@@ -99,7 +99,7 @@ def with_request(function: Command) -> Command:
 
     @functools.wraps(function)
     def wrapped(**given: Any) -> Any:
-        from ssl_bench.plan import Request  # the reading commands do without what a plan imports
+        from ssl_bench.jobs import Request  # the reading commands do without what a plan imports
 
         words = {name: given.pop(name) for name in REQUEST_NAMES}
         if given.get("data") and not (words["suite"] or words["tasks"]):

@@ -13,8 +13,9 @@ from ssl_bench.cli.plan_command import echo_summary
 from ssl_bench.cli.tables import duration, echo_table, headed, interval, number
 from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError, SslBenchError
 from ssl_bench.files import canonical_json
+from ssl_bench.jobs import Job, Request, expand
 from ssl_bench.outcome import Outcome
-from ssl_bench.plan import Job, Planned, Planner, Request, expand, missing_lines
+from ssl_bench.plan import Planned, Planner, missing_lines
 from ssl_bench.progress import Progress, choose
 from ssl_bench.runner import run_planned
 from ssl_bench.settings import Resolved, Settings

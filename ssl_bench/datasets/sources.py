@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssl_bench.datasets import unpacking
-from ssl_bench.download import Pin, download, mirrored, waiting
+from ssl_bench.download import download, mirrored, waiting
 from ssl_bench.errors import DataError, MissingError
 from ssl_bench.files import lock
+from ssl_bench.pins import Pin
 from ssl_bench.progress import Progress
 from ssl_bench.tasks import SourceFile
 

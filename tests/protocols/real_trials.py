@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssl_bench.plan import Request, expand
+from ssl_bench.jobs import Request, expand
 from ssl_bench.progress import Progress
 from ssl_bench.protocols.base import Trial
 from ssl_bench.runner import Runner

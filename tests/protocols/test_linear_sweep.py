@@ -111,7 +111,7 @@ def test_the_papers_variant_is_settled_by_scoring_alone(own_settings: Settings) 
 
 
 def trial_labels(settings: Settings, limit: int) -> Any:
-    from ssl_bench.plan import limited
+    from ssl_bench.jobs import limited
 
     labels = targets(settings)
     return labels[limited(len(labels), limit)]

@@ -40,7 +40,7 @@ def test_what_a_protocol_says_of_its_seed(text: str, with_val: bool, make_trial:
 @pytest.mark.parametrize("sizes", [{"train": 300, "test": 100}, {"train": 300, "val": 100, "test": 100}])
 @pytest.mark.parametrize("text", [*protocols.names(), *ASKED, "robustness,c_steps=1"])
 def test_what_a_record_tells_of_its_seed(text: str, sizes: dict[str, int]) -> None:
-    """Of a record that does not say it, nothing that its seed drew is missed; what it holds out is known from its task."""
+    """Of a record that does not say it, nothing that its seed drew is missed; what was held out its task tells."""
     protocol, name = protocols.get(text), text.partition(",")[0]
     block = ProtocolBlock(name, protocol.version, cards.plain(protocols.recipe(protocol)), protocol.deterministic)
     record = make_record("pixels", dataclasses.replace(make_task("cifar10"), samples=sizes | {"test": 10_000}), block)

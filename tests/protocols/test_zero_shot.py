@@ -14,7 +14,7 @@ import torch
 from ssl_bench import backbones, metrics, model_zoo, protocols, tasks
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.errors import DataError, SslBenchError, UsageError
-from ssl_bench.plan import Job
+from ssl_bench.jobs import Job
 from ssl_bench.predictions import Truth
 from ssl_bench.protocols import _prompts
 from ssl_bench.protocols.base import FloatArray, Supply, Trial
