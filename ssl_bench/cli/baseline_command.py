@@ -37,7 +37,10 @@ def command() -> None:
 @click.option("--reason", default="", help="Why; asked for where other records bear the name.")
 @FOLDER
 def set_(name: str, source: str, reason: str, folder: Path) -> None:
-    """Set the baseline NAME to the records of SOURCE: a folder, a packed file, git:REF:PATH, baseline:NAME."""
+    """Set the baseline NAME to the records of SOURCE.
+
+    SOURCE is a folder, a packed file, s3://bucket/prefix, git:REF:PATH or baseline:NAME.
+    """
     from ssl_bench.comparison import baselines, sources
 
     found = baselines.put(name, sources.get(source, folder), folder, reason)
@@ -49,7 +52,7 @@ def set_(name: str, source: str, reason: str, folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @FOLDER
 def show(name: str, as_json: bool, folder: Path) -> None:
-    """Show the baseline NAME and what it replaced, or all of them."""
+    """Show the baseline NAME and what it replaced, or all."""
     from ssl_bench import cards
     from ssl_bench.comparison import baselines
 
@@ -71,7 +74,7 @@ def show(name: str, as_json: bool, folder: Path) -> None:
 @click.option("--from", "origin", required=True, help="Folder of baselines, or git:REF[:PATH].")
 @FOLDER
 def pull(name: str, origin: str, folder: Path) -> None:
-    """Fetch the baseline NAME from a shared folder of baselines or from a branch."""
+    """Fetch the baseline NAME from a shared folder or a branch."""
     from ssl_bench.comparison import baselines
 
     found = baselines.pull(name, origin, folder)
@@ -83,7 +86,10 @@ def pull(name: str, origin: str, folder: Path) -> None:
 @click.option("--to", "target", required=True, help="Folder of baselines, or git:BRANCH[:PATH] of this clone.")
 @FOLDER
 def push(name: str, target: str, folder: Path) -> None:
-    """Send the baseline NAME to a shared folder of baselines, or commit it to a branch of this clone."""
+    """Send the baseline NAME to a shared folder or a branch.
+
+    A branch of this clone gets a commit; it is not checked out, and its other files stay.
+    """
     from ssl_bench.comparison import baselines
 
     found = baselines.push(name, target, folder)

@@ -36,15 +36,36 @@ BATCH_SIZES = (7, 16, 33, 64, 128, 1)
 @click.option("--model", "-m", "models", multiple=True, help="Only this model; given twice: base's, the candidate's.")
 @click.option("--suite", "-s", default="", help="Only this suite's tasks, and its margins.")
 @click.option("--task", "-t", "tasks", multiple=True, help="Only this task; repeatable.")
-@click.option("--question", type=click.Choice(["code", "method"]), help="Same weights, or two networks. [code]")
+@click.option(
+    "--question",
+    type=click.Choice(["code", "method"]),
+    help="Same weights, or two networks. [method for two models]",
+)
 @click.option("--margin", help="What a task may lose: 0.3pt, or in its own unit. [0.3pt]")
 @click.option("--suite-margin", help="What the mean over tasks may lose. [0.2pt]")
-@click.option("--alpha", type=float, help="False alarms in how many comparisons. [0.05]")
+@click.option("--alpha", type=float, help="Share of comparisons that may raise a false alarm. [0.05]")
 @click.option("--strict", is_flag=True, help="Exit with 4 where a verdict is inconclusive.")
-@click.option("--allow", multiple=True, help="Field that may differ: protocol.version, missing, seeds, truncated …")
-@click.option("--conditional-on-seed", "conditional", is_flag=True, help="Take fewer than three seeds for enough.")
-@click.option("--samples-from", multiple=True, type=click.Path(path_type=Path), help="Folder with more predictions.")
-@click.option("--samples", "flips", type=click.IntRange(0), default=20, show_default=True, help="Flips named per task.")
+@click.option("--allow", multiple=True, help="May differ: protocol.version, missing, seeds, truncated …")
+@click.option(
+    "--conditional-on-seed",
+    "conditional",
+    is_flag=True,
+    help="Leave out what other seeds would give.",
+)
+@click.option(
+    "--samples-from",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Further results with predictions.",
+)
+@click.option(
+    "--samples",
+    "flips",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Flips named per task.",
+)
 @click.option("--baselines", type=click.Path(path_type=Path), help="Folder of named baselines. [baselines]")
 @click.option("--md", type=click.Path(path_type=Path), help="Markdown to write, for a pull request's comment.")
 @click.option("--junit", type=click.Path(path_type=Path), help="JUnit XML to write.")
@@ -52,14 +73,17 @@ BATCH_SIZES = (7, 16, 33, 64, 128, 1)
 @click.option("--images", is_flag=True, help="Put the flipped images into the page; their licences stay as they are.")
 @click.option("--github", is_flag=True, help="Print annotations; write step summary and outputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@click.option("--calibrate", type=click.IntRange(1), help="Run base's jobs N times again, keep what is harmless, stop.")
+@click.option(
+    "--calibrate", type=click.IntRange(1), help="Run base's jobs N times again, keep what they differ by, stop."
+)
 @with_settings(PLACES)
 def command(sides: tuple[str, ...], resolved: Resolved, **given: Any) -> int:
     """Compare two sets of records, sample by sample: BASE CAND, or BASE..CAND.
 
-    A side is a folder, a packed file, git:REF:PATH or baseline:NAME. With one side and two models, these are compared.
-    Exits with 0 where nothing regressed, 1 where something did, 4 under --strict where the data cannot tell, 5 where
-    the sides answer different questions. Margins may stand in ./ssl-bench.toml under [compare] and [compare.SUITE].
+    A side is a folder, a packed file, s3://bucket/prefix, git:REF:PATH or baseline:NAME. With one side and two models,
+    these are compared. Exits with 0 where nothing regressed, 1 where something did, 4 under --strict where the data
+    cannot tell, 5 where the sides answer different questions. Margins may stand in ./ssl-bench.toml under [compare] and
+    [compare.SUITE]. Protocols that draw by chance need three seeds on both sides: run them with --seeds 0,1,2.
 
     \b
     Examples:
@@ -160,6 +184,8 @@ def _echo(found: Comparison) -> None:
             click.echo(f"error: {wrong}", err=True)
         click.echo("The two sides cannot be compared; --allow FIELD lets one of these differ.", err=True)
         return
+    if found.tasks:
+        click.echo(f"{words.subject(found)} (base {found.base}, candidate {found.cand})", err=True)
     rows: list[tuple[Any, ...]] = [
         (
             one.model,
@@ -190,9 +216,9 @@ def _echo(found: Comparison) -> None:
         )
         for one in found.suites
     ]
-    header = ("model", "task", "protocol", "n", "base", "cand", "Δ and interval", "flips -/+", "p (Holm)", "verdict")
+    header = ("model", "task", "protocol", "n", "base", "cand", "Δ and interval", "lost/won", "p (Holm)", "verdict")
     echo_table(header, rows, (3, 4, 5))
-    for line in words.plain_lines(found):
+    for line in (*words.plain_lines(found), *([words.legend(found)] if found.tasks else [])):
         click.echo(line, err=True)
     click.echo(f"{found.verdict}: {words.summary(found)}", err=True)
 

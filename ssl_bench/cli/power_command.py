@@ -19,9 +19,9 @@ Row = tuple[str, int, float, float, float, int]
 @click.option("--suite", "-s", default="", help="Tasks of this suite; else all that have records.")
 @click.option("--effect", default="0.5pt", show_default=True, help="Difference to be seen, such as 0.5pt.")
 @click.option("--discordance", default=0.03, show_default=True, help="Share of samples right on one side alone.")
-@click.option("--alpha", default=0.05, show_default=True, help="False alarms in how many comparisons.")
+@click.option("--alpha", default=0.05, show_default=True, help="Share of comparisons that may raise a false alarm.")
 @click.option("--target", default=0.8, show_default=True, help="Power that makes a difference detectable.")
-@click.option("-n", "size", type=click.IntRange(1), help="Test samples of tasks that no record tells them of.")
+@click.option("-n", "size", type=click.IntRange(1), help="Test samples of each task whose size no record tells.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @with_settings(PLACES)
 def command(
@@ -37,7 +37,7 @@ def command(
     """Say, per task and for the mean, the smallest difference that `compare` sees, and how likely it sees --effect.
 
     Sizes of test sets are read from the records. Discordance is the share of samples that one side alone gets right:
-    a comparison shows it as flips, `ssl-bench compare --calibrate` measures it for runs of one commit.
+    a comparison shows it as lost/won, `ssl-bench compare --calibrate` measures it for runs of one commit.
 
     \b
     Examples:

@@ -11,7 +11,9 @@ from ssl_bench.comparison.verdicts import WORST_FIRST, Comparison, SuiteResult, 
 MARKER = "<!-- ssl-bench: compare -->"
 MOST = 65_000
 """Characters: GitHub refuses a comment of 65,536 and more."""
-HEAD = "| task | n | base | cand | Δ (95 % CI) | flips −/+ | p (Holm) | verdict |\n|:--|--:|--:|--:|--:|--:|--:|:--|"
+MOST_UNSURE = 10
+"""Inconclusive rows that are shown unfolded."""
+HEAD = "| task | n | base | cand | Δ (95 % CI) | lost/won | p (Holm) | verdict |\n|:--|--:|--:|--:|--:|--:|--:|:--|"
 CUT = "\n\n… cut here: the whole is in the job summary, or in what `--json` prints.\n"
 
 
@@ -27,21 +29,25 @@ def markdown(found: Comparison, *, flips: int = 20, most: int = MOST) -> str:
 def _lines(found: Comparison, flips: int) -> Iterator[str]:
     yield f"### ssl-bench: {cell(words.title(found, marked=True))}"
     yield ""
-    yield f"`{cell(found.base)}` → `{cell(found.cand)}`"
+    yield f"base `{cell(found.base)}`, candidate `{cell(found.cand)}`"
     if found.mismatches:
         yield from _mismatches(found)
         return
     if found.surroundings:
         yield "\n⚠️ The two sides were not run alike: see the differences of machine, packages or code below."
     ordered = sorted(found.results, key=lambda one: WORST_FIRST.index(one.verdict))
-    loud = [one for one in ordered if one.verdict != "non-inferior"]
-    quiet = [one for one in ordered if one.verdict == "non-inferior"]
+    unsure = [one for one in ordered if one.verdict == "inconclusive"]
+    folded = ("non-inferior", "inconclusive") if len(unsure) > MOST_UNSURE else ("non-inferior",)
+    loud = [one for one in ordered if one.verdict not in folded]
     if loud:
         yield f"\n{_head(found)}"
         yield from map(_row, loud)
-    if quiet:
-        few = not loud and len(quiet) <= 8
-        yield from _folded(f"{len(quiet)} non-inferior", [_head(found), *map(_row, quiet)], few)
+    for verdict in folded:
+        quiet = [one for one in ordered if one.verdict == verdict]
+        if quiet:
+            few = not loud and len(quiet) <= 8
+            yield from _folded(f"{len(quiet)} {verdict}", [_head(found), *map(_row, quiet)], few)
+    yield f"\n<sub>{cell(words.legend(found), 1000)}</sub>"
     lines = words.plain_lines(found)
     if lines:
         yield from _folded("differences and notes", [f"- {cell(line)}" for line in lines], False)
@@ -81,12 +87,13 @@ def _folded(title: str, lines: list[str], open_: bool) -> Iterator[str]:
 def _flips(found: Comparison, most: int) -> Iterator[str]:
     yield "| task | sample | label | base | cand |\n|:--|:--|--:|--:|--:|"
     for one in sorted(found.tasks, key=lambda one: one.verdict != "regressed"):
+        name = cell(f"{one.name} · {one.protocol}")
         for flip in one.flips[:most]:
-            yield f"| {cell(one.name)} | {cell(flip.sample)} | {flip.target} | {flip.base} | {flip.cand} |"
+            yield f"| {name} | {cell(flip.sample)} | {flip.target} | {flip.base} | {flip.cand} |"
 
 
-def cell(text: str) -> str:
+def cell(text: str, most: int = 300) -> str:
     """Return foreign text that can neither leave its cell nor become markup, HTML or a mention."""
-    text = re.sub(r"\s+", " ", "".join(char if char.isprintable() else " " for char in text))[:300]
+    text = re.sub(r"\s+", " ", "".join(char if char.isprintable() else " " for char in text))[:most]
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
     return re.sub(r"([\\`*|\[\]_~])", r"\\\1", text)

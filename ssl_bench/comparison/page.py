@@ -30,6 +30,7 @@ def html(found: Comparison, names: Mapping[str, Sequence[str]] | None = None, im
         title=words.title(found),
         rows=[_row(one, _reach(found.results)) for one in found.results],
         lines=words.plain_lines(found),
+        legend=words.legend(found),
         groups=[_group(one, (names or {}).get(one.task, ()), image) for one in _by_interest(found) if one.flips],
         level=f"{100 * (1 - found.alpha):g}",
         style=trusted(style),

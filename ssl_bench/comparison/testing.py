@@ -33,6 +33,11 @@ from ssl_bench.statistics.distributions import normal_quantile
 
 Samples = Callable[[Record], Table | None]
 MOST_FLIPS = 200
+ABSENT = (
+    "per-sample predictions are not at hand, so the interval is unpaired and no verdict is given; name the results "
+    "that hold them with --samples-from, or run the jobs again"
+)
+"""What is said of pairs whose predictions are missing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,8 +178,7 @@ def _without_samples(pair: Pair, level: float, stochastic: bool, why: str = "") 
         return Tested(by_seed, True, notes=(f"{why}: tested over seeds alone",))
     errors = [max(map(_standard_error, side)) for side in (pair.base, pair.cand)]
     difference = unpaired(fmean(base), errors[0], fmean(cand), errors[1], level)
-    note = why or "per-sample predictions are not at hand: unpaired interval"
-    return Tested(difference, False, enough=False, notes=(note,))
+    return Tested(difference, False, enough=False, notes=(why or ABSENT,))
 
 
 def _standard_error(record: Record) -> float:

@@ -7,6 +7,8 @@ import math
 from ssl_bench.comparison.verdicts import Comparison, SuiteResult, TaskResult
 from ssl_bench.statistics import Difference
 
+MOST_NAMED = 3
+"""Rows that are named beside a note that they share."""
 MARKS = {"regressed": "❌", "improved": "⬆️", "non-inferior": "✅", "inconclusive": "❔", "incomparable": "🚫"}
 
 
@@ -46,7 +48,7 @@ def probability(p: float) -> str:
 
 
 def flips(one: TaskResult) -> str:
-    """Return "811/499": samples lost and won."""
+    """Return "811/499": samples that base alone, and the candidate alone, gets right."""
     return "" if one.losses is None else f"{one.losses:,}/{one.wins:,}"
 
 
@@ -68,10 +70,10 @@ def suite_name(one: SuiteResult) -> str:
     return f"mean of {one.tasks} · {one.protocol}"
 
 
-def title(found: Comparison, marked: bool = False) -> str:
-    """Return one line that says what was compared and what came out, `marked` with a sign of the verdict."""
+def subject(found: Comparison) -> str:
+    """Return "pixels → digits_vit · 2 protocols · 1 task": what was compared; "" where nothing could be."""
     if not found.tasks:
-        return f"{MARKS[found.verdict]} {summary(found)}" if marked else summary(found)
+        return ""
     models = sorted({" → ".join(dict.fromkeys((one.base_model, one.model))) for one in found.tasks})
     protocols = sorted({one.protocol for one in found.tasks})
     count = len({(one.task, one.variant) for one in found.tasks})
@@ -81,8 +83,13 @@ def title(found: Comparison, marked: bool = False) -> str:
         protocols[0] if len(protocols) == 1 else f"{len(protocols)} protocols",
         f"{count} task{'s' * (count != 1)}",
     ]
+    return " · ".join(filter(None, parts))
+
+
+def title(found: Comparison, marked: bool = False) -> str:
+    """Return one line that says what was compared and what came out, `marked` with a sign of the verdict."""
     mark = f"{MARKS[found.verdict]} " if marked else ""
-    return f"{' · '.join(filter(None, parts))} — {mark}{summary(found)}"
+    return " — ".join(filter(None, (subject(found), f"{mark}{summary(found)}")))
 
 
 def summary(found: Comparison) -> str:
@@ -101,9 +108,44 @@ def summary(found: Comparison) -> str:
     return text
 
 
+def legend(found: Comparison) -> str:
+    """Return what the columns and verdicts mean, with the margins that were judged by."""
+    return (
+        f"Δ: candidate minus base, with its {100 * (1 - found.alpha):g} % interval. lost/won: samples that base alone, "
+        "and the candidate alone, gets right. p: corrected for all tasks by Holm. Regressed: worse by that test, and "
+        f"by no less than the margin, {_margins(found)}; non-inferior: the interval rules such a loss out; "
+        "inconclusive: the data cannot tell."
+    )
+
+
+def _margins(found: Comparison) -> str:
+    """Return "0.30 pt of a task and 0.20 pt of a mean"; of several margins the least and the largest."""
+    parts = []
+    for what, results in (("a task", found.tasks), ("a mean", found.suites)):
+        sizes = sorted({(one.unit, one.margin) for one in results})
+        told = list(dict.fromkeys(f"{value(margin, unit)} {points(unit)}" for unit, margin in sizes))
+        if told:
+            parts.append(f"{' to '.join(dict.fromkeys((told[0], told[-1])))} of {what}")
+    return " and ".join(parts)
+
+
 def plain_lines(found: Comparison) -> list[str]:
     """Return what stands around the numbers: differences of the machines and notes."""
     lines = [f"differs: {line}" for line in found.surroundings]
     lines += [f"note: {line}" for line in found.notes]
-    lines += [f"note: {one.name}: {note}" for one in found.tasks for note in one.notes]
+    lines += [f"note: {note}" for note in _shared_notes(found)]
     return [*lines, *([f"A/A: {found.calibration}"] if found.calibration else [])]
+
+
+def _shared_notes(found: Comparison) -> list[str]:
+    """Return the notes of tasks, each once, with the rows that it is of; of many, how many."""
+    rows: dict[str, list[str]] = {}
+    for one in found.tasks:
+        for note in one.notes:
+            rows.setdefault(note, []).append(f"{one.name} · {one.protocol}")
+    told = []
+    for note, names in rows.items():
+        count = len(found.tasks)
+        many = f"all {count} rows" if len(names) == count else f"{len(names)} of {count} rows"
+        told.append(f"{', '.join(names) if len(names) <= MOST_NAMED else many}: {note}")
+    return told

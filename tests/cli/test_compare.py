@@ -80,7 +80,7 @@ def test_every_report(command: Command, sides: tuple[Path, Path], monkeypatch: p
     assert {one["task"]: one["verdict"] for one in body["tasks"]} == {"svhn": "regressed", "dtd": "non-inferior"}
     assert "::error title=svhn · knn regressed::" in said.err
     assert "**regressed**" in Path("c.md").read_text()
-    assert Path("c.md").read_text().count("| svhn | svhn/") == 3
+    assert Path("c.md").read_text().count("| svhn · knn | svhn/") == 3
     assert 'failures="2"' in Path("j.xml").read_text()
     assert '<h1 class="regressed">' in Path("p.html").read_text()
     assert "verdict=regressed\n" in Path("outputs").read_text()

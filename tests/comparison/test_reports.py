@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 import ssl_bench
-from ssl_bench.comparison import Comparison, examine, github, sources
+from ssl_bench.comparison import Comparison, examine, github, sources, words
 from ssl_bench.comparison.junit import junit
 from ssl_bench.comparison.margins import Policy
 from ssl_bench.comparison.markdown import MARKER, markdown
@@ -74,6 +74,25 @@ def test_markdown(found: Comparison) -> None:
     assert "cifar10 · knn" in folded
     assert 'environment.device: "NVIDIA H100" → "NVIDIA H200"' in text
     assert text.count("<details") == text.count("</details>")
+
+
+def test_notes_that_rows_share(tmp_path: Path) -> None:
+    """A note of many rows is told once, with how many they are; of few, with their names. Many inconclusive rows are
+    folded, and the legend tells the margins."""
+    for task in (f"t{number}" for number in range(12)):
+        pred = answers(task, 200)
+        put_classes(tmp_path / "base", task, pred)
+        put_classes(tmp_path / "cand", task, flipped(task, pred, 9, 5))
+    sides = [sources.get(tmp_path / name) for name in ("base", "cand")]
+    bare = [dataclasses.replace(side, stores=()) for side in sides]
+    found = examine(bare[0], bare[1], Policy())
+    (note,) = words.plain_lines(found)
+    assert note.startswith("note: all 12 rows: per-sample predictions are not at hand")
+    assert "<details><summary>13 inconclusive</summary>" in markdown(found)
+    assert "the margin, 0.30 pt of a task and 0.20 pt of a mean;" in markdown(found)
+    few = dataclasses.replace(found, tasks=(found.tasks[0], *(dataclasses.replace(found.tasks[1], notes=()),)))
+    assert words.plain_lines(few)[0].startswith("note: t0 · knn: per-sample")
+    assert "<details><summary>" not in markdown(dataclasses.replace(few, suites=())).partition("<sub>")[0]
 
 
 def test_markdown_stays_below_githubs_limit(hostile: Comparison) -> None:
