@@ -42,7 +42,7 @@ def test_every_command_has_examples(command: Command) -> None:
         (("export", "cvs"), "Did you mean csv"),
         (("withdraw", "ffff", "--reason", "x"), "results ls"),
         (("withdraw", "ffff"), "--reason"),
-        (("diff", "results", "absent"), "no such folder"),
+        (("diff", "results", "absent"), "no folder and no packed file"),
     ],
 )
 def test_mistakes_are_one_line(filled: Command, words: tuple[str, ...], message: str) -> None:
