@@ -47,6 +47,8 @@ SINGLE = 1e-6
 """The finest tolerance that float32 has room for."""
 NEWTON_STEPS = 100
 """At most this many per strength; two or three are usual."""
+COARSE_STEPS = 2
+"""After this many steps for one strength bfloat16 is seen not to tell the narrow directions of these data apart."""
 UNMOVED = 1e-2
 """A start is taken as it is that is within the tolerance and, as far as can be foreseen, within this part of it: so
 are, or better, the ends of steps, whose gaps are coarse."""
@@ -180,6 +182,8 @@ def _minimise(problem: Problem, preconditioner: Preconditioner, point: Point, c:
             gap = min(gap, bound(gradient))
         if steps and (gap <= goal or steps == NEWTON_STEPS):
             break
+        if steps == COARSE_STEPS:
+            problem.steer_finely()
         p = point.probabilities.float()
         preconditioner.prepare(p, c)
         if gap <= goal and _foreseen(preconditioner, gradient) <= UNMOVED * goal:
@@ -215,7 +219,7 @@ def _direction(
     direction = torch.zeros_like(left)
     conjugate = torch.zeros_like(left)
     energy = 1.0
-    for _ in range(INNER_STEPS):
+    for _ in range(INNER_STEPS if problem.steering.dtype == torch.float32 else INNER_STEPS // 5):
         steep = preconditioner.solve(left)
         energy, before = float((left * steep).sum()), energy
         if energy <= 0:

@@ -6,8 +6,11 @@ The Hessian of C Σ_i cross-entropy_i + ½‖W‖² has a block for each pair of
 
 The whole of it is taken where it is small enough to factorise, else the diagonal; `logistic` turns the columns so that
 much of it lies there. (The blocks k = l halve the steps of 50,000 × 768 in 100 classes, and cost more than they save.)
-Sums over many samples are estimated: sample i is taken with a probability that is proportional to Σ_k p_ik (1 − p_ik),
-at most 1, and weighted by that probability's inverse. At large C few samples are uncertain, and all of those are taken.
+Sums over many samples are estimated: sample i is taken with a probability that is proportional to its leverage
+
+    s_i Σ_j x_ij² / (1 + C Σ_i s_i x_ij²),        s_i = Σ_k p_ik (1 − p_ik),        for columns that are uncorrelated,
+
+at most 1, and weighted by that probability's inverse. So a direction that few samples show is not lost.
 
 A factor stays good for a while, across steps and across neighbouring C, because a common scale does not matter. It is
 renewed when the steps since have cost about as much as a new one does: no more than twice the cost of the best moment.
@@ -68,7 +71,7 @@ class Preconditioner:
 
     def _hessian(self, p: Tensor, c: float) -> Tensor:
         """Return the lower triangle of the Hessian, (classes · columns, classes · columns)."""
-        chosen, weights = _sample((p - p * p).sum(0), self.count)
+        chosen, weights = _sample(self._leverage((p - p * p).sum(0), c), self.count)
         x, p = self.x[:, chosen], p[:, chosen]
         classes, columns = len(p), len(x)
         hessian = x.new_zeros(self.size, self.size)
@@ -80,6 +83,12 @@ class Preconditioner:
             hessian[k * columns : (k + 1) * columns, : (k + 1) * columns] = rows
         hessian.diagonal().add_(self.penalised.repeat(classes))
         return hessian
+
+    def _leverage(self, uncertain: Tensor, c: float) -> Tensor:
+        """Return how much each sample (samples,) adds to the Hessian in its own direction, from s (samples,)."""
+        curves = self.penalised + c * (self.squares @ uncertain.to(self.squares.dtype)).float()
+        shares = curves.clamp_(min=1e-30).reciprocal_().to(self.squares.dtype) @ self.squares
+        return uncertain * shares.float()
 
 
 def _sample(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,8 @@ Values and gradients are in float64, or in float32 where no more is asked for. P
 
     H·D = D + C Xᵀ [ P ∘ (U − Σ_k P∘U) ],     U = X D − (X D)_y        (U is 0 at the label: no digits cancel)
 
-only steer the search: they take their factors in bfloat16 where the processor multiplies it faster, else in float32.
+only steer the search: they take their factors in bfloat16 where the processor multiplies it faster and the data are
+well enough conditioned, else in float32.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class Problem:
     @property
     def classes(self) -> int:
         return int(self.labels.max()) + 1
+
+    def steer_finely(self) -> None:
+        """Take products with the Hessian in float32 from now on."""
+        self.steering = self.x.float()
 
     def origin(self) -> Point:
         """Return the optimum for C → 0: no weights, and intercepts that give the frequencies of the classes."""
