@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ssl_bench import cards, transforms
+from ssl_bench import cards
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.extraction import PRECISION
-from ssl_bench.images import InputCard, InputSpec
+from ssl_bench.images import InputCard, InputSpec, transforms
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Outcome
 from ssl_bench.plan import Planner, Request, expand, missing_lines, parse_input

@@ -46,7 +46,7 @@ def _software() -> Iterator[Finding]:
 
 
 def _decoding() -> str:
-    from ssl_bench import jpeg, resampling
+    from ssl_bench.images import jpeg, resampling
 
     if jpeg.agrees() and resampling.prepare():
         return "simplejpeg and compiled resizing, with Pillow's pixels"
