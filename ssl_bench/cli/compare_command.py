@@ -57,9 +57,10 @@ BATCH_SIZES = (7, 16, 33, 64, 128, 1)
 def command(sides: tuple[str, ...], resolved: Resolved, **given: Any) -> int:
     """Compare two sets of records, sample by sample: BASE CAND, or BASE..CAND.
 
-    A side is a folder, a packed file, git:REF:PATH or baseline:NAME. With one side and two models, these are compared.
-    Exits with 0 where nothing regressed, 1 where something did, 4 under --strict where the data cannot tell, 5 where
-    the sides answer different questions. Margins may stand in ./ssl-bench.toml under [compare] and [compare.SUITE].
+    A side is a folder, s3://bucket/prefix, a packed file, git:REF:PATH or baseline:NAME. With one side and two models,
+    these are compared. Exits with 0 where nothing regressed, 1 where something did, 4 under --strict where the data
+    cannot tell, 5 where the sides answer different questions. Margins may stand in ./ssl-bench.toml under [compare] and
+    [compare.SUITE].
 
     \b
     Examples:
