@@ -57,11 +57,10 @@ def _task(name: str, settings: Settings) -> dict[str, Any] | None:
     if card.classes and card.kind in ("classification", "robustness"):
         facts |= {"chance (top1)": round(1 / card.classes, 6)}
     try:
-        if known := index.lookup(card, settings.data, settings.cache):
-            facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
-    except MissingError as error:
-        facts["missing"] = str(error)
-    return facts
+        known = index.lookup(card, settings.data, settings.cache)
+    except MissingError:
+        return facts | {"data": f"not here; ssl-bench data show {name} says how to get it"}
+    return facts | ({"samples": dict(known.samples), "task digest": known.task_digest} if known else {})
 
 
 def _suite(name: str, settings: Settings) -> dict[str, Any] | None:

@@ -54,7 +54,7 @@ def test_show_says_what_a_card_holds_and_what_is_missing(command: Command) -> No
     absent = command("show", "imagenet1k")
     assert absent.code == 0
     assert "1,281,167 train images" in absent.out
-    assert "missing: task 'imagenet1k'" in absent.out
+    assert "data: not here; ssl-bench data show imagenet1k" in absent.out
 
 
 def test_records_are_listed_shown_packed_and_unpacked(command: Command) -> None:

@@ -116,7 +116,7 @@ def test_bytes_that_are_no_predictions(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     claimed = dataclasses.replace(record.samples, sha256=sha256)
     with pytest.raises(UsageError, match="no Parquet file") as said:
-        sample_files.read(results.root, claimed)
+        sample_files.read(results.files, claimed)
     assert "\n" not in str(said.value)
 
 
