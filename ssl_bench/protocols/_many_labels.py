@@ -24,7 +24,7 @@ from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Multilabel, Truth
 from ssl_bench.protocols import base
 from ssl_bench.protocols._logistic import moments
-from ssl_bench.solvers import binary_logistic, logistic
+from ssl_bench.solvers import logistic
 
 Labelled = tuple[NDArray[Any], base.IntArray]
 """Features (samples, dim) and labels (samples, classes)."""
@@ -47,14 +47,16 @@ class Model:
         result: NDArray[np.float64] = (features.astype(np.float64) - self.mean) / self.deviation
         return result
 
-    def path(
-        self, grid: NDArray[np.float64], device: str, tolerance: float = binary_logistic.TOLERANCE
-    ) -> Iterator[binary_logistic.Solution]:
-        """Yield the optima for every C of `grid`."""
+    def path(self, grid: NDArray[np.float64], device: str) -> Iterator[logistic.Solution]:
+        """Yield the optima for every C of `grid`, near enough to choose one."""
         labels = self.labels[:, self.learnt]
-        return binary_logistic.path(self.features, labels, grid, device=device, tolerance=tolerance)
+        return logistic.path(self.features, labels, grid, device=device, tolerance=logistic.CHOOSING)
 
-    def scores(self, fit: binary_logistic.Solution, features: NDArray[Any]) -> base.FloatArray:
+    def optimum(self, c: float, device: str, near: logistic.Solution | None) -> logistic.Solution:
+        """Return the optima for one C; `near` is those of similar samples, if they are known."""
+        return next(logistic.path(self.features, self.labels[:, self.learnt], [c], device=device, near=near))
+
+    def scores(self, fit: logistic.Solution, features: NDArray[Any]) -> base.FloatArray:
         """Return the logits (samples, classes) of features as they were extracted; 0 for a class that is not learnt."""
         scores = np.zeros((len(features), self.labels.shape[1]), dtype=np.float32)
         scores[:, self.learnt] = fit.scores(self.standard(features))
@@ -76,16 +78,16 @@ class Choice:
         Raises DataError if no class holds of some training samples and not of others, UsageError if there is nothing to
         choose C on.
         """
-        curve = self._curve(trial)
+        curve, near = self._curve(trial)
         best = int(np.argmax([row["val_map"] for row in curve])) if curve else 0
         model = Model(*_all_labelled(trial), self.standardise)
-        fit = next(iter(model.path(self.grid[[best]], trial.device)))
+        fit = model.optimum(float(self.grid[best]), trial.device, near)
         unlearnt = sorted(set(range(trial.classes)) - set(model.learnt.tolist()))
         return base.Answer(
             Multilabel(model.scores(fit, trial.features("test"))),
             selected={
                 "c": fit.c,
-                "objective": float(fit.objective.sum()),
+                "objective": fit.objective,
                 "iterations": fit.iterations,
                 "selected_by": trial.metric,
                 "not_learnt": unlearnt,
@@ -95,17 +97,20 @@ class Choice:
             at_grid_edge=best in (0, len(self.grid) - 1) if curve else None,
         )
 
-    def _curve(self, trial: base.Trial) -> tuple[dict[str, Any], ...]:
-        """Return one row per C, fitted without val and scored on it; none where the grid has one C."""
+    def _curve(self, trial: base.Trial) -> tuple[tuple[dict[str, Any], ...], logistic.Solution | None]:
+        """Return one row per C, fitted without val and scored on it, and the best fit; none where there is one C."""
         if len(self.grid) == 1:
-            return ()
+            return (), None
         (features, labels), (val_features, val_labels) = self._parts(trial)
         model, truth = Model(features, labels, self.standardise), Truth({"test": val_labels}, trial.classes)
-        metric, rows = metrics.get(trial.metric), []
-        for fit in model.path(self.grid, trial.device, logistic.CHOOSING):
+        metric = metrics.get(trial.metric)
+        rows: list[dict[str, Any]] = []
+        for fit in model.path(self.grid, trial.device):
             value, _, _ = metric.score(Multilabel(model.scores(fit, val_features)), truth)
+            if not rows or value > max(row["val_map"] for row in rows):
+                best = fit
             rows.append({"c": fit.c, "val_map": value, "iterations": fit.iterations, "converged": fit.converged})
-        return tuple(rows)
+        return tuple(rows), best
 
     def _parts(self, trial: base.Trial) -> tuple[Labelled, Labelled]:
         """Return what to fit and what to choose C on: val, or a random part of train."""

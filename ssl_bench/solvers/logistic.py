@@ -1,13 +1,14 @@
-"""Multinomial logistic regression with an L2 penalty: the optimum for every strength of a whole path.
+"""Logistic regression with an L2 penalty: the optimum for every strength of a whole path.
 
     f_C(W, b) = ½‖W‖² + C Σ_i [ logsumexp_k(x_i·w_k + b_k) − (x_i·w_{y_i} + b_{y_i}) ]     (b is not penalised)
 
 is the objective of scikit-learn's LogisticRegression for three classes and more. For two classes scikit-learn fits one
 sigmoid of weights w and pays ½‖w‖²; the softmax has the same losses with ±w/2 and pays half as much, so its optimum at
-C is scikit-learn's at 2C.
+C is scikit-learn's at 2C. Where any number of classes may hold of a sample, f is the sum of scikit-learn's objectives
+for each class against the rest (see `sigmoid_loss`).
 
 How it is solved. Newton's method runs from the strongest penalty to the weakest on centred and turned data (see
-`softmax_loss`) and starts each optimum from those before it, extrapolated in log C. Its directions come from conjugate
+`linear_loss`) and starts each optimum from those before it, extrapolated in log C. Its directions come from conjugate
 gradients in float32, preconditioned by the Hessian or its diagonal (see `preconditioner`); the objective and its
 gradient are in float64, or in float32 where the tolerance is no finer than `SINGLE`.
 
@@ -33,8 +34,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
+from ssl_bench.solvers.linear_loss import Point, Problem, bound
 from ssl_bench.solvers.preconditioner import Preconditioner
-from ssl_bench.solvers.softmax_loss import Point, Problem, bound
+from ssl_bench.solvers.sigmoid_loss import Sigmoid
+from ssl_bench.solvers.softmax_loss import Softmax
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +50,8 @@ SINGLE = 1e-6
 """The finest tolerance that float32 has room for."""
 NEWTON_STEPS = 100
 """At most this many per strength; two or three are usual."""
+COARSE_STEPS = 2
+"""After this many steps for one strength bfloat16 is seen not to tell the narrow directions of these data apart."""
 UNMOVED = 1e-2
 """A start is taken as it is that is within the tolerance and, as far as can be foreseen, within this part of it: so
 are, or better, the ends of steps, whose gaps are coarse."""
@@ -65,7 +70,7 @@ class Solution:
 
     c: float
     weights: NDArray[np.float64]  # (dim, classes)
-    intercepts: NDArray[np.float64]  # (classes,), of mean zero
+    intercepts: NDArray[np.float64]  # (classes,); of mean zero where one class is right
     objective: float
     gap: float
     """The objective is at most this far above its optimum (see the module's docstring)."""
@@ -90,17 +95,19 @@ def path(
 ) -> Iterator[Solution]:
     """Yield the optimum for each of `strengths`, the values of C; give them in ascending order, for speed alone.
 
-    `features` is (samples, dim) of any float type; `labels` is (samples,), and every class 0 … max has a sample. An
+    `features` is (samples, dim) of any float type. `labels` is (samples,), and every class 0 … max has a sample; or it
+    is (samples, classes), 1 where a class holds, 0 where not, and -1 where it does not learn from the sample. An
     objective is at most `tolerance` of itself above its optimum, or its solution says that it has not converged.
     `near` is where to start if it lies lower than no weights at all: the optimum for similar samples, perhaps. Memory
-    is about 4 · 8 · samples · (dim + classes) bytes. Raises DataError if there are fewer than two classes, if one
-    between them is empty, or if a feature is not finite.
+    is about 4 · 8 · samples · (dim + classes) bytes. Raises DataError if a feature is not finite, if there are
+    fewer than two classes, if one between them is empty, or if one of several holds of none or of all.
     """
     import torch
 
     _check(features, labels)
-    problem = Problem(features, labels, device, torch.float32 if tolerance >= SINGLE else torch.float64)
-    preconditioner = Preconditioner(problem.x.float(), problem.classes, problem.steering.dtype)
+    loss: type[Softmax | Sigmoid] = Softmax if labels.ndim == 1 else Sigmoid
+    problem = loss(features, labels, device, torch.float32 if tolerance >= SINGLE else torch.float64)
+    preconditioner = problem.preconditioner()
     known: list[tuple[float, Point]] = []
     for c in map(float, strengths):
         if not known and near is None and tolerance < SINGLE:
@@ -113,13 +120,18 @@ def path(
 
 
 def _check(features: NDArray[Any], labels: NDArray[np.int64]) -> None:
+    if not np.isfinite(features).all():
+        raise DataError("logistic regression needs finite features; one is NaN or infinite")
+    if labels.ndim == 2:
+        one_sided = ~((labels == 1).any(axis=0) & (labels == 0).any(axis=0))
+        if one_sided.any():
+            raise DataError(f"class {int(one_sided.argmax())} holds of none or of all samples: nothing tells it apart")
+        return
     counts = np.bincount(labels)
     if (counts > 0).sum() < 2:
         raise DataError("logistic regression needs samples of two classes at least; there is only one class")
     if (counts == 0).any():
         raise DataError(f"class {int(np.argmin(counts))} has no sample; number the classes that have one 0, 1, …")
-    if not np.isfinite(features).all():
-        raise DataError("logistic regression needs finite features; one is NaN or infinite")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -180,12 +192,14 @@ def _minimise(problem: Problem, preconditioner: Preconditioner, point: Point, c:
             gap = min(gap, bound(gradient))
         if steps and (gap <= goal or steps == NEWTON_STEPS):
             break
-        p = point.probabilities.float()
-        preconditioner.prepare(p, c)
+        if steps == COARSE_STEPS:
+            problem.steer_finely()
+        curves = problem.curves(point)
+        preconditioner.prepare(curves, c)
         if gap <= goal and _foreseen(preconditioner, gradient) <= UNMOVED * goal:
             break
         enough = max(min(goal, gap) / 2, INNER_GAIN * bound(gradient))
-        direction = _direction(problem, preconditioner, p, gradient, c, enough)
+        direction = _direction(problem, preconditioner, curves, gradient, c, enough)
         better = _search(problem, point, direction, c, slope=float((gradient * direction).sum()))
         if better is None:
             break
@@ -202,9 +216,9 @@ def _foreseen(preconditioner: Preconditioner, gradient: Tensor) -> float:
 
 
 def _direction(
-    problem: Problem, preconditioner: Preconditioner, p: Tensor, gradient: Tensor, c: float, enough: float
+    problem: Problem, preconditioner: Preconditioner, curves: Tensor, gradient: Tensor, c: float, enough: float
 ) -> Tensor:
-    """Return D with H·D ≈ −gradient, by preconditioned conjugate gradients from zero; `p` are the probabilities.
+    """Return D with H·D ≈ −gradient, by preconditioned conjugate gradients from zero.
 
     It ends when what is left of the gradient bounds the objective by `enough`.
     """
@@ -215,13 +229,13 @@ def _direction(
     direction = torch.zeros_like(left)
     conjugate = torch.zeros_like(left)
     energy = 1.0
-    for _ in range(INNER_STEPS):
+    for _ in range(INNER_STEPS if problem.steering.dtype == torch.float32 else INNER_STEPS // 5):
         steep = preconditioner.solve(left)
         energy, before = float((left * steep).sum()), energy
         if energy <= 0:
             break
         conjugate.mul_(energy / before).add_(steep)
-        curved = problem.curvature(p, conjugate, c)
+        curved = problem.curvature(curves, conjugate, c)
         bend = float((conjugate * curved).sum())
         if bend <= 0:
             break
@@ -229,8 +243,7 @@ def _direction(
         left.sub_(curved, alpha=energy / bend)
         if bound(left * scale) <= enough:
             break
-    found = direction.to(gradient.dtype).mul_(scale)
-    return found.sub_(found.mean(0))  # what all classes share moves no probability, and the penalty wants it 0
+    return problem.centred(direction.to(gradient.dtype).mul_(scale))
 
 
 def _search(problem: Problem, point: Point, direction: Tensor, c: float, slope: float) -> Point | None:

@@ -1,13 +1,17 @@
 """What stands for the inverse Hessian in the conjugate gradients of `logistic`: the whole of it, or its diagonal.
 
-The Hessian of C Σ_i cross-entropy_i + ½‖W‖² has a block for each pair of classes,
+The Hessian of C Σ_i cross-entropy_i + ½‖W‖² has a block for each pair of classes under a softmax, and under sigmoids
+those of k = l alone,
 
     H_kl = C X diag(p_k (δ_kl − p_l)) Xᵀ + δ_kl,        X: (columns, samples), p_k: (samples,)
 
 The whole of it is taken where it is small enough to factorise, else the diagonal; `logistic` turns the columns so that
 much of it lies there. (The blocks k = l halve the steps of 50,000 × 768 in 100 classes, and cost more than they save.)
-Sums over many samples are estimated: sample i is taken with a probability that is proportional to Σ_k p_ik (1 − p_ik),
-at most 1, and weighted by that probability's inverse. At large C few samples are uncertain, and all of those are taken.
+Sums over many samples are estimated: sample i is taken with a probability that is proportional to its leverage
+
+    s_i Σ_j x_ij² / (1 + C Σ_i s_i x_ij²),        s_i = Σ_k p_ik (1 − p_ik),        for columns that are uncorrelated,
+
+at most 1, and weighted by that probability's inverse. So a direction that few samples show is not lost.
 
 A factor stays good for a while, across steps and across neighbouring C, because a common scale does not matter. It is
 renewed when the steps since have cost about as much as a new one does: no more than twice the cost of the best moment.
@@ -15,6 +19,7 @@ renewed when the steps since have cost about as much as a new one does: no more 
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import TYPE_CHECKING
 
@@ -30,45 +35,114 @@ DENSE = 2
 """How much faster a product of large matrices runs, in operations per second, than the thin ones of a step."""
 
 
-class Preconditioner:
+class Preconditioner(abc.ABC):
     """Approximates inverse Hessians along a path; one per problem."""
 
-    def __init__(self, x: Tensor, classes: int, dtype: torch.dtype) -> None:
-        """`x` is (columns, samples), float32; its last row, of ones, has no penalty. `dtype` does for the diagonal."""
-        self.x, self.squares = x, x.square().to(dtype)
+    def __init__(self, x: Tensor, classes: int, dtype: torch.dtype, price: float) -> None:
+        """`x` is (columns, samples), float32; its last row, of ones, has no penalty. `dtype` does for the diagonal,
+        and `price` is what a factor costs, in steps."""
+        self.x, self.classes, self.squares, self.price = x, classes, x.square().to(dtype), price
         self.penalised = x.new_ones(len(x))
         self.penalised[-1] = 0
-        columns, samples = x.shape
-        self.size = classes * columns
-        self.count = min(samples, ROWS * self.size)
-        cost = self.count * columns**2 * classes * (classes + 1) + self.size**3 / 3
-        self.price = cost / (DENSE * 4 * samples * self.size) if self.size <= WHOLE else math.inf
         self.spent = 0
         self.factor: Tensor | None = None
         self.scale = self.penalised
 
-    def prepare(self, p: Tensor, c: float) -> None:
-        """Renew what `solve` uses, for the probabilities `p` (classes, samples) and C, if it is time."""
+    def prepare(self, curves: Tensor, c: float) -> None:
+        """Renew what `solve` uses, for a point's `curves` (classes, samples) and C, if it is time."""
         if self.spent >= self.price:
-            self.factor, self.spent = _cholesky(self._hessian(p, c)), 0
+            self.factor, self.spent = self.factorised(curves, c), 0
         if self.factor is None:
-            diagonal = self.penalised + c * ((p - p * p).to(self.squares.dtype) @ self.squares.T)
+            diagonal = self.penalised + c * (self.uncertain(curves).to(self.squares.dtype) @ self.squares.T)
             self.scale = diagonal.clamp_(min=1e-30).reciprocal_()
 
     def solve(self, left: Tensor) -> Tensor:
-        """Return about H⁻¹·left, (classes, columns), of sum 0 over the classes as `left` is."""
+        """Return about H⁻¹·left, (classes, columns)."""
+        self.spent += 1
+        return self.scale * left if self.factor is None else self.solved(left, self.factor)
+
+    @abc.abstractmethod
+    def uncertain(self, curves: Tensor) -> Tensor:
+        """Return the second derivative of each sample's loss by each logit, (classes, samples)."""
+
+    @abc.abstractmethod
+    def factorised(self, curves: Tensor, c: float) -> Tensor | None:
+        """Return a factor of the Hessian, or None where rounding forbids one."""
+
+    @abc.abstractmethod
+    def solved(self, left: Tensor, factor: Tensor) -> Tensor:
+        """Return H⁻¹·left by a factor."""
+
+    def leverage(self, uncertain: Tensor, c: float) -> Tensor:
+        """Return how much each sample adds to the Hessian in its own direction, from s, both (…, samples)."""
+        curves = self.penalised + c * (uncertain.to(self.squares.dtype) @ self.squares.T).float()
+        shares = curves.clamp_(min=1e-30).reciprocal_().to(self.squares.dtype) @ self.squares
+        return uncertain * shares.float()
+
+
+class Blocks(Preconditioner):
+    """Where classes do not touch one another: a Hessian for each."""
+
+    def __init__(self, x: Tensor, classes: int, dtype: torch.dtype) -> None:
+        columns, samples = x.shape
+        self.count = min(samples, ROWS * columns)
+        cost = classes * (self.count * columns**2 * 2 + columns**3 / 3)
+        fits = classes * columns**2 <= WHOLE**2
+        super().__init__(x, classes, dtype, cost / (DENSE * 4 * samples * classes * columns) if fits else math.inf)
+
+    def uncertain(self, curves: Tensor) -> Tensor:
+        return curves
+
+    def factorised(self, curves: Tensor, c: float) -> Tensor | None:
         import torch
 
-        self.spent += 1
-        if self.factor is None:
-            found = self.scale * left
-        else:
-            found = torch.cholesky_solve(left.reshape(-1, 1), self.factor).reshape(left.shape)
+        hessians = torch.stack([self._hessian(curve, c) for curve in curves])
+        return _cholesky(hessians)
+
+    def _hessian(self, curve: Tensor, c: float) -> Tensor:
+        """Return one class's Hessian (columns, columns)."""
+        chosen, weights = _sample(self.leverage(curve, c), self.count)
+        x = self.x[:, chosen]
+        hessian = (x * (c * weights * curve[chosen])) @ x.T
+        hessian.diagonal().add_(self.penalised)
+        return hessian
+
+    def solved(self, left: Tensor, factor: Tensor) -> Tensor:
+        import torch
+
+        return torch.cholesky_solve(left[:, :, None], factor)[:, :, 0]
+
+
+class Joint(Preconditioner):
+    """Where the probabilities of the classes sum to 1: one Hessian of them all."""
+
+    def __init__(self, x: Tensor, classes: int, dtype: torch.dtype) -> None:
+        columns, samples = x.shape
+        self.size = classes * columns
+        self.count = min(samples, ROWS * self.size)
+        cost = self.count * columns**2 * classes * (classes + 1) + self.size**3 / 3
+        fits = self.size <= WHOLE
+        super().__init__(x, classes, dtype, cost / (DENSE * 4 * samples * self.size) if fits else math.inf)
+
+    def uncertain(self, curves: Tensor) -> Tensor:
+        return curves - curves * curves
+
+    def factorised(self, curves: Tensor, c: float) -> Tensor | None:
+        return _cholesky(self._hessian(curves, c))
+
+    def solve(self, left: Tensor) -> Tensor:
+        """Return about H⁻¹·left, (classes, columns), of sum 0 over the classes as `left` is."""
+        found = super().solve(left)
         return found - found.mean(0)
+
+    def solved(self, left: Tensor, factor: Tensor) -> Tensor:
+        import torch
+
+        return torch.cholesky_solve(left.reshape(-1, 1), factor).reshape(left.shape)
 
     def _hessian(self, p: Tensor, c: float) -> Tensor:
         """Return the lower triangle of the Hessian, (classes · columns, classes · columns)."""
-        chosen, weights = _sample((p - p * p).sum(0), self.count)
+        chosen, weights = _sample(self.leverage((p - p * p).sum(0), c), self.count)
         x, p = self.x[:, chosen], p[:, chosen]
         classes, columns = len(p), len(x)
         hessian = x.new_zeros(self.size, self.size)
@@ -95,10 +169,10 @@ def _sample(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _cholesky(hessian: Tensor) -> Tensor | None:
-    """Return the lower factor; where rounding has made the Hessian indefinite, of one with more diagonal."""
+    """Return the lower factor, or factors; where rounding has made the Hessian indefinite, with more diagonal."""
     import torch
 
-    diagonal = hessian.diagonal()
+    diagonal = hessian.diagonal(dim1=-2, dim2=-1)
     for share in (1e-6, 1e-5, 1e-4, 1e-3):
         diagonal.mul_(1 + share)
         found: tuple[Tensor, Tensor] = torch.linalg.cholesky_ex(hessian)

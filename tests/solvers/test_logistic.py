@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from sklearn.datasets import load_digits
 
 from ssl_bench.errors import DataError
-from ssl_bench.solvers import logistic, softmax_loss
+from ssl_bench.solvers import linear_loss, logistic
 
 GRID = 10 ** np.linspace(-6, 5, 45)
 
@@ -91,7 +91,7 @@ def test_the_gap_is_a_bound() -> None:
 def test_near_enough_to_choose(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
     """At every C of the grid the objective of a fit for choosing is within 1e-5 of the optimum, a tenth of what is
     asked, however its steps are steered."""
-    monkeypatch.setattr(softmax_loss, "_steering_dtype", lambda device: dtype)
+    monkeypatch.setattr(linear_loss, "steering_dtype", lambda device: dtype)
     x, y = digits(400)
     rough = logistic.path(x, y, GRID, tolerance=logistic.CHOOSING)
     for strict, loose in zip(logistic.path(x, y, GRID), rough, strict=True):
@@ -114,7 +114,7 @@ def test_slices_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples taken 17 at a time have the optima of all at once."""
     x, y = digits(300)
     at_once = list(logistic.path(x, y, GRID[::11]))
-    monkeypatch.setattr(softmax_loss, "SLICE", 75 * 17)
+    monkeypatch.setattr(linear_loss, "SLICE", 75 * 17)
     for fit, other in zip(logistic.path(x, y, GRID[::11]), at_once, strict=True):
         assert fit.converged
         assert fit.objective == pytest.approx(other.objective, rel=1e-8)
