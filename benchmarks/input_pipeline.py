@@ -28,10 +28,10 @@ import PIL
 import torch
 from PIL import Image
 
-from ssl_bench import environment, jpeg, loading, resampling
+from ssl_bench import environment, loading
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
-from ssl_bench.images import InputSpec, coloured, normalise, pixels
+from ssl_bench.images import InputSpec, coloured, jpeg, normalise, pixels, resampling
 
 SPEC = InputSpec((224, 224), resize_to=224)
 COUNT = 200

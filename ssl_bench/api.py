@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ssl_bench import cards, transforms
+from ssl_bench import cards
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.extraction import PRECISION
-from ssl_bench.images import InputCard, InputSpec
+from ssl_bench.images import InputCard, InputSpec, transforms
 from ssl_bench.jobs import Request, expand, parse_input
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Outcome
@@ -43,14 +43,14 @@ def run(
     """Measure models on a suite or on tasks, as `ssl-bench run` does, and return the records.
 
     A model is a name, a path to a card, what `--model` takes, or a torch module: images (images, channels, height,
-    width) to features (images, dim) or maps (images, dim, height, width). A module needs `preprocess`, an `InputSpec`
-    what one states, such as "size=224,resize=squash", or a transform of torchvision, timm or open_clip, which is read;
-    and `name`, under which its records stand. It is copied, and known by its tensors, its structure and the source of
-    its classes.
-    `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers,
-    compile, offline, progress.
-    Raises UsageError for a wrong word, and MissingError, a line each, for absent weights and data. A job that fails is
-    in `Outcome.failures`.
+    width) to features (images, dim) or maps (images, dim, height, width). A module needs `preprocess`: an `InputSpec`,
+    what one states, such as "size=224,resize=squash", or a transform of torchvision, timm or open_clip, which is read.
+    Its records stand under `name`, or else under its class. It is copied, and known by its tensors, its structure and
+    the source of its classes.
+
+    `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers, compile, offline, mirror,
+    progress. Raises UsageError for a wrong word, and MissingError, a line each, for absent weights and data. A job that
+    fails is in `Outcome.failures`.
     """
     settings = resolve(flags).settings
     given: dict[str, nn.Module] = {}

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import resampling
 from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.errors import DataError, SslBenchError
-from ssl_bench.images import Augmentation, InputSpec, augmented, coloured, normalise, pixels
+from ssl_bench.images import Augmentation, InputSpec, augmented, coloured, normalise, pixels, resampling
 
 if TYPE_CHECKING:
     from torch import Tensor

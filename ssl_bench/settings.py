@@ -40,7 +40,7 @@ class Settings:
     batch_size: int = 0
     """Images per forward pass; 0 chooses by the device. Either way, fewer pass at once where memory runs out."""
     workers: int = -1
-    """Processes that decode images; -1 chooses by the work and the cores, 0 decodes in the main process."""
+    """Decoding threads, or processes beside a GPU; 0: none, one image after the other; -1 chooses."""
     compile: bool = False
     """Compile the network: pays for itself after some thousands of images."""
     offline: bool = False

@@ -64,7 +64,7 @@ def hub(tmp_path: Path) -> Iterator[str]:
     (folder / "model.safetensors").write_bytes(b"weights")
     handler = functools.partial(Hub, directory=str(tmp_path / "hub"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()

@@ -16,24 +16,36 @@ from tests.cli.test_run import images
 __all__ = ["command"]
 TOP = Path(ssl_bench.__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8") if (TOP / "README.md").is_file() else ""
-BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
-WORDS = [
-    shlex.split(line, comments=True) for block in BLOCKS for line in block.splitlines() if line.startswith("ssl-bench ")
-]
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the words of every `ssl-bench` line of a text's bash blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+    found = (line for block in blocks for line in block.splitlines() if line.startswith("ssl-bench "))
+    return [shlex.split(line, comments=True) for line in found]
 
 
 def test_every_command_of_the_readme_runs(command: Command, tmp_path: Path) -> None:
     """The commands of the README run one after another, as a newcomer types them, and each exits with 0."""
     images(tmp_path / "flowers", per_class=30)
-    assert len(WORDS) >= 10
+    assert len(commands(README)) >= 10
     protocol = TOP / "ssl_bench" / "protocols" / "nearest_mean.py"
     assert not protocol.exists()
     try:
-        for words in WORDS:
+        for words in commands(README):
             said = command(*words[1:])
             assert said.code == 0, (words, said.err)
     finally:
         protocol.unlink(missing_ok=True)
+
+
+def test_every_command_about_records_runs(command: Command) -> None:
+    """The commands of `docs/records.md` run one after another, and each exits with 0."""
+    found = commands((TOP / "docs" / "records.md").read_text(encoding="utf-8"))
+    assert len(found) >= 10
+    for words in found:
+        said = command(*words[1:])
+        assert said.code == 0, (words, said.err)
 
 
 def test_the_python_example_of_the_readme_runs(command: Command) -> None:

@@ -39,6 +39,17 @@ GROUPS = {
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    a task, or the mean over tasks, regressed (compare); two stores differ (results diff)
+  2    a wrong word, card or file
+  3    a job failed; the others are done
+  4    the data cannot tell (compare --strict)
+  5    records that answer different questions
+  6    data, weights, a package, disk space or a permission is missing
+  130  interrupted; what was finished is kept
+"""
 
 
 class LazyGroup(click.Group):
@@ -68,7 +79,11 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name, COMMANDS[name]) for name in names])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, message="ssl-bench %(version)s")
 def cli() -> None:
     """Transfer evaluation of pretrained vision backbones by their published protocols.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ssl_bench.cli.groups import SuggestingGroup
 from ssl_bench.cli.tables import echo_json, echo_table
 
 FOLDER = click.option(
@@ -18,7 +19,7 @@ FOLDER = click.option(
 )
 
 
-@click.group(name="baseline")
+@click.group(name="baseline", cls=SuggestingGroup)
 def command() -> None:
     """Keep named sets of records to compare with: a folder each, which may be committed.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssl_bench.cli.groups import SuggestingGroup
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json, echo_table
 from ssl_bench.errors import EXIT_OK, EXIT_USAGE
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ssl_bench.cache import Entry
 
 
-@click.group(name="cache")
+@click.group(name="cache", cls=SuggestingGroup)
 def command() -> None:
     """Look at the feature cache, check it, and make room. Whatever is removed is extracted again when needed.
 

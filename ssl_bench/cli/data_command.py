@@ -14,6 +14,7 @@ from ssl_bench import own_data, tasks
 from ssl_bench.cards import plain
 from ssl_bench.cli import fetch_command
 from ssl_bench.cli.data_check import check
+from ssl_bench.cli.groups import SuggestingGroup
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_facts, echo_json, echo_table
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
@@ -26,7 +27,7 @@ HERE, PARTLY, DOWNLOAD, BY_HAND = "here", "partly here", "to download", "by hand
 """States of a task's data; of what is partly here the rest is to download."""
 
 
-@click.group(name="data")
+@click.group(name="data", cls=SuggestingGroup)
 def command() -> None:
     """What data there is, where it lies, how to get it, and whether it is whole.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import platform
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,15 @@ from ssl_bench.settings import Resolved, Settings
 Finding = tuple[str, bool, str]
 """What was looked at, whether it is well, and what was found."""
 
+EXTRAS = {
+    "fast": (("numba", "simplejpeg"), "decoding and resizing two to three times as fast, to the same pixels"),
+    "huggingface": (("datasets", "transformers"), "models and datasets of the Hugging Face hub"),
+    "onnx": (("onnx", "onnxruntime"), "models in ONNX files"),
+    "pcam": (("h5py",), "PatchCamelyon"),
+    "s3": (("s3fs",), "records under s3://"),
+}
+"""Each extra of pyproject.toml for users: what it installs, and what that is for."""
+
 
 @click.command(name="doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -39,18 +49,31 @@ def _software() -> Iterator[Finding]:
     commit = code_version().get("commit", "")
     yield "ssl-bench", True, f"{__version__} {commit[:12]}".strip()
     yield "python", True, f"{platform.python_version()} on {platform.platform(terse=True)}, {cpu_name()}"
+    optional = {package for packages, _ in EXTRAS.values() for package in packages}
     for name, version in package_versions().items():
-        yield name, bool(version), version or f"not installed: pip install {name}"
+        if name not in optional:
+            yield name, bool(version), version or f"not installed: pip install {name}"
+    yield from _extras()
     yield from _devices()
     yield "decoding", True, _decoding()
 
 
-def _decoding() -> str:
-    from ssl_bench import jpeg, resampling
+def _extras() -> Iterator[Finding]:
+    """Give what of each extra is installed; none has to be."""
+    for extra, (packages, purpose) in EXTRAS.items():
+        try:
+            found = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
+        except importlib.metadata.PackageNotFoundError:
+            found = f"not installed; for {purpose}: pip install 'ssl-bench[{extra}]'"
+        yield f"[{extra}]", True, found
 
-    if jpeg.agrees() and resampling.prepare():
-        return "simplejpeg and compiled resizing, with Pillow's pixels"
-    return "Pillow; for the same pixels two to three times as fast: pip install 'ssl-bench[fast]'"
+
+def _decoding() -> str:
+    from ssl_bench.images import jpeg, resampling
+
+    decoder = "simplejpeg" if jpeg.agrees() else "Pillow"
+    resizer = "compiled resizing" if resampling.prepare() else "Pillow's resizing"
+    return f"{decoder} and {resizer}, with Pillow's pixels"
 
 
 def _devices() -> Iterator[Finding]:

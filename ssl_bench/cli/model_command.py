@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssl_bench import cards, model_zoo
+from ssl_bench.cli.groups import SuggestingGroup
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json, echo_table
 from ssl_bench.errors import MissingError, UsageError, did_you_mean
@@ -28,7 +29,7 @@ CONTAINER = click.option("--container", default="", help="Branch of the file, su
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
 
-@click.group(name="model")
+@click.group(name="model", cls=SuggestingGroup)
 def command() -> None:
     """Look at a checkpoint file, convert it, and tell its digests. Nothing in the file is executed.
 

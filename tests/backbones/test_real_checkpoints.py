@@ -1,6 +1,6 @@
 """Real checkpoints on real images: the figures that others and we measured with plain scikit-learn and PyTorch.
 
-Neighbours are computed here in numpy, apart from the package's own solvers.
+Neighbours are computed here apart from the package's own solvers.
 """
 
 from __future__ import annotations
@@ -30,12 +30,31 @@ def load(root: Path, name: str, **changed: object) -> Backbone:
 
 
 def features(backbone: Backbone, raws: Raws, pooling: str = "default") -> NDArray[np.float32]:
-    pooling, parts = backbone.resolve_pooling(pooling), []
-    for start in range(0, len(raws), 500):
-        seen = [images.pixels(images.decode(raw, "test"), backbone.input) for raw in raws[start : start + 500]]
-        batch = images.normalise(torch.from_numpy(np.stack(seen)), backbone.input)
-        parts.append(backbone.forward(batch, pooling).pooled.numpy())
-    return np.concatenate(parts)
+    (found,) = features_of_several([backbone], raws, pooling)
+    return found
+
+
+def features_of_several(several: list[Backbone], raws: Raws, pooling: str = "default") -> list[NDArray[np.float32]]:
+    """Return the features of backbones that differ in channels or statistics alone: their pixels are made once.
+
+    Small batches stay in the processor's cache; 500 at once take twice as long.
+    """
+    parts: list[list[NDArray[np.float32]]] = [[] for _ in several]
+    for start in range(0, len(raws), 32):
+        seen = [images.pixels(images.decode(raw, "test"), several[0].input) for raw in raws[start : start + 32]]
+        for backbone, own in zip(several, parts, strict=True):
+            batch = images.normalise(torch.from_numpy(np.stack(seen)), backbone.input)
+            own.append(backbone.forward(batch, backbone.resolve_pooling(pooling)).pooled.numpy())
+    return [np.concatenate(own) for own in parts]
+
+
+def scores_of(variants: dict[str, Backbone], path: Path) -> dict[str, float]:
+    """Return the accuracy of 20 neighbours for each variant of a backbone, on an archive's train and test."""
+    raws, labels, unseen, truth = folders(path)
+    several = list(variants.values())
+    pairs = zip(features_of_several(several, raws), features_of_several(several, unseen), strict=True)
+    found = [knn(train, labels, test, truth, 20) for train, test in pairs]
+    return dict(zip(variants, found, strict=True))
 
 
 def knn(
@@ -45,16 +64,11 @@ def knn(
     train, test = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (train, test))
     right = 0
     for start in range(0, len(test), 1000):
-        similarity = test[start : start + 1000] @ train.T
-        nearest = np.argpartition(-similarity, k, axis=1)[:, :k]
-        weights = np.exp((np.take_along_axis(similarity, nearest, axis=1) - 1) / 0.07)
+        found = torch.from_numpy(test[start : start + 1000] @ train.T).topk(k, sorted=False)
+        nearest, weights = found.indices.numpy(), np.exp((found.values.numpy() - 1) / 0.07)
         votes = [(weights * (labels[nearest] == label)).sum(1) for label in range(int(labels.max()) + 1)]
         right += int((np.argmax(votes, axis=0) == truth[start : start + 1000]).sum())
     return right / len(test)
-
-
-def caltech(root: Path) -> tuple[list[bytes], NDArray[np.int64], list[bytes], NDArray[np.int64]]:
-    return folders(root / "caltech101/caltech101.tar")
 
 
 def folders(path: Path) -> tuple[list[bytes], NDArray[np.int64], list[bytes], NDArray[np.int64]]:
@@ -95,11 +109,12 @@ def test_cifar_resnets_know_lossless_images(real_data: Path, name: str) -> None:
 
 @pytest.mark.slow
 def test_cifar_resnet_neighbours(real_data: Path) -> None:
-    """On re-encoded CIFAR-10, 200 neighbours of ResNet-20's frozen features reach 83.4 %; its record has ResNet-56."""
+    """Among the first 6,000 images of re-encoded CIFAR-10, 200 neighbours of ResNet-20's frozen features name 83.7 % of
+    2,000 test images; the committed record has the stated 83.4 % of the whole."""
     (raws, labels), (unseen, truth) = cifar(real_data, "train"), cifar(real_data, "test")
     backbone = load(real_data, "cifar_resnet20")
-    found = knn(features(backbone, raws), labels, features(backbone, unseen), truth, 200)
-    assert found == pytest.approx(0.834, abs=0.002)
+    bank, queries = features(backbone, raws[:6000]), features(backbone, unseen[:2000])
+    assert knn(bank, labels[:6000], queries, truth[:2000], 200) == pytest.approx(0.837, abs=0.002)
 
 
 @pytest.mark.slow
@@ -126,12 +141,10 @@ def test_vae_neighbours(real_data: Path, name: str, pooling: str, expected: floa
 @pytest.mark.slow
 def test_shufflenet_neighbours_show_a_wrong_input(real_data: Path) -> None:
     """On Caltech-101 the authors' input (BGR in 0..1) beats RGB, and ImageNet statistics ruin what still loads."""
-    raws, labels, unseen, truth = caltech(real_data)
-    scores = {}
     statistics = {"mean": images.IMAGENET_MEAN, "std": images.IMAGENET_STD}
-    for name, changed in (("own", {}), ("rgb", {"channels": "rgb"}), ("normalised", {"channels": "rgb", **statistics})):
-        backbone = load(real_data, "shufflenetv2_05", **changed)
-        scores[name] = knn(features(backbone, raws), labels, features(backbone, unseen), truth, 20)
+    inputs = {"own": {}, "rgb": {"channels": "rgb"}, "normalised": {"channels": "rgb", **statistics}}
+    variants = {name: load(real_data, "shufflenetv2_05", **changed) for name, changed in inputs.items()}
+    scores = scores_of(variants, real_data / "caltech101/caltech101.tar")
     assert scores["own"] == pytest.approx(0.394, abs=0.015)
     assert scores["own"] > scores["rgb"] > scores["normalised"] + 0.1
 
@@ -139,11 +152,8 @@ def test_shufflenet_neighbours_show_a_wrong_input(real_data: Path) -> None:
 @pytest.mark.slow
 def test_galileo_neighbours(real_data: Path) -> None:
     """On EuroSAT, 20 neighbours of Galileo-nano's features of visible bands reach 85.3 %; red for blue loses much."""
-    raws, labels, unseen, truth = folders(real_data / "eurosat-rgb/eurosat.tar")
-    scores = {}
-    for name, changed in (("own", {}), ("rgb", {"channels": "rgb"})):
-        backbone = load(real_data, "galileo_nano", **changed)
-        scores[name] = knn(features(backbone, raws), labels, features(backbone, unseen), truth, 20)
+    variants = {"own": load(real_data, "galileo_nano"), "rgb": load(real_data, "galileo_nano", channels="rgb")}
+    scores = scores_of(variants, real_data / "eurosat-rgb/eurosat.tar")
     assert scores["own"] == pytest.approx(0.853, abs=0.005)
     assert scores["own"] > scores["rgb"] + 0.01
 

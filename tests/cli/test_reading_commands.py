@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from ssl_bench import cards, model_zoo, protocols, tasks
+from ssl_bench import cards, cli, errors, model_zoo, protocols, tasks
+from ssl_bench.cli import doctor_command
 from ssl_bench.results.store import Results
 from tests.cli.conftest import Command, lines
 from tests.cli.test_run import PIXELS
@@ -105,6 +108,21 @@ def test_a_board_is_the_same_every_time(command: Command) -> None:
     assert [Path(name).read_bytes() for name in forms[1::2]] == first
 
 
+@pytest.mark.parametrize("group", ["results", "model", "data", "cache", "baseline"])
+def test_the_help_of_a_group_cuts_no_sentence_off(command: Command, group: str) -> None:
+    """A group's help says whole what each of its commands does."""
+    commands = command(group, "--help").out.partition("Commands:\n")[2]
+    assert commands
+    assert "..." not in commands
+
+
+def test_the_help_tells_every_exit_code(command: Command) -> None:
+    """`ssl-bench --help` lists the exit codes that there are, and no others."""
+    listed = command("--help").out.partition("Exit codes:\n")[2].split("\n")
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    assert {int(line.split()[0]) for line in listed if line.strip()} == codes | {cli.INTERRUPTED}
+
+
 def test_doctor_finds_what_is_wrong(command: Command, tmp_path: Path) -> None:
     """`doctor` is content here, and names a folder that cannot be written and a card that cannot be read."""
     assert command("doctor").code == 0
@@ -115,6 +133,30 @@ def test_doctor_finds_what_is_wrong(command: Command, tmp_path: Path) -> None:
     assert said.code == 6
     assert "odd.toml: unknown key 'titel'" in said.out
     assert "file/results" in said.out
+
+
+def test_doctor_names_every_extra(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`doctor` names each extra that pyproject.toml has for users, with its packages; one that is not installed is told
+    with its use and command, and nothing is wrong with that."""
+    project = tomllib.loads((cards.builtin_folder("tasks").parent / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = dict(project["project"]["optional-dependencies"])
+    assert declared.pop("dev")
+    named = {extra: {line.partition(">")[0] for line in lines} for extra, lines in declared.items()}
+    assert {extra: set(packages) for extra, (packages, _) in doctor_command.EXTRAS.items()} == named
+    installed = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name in ("s3fs", "onnxruntime"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    said = command("doctor")
+    assert said.code == 0
+    rows = {row[0]: row[2] for row in lines(said.out)}
+    assert rows["[s3]"] == "not installed; for records under s3://: pip install 'ssl-bench[s3]'"
+    assert "ssl-bench[onnx]" in rows["[onnx]"]
+    assert set(rows) >= {f"[{extra}]" for extra in declared}
 
 
 def test_a_new_protocol_works_as_written(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +275,8 @@ def test_a_run_killed_at_any_moment_goes_on_where_it_was(command: Command, tmp_p
     words = ("run", "-m", PIXELS, "-m", "random:timm:resnet10t,size=32", "-s", "quick")
     for delay in (1.5, 3.0, 4.0, 5.0, 6.0, 8.0):
         process = start(*words)
-        time.sleep(delay)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     said = command(*words)

@@ -1,4 +1,8 @@
-"""Encoded bytes or raw arrays → the pixels that a network sees, by the rule that belongs to the model."""
+"""Encoded bytes or raw arrays → the pixels that a network sees, by the rule that belongs to the model.
+
+Pillow's pixels are the rule: `jpeg` and `resampling` give the same ones faster, or leave the work to Pillow.
+`transforms` reads the rule off another library's transform.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +124,7 @@ def coloured(raw: Raw, where: str, spec: InputSpec) -> Picture:
 
     Raises DataError naming `where` if its bytes are no whole image.
     """
-    from ssl_bench import jpeg
+    from ssl_bench.images import jpeg
 
     grey = spec.channels == "grey"
     if not isinstance(raw, bytes) and raw.shape[2:] == (() if grey else (3,)):
@@ -177,7 +181,7 @@ def _part_of_resized(
     import numpy as np
     from PIL import Image
 
-    from ssl_bench import resampling
+    from ssl_bench.images import resampling
 
     own = _size(image)
     top, left, height, width = part

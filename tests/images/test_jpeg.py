@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from ssl_bench import images, jpeg
+from ssl_bench import images
 from ssl_bench.datasets import containers
 from ssl_bench.errors import DataError
-from ssl_bench.images import InputSpec
+from ssl_bench.images import InputSpec, jpeg
 
 pytest.importorskip("simplejpeg")
 

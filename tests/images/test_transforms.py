@@ -14,9 +14,8 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms import transforms as v1
 
-from ssl_bench import transforms
 from ssl_bench.errors import UsageError
-from ssl_bench.images import InputSpec, normalise, pixels
+from ssl_bench.images import InputSpec, normalise, pixels, transforms
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SQUASH = [v1.Resize((40, 56), InterpolationMode.BICUBIC), v1.ToTensor()]

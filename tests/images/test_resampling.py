@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssl_bench import resampling
+from ssl_bench.images import resampling
 
 pytest.importorskip("numba")
 
