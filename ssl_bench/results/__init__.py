@@ -1,7 +1,7 @@
 """The record and the store.
 
 a record    record, made of blocks and parts; invariants, migrations, schema; describe (in words), questions
-its place   roots (a folder, or object_store), layout, slugs, reading; samples (predictions), rescore (from them)
-the store   store, what it knows (known), withdrawals, packing, keeping (import, gc), sources (words to a store)
+its place   roots (a folder, or object_store), layout, slugs, reading; samples (predictions), predicted, rescore
+the store   store, what it knows (known), withdrawals, packing, keeping (import, gc), sources and git, seeds
 its index   index, index_schema, index_rows, index_update, rebuild; query, listing, exporting, difference
 """
