@@ -31,6 +31,7 @@ NOT_READERS = frozenset(
         "labels",
         "pickles",
         "pieces",
+        "rows",
         "sources",
         "splits",
         "unpacking",

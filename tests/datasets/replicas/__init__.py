@@ -9,9 +9,9 @@ To add one for a new card, copy the nearest file of this folder and call it afte
     def build(place: Path) -> Truth:     write the replica into `place`, and say what a reader must find
 
 Where the card has `source.files`, `place` is what the server gives: a file there for the last part of each address.
-Elsewhere `place` is the data folder, and the files lie in it as the card's `source.manual` tells. Where a card has both,
-what a person puts lies in `place / BY_HAND`; `serve` makes archives of the rest. Images come from
-`pictures`, which are real where there are real ones. `test_replicas.py` does the rest, and fails for a card without.
+Elsewhere `place` is the data folder, and the files lie in it as the card's `source.manual` tells. Where a card has
+both, what a person puts lies in `place / BY_HAND`, and `serve` makes archives of the rest. Images come from `pictures`,
+which are real where there are real ones. `test_replicas.py` does the rest, and fails for a card without.
 """
 
 from __future__ import annotations
