@@ -22,7 +22,7 @@ from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.extraction import DENSE, PRECISION, PRECISIONS, Spec
 from ssl_bench.facts import ModelFacts, known_facts, known_speed
 from ssl_bench.features import FeatureStore
-from ssl_bench.files import digest_json
+from ssl_bench.files import digest_json, megabytes
 from ssl_bench.images import InputCard
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.protocols.base import Protocol
@@ -325,11 +325,6 @@ class Planner:
             except MissingError as error:
                 self._lacks[card.name] = (f"data of {error}",)
         return self._lacks[card.name]
-
-
-def megabytes(count: float) -> str:
-    """Return a number of bytes for a reader."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def missing_lines(planned: Sequence[Planned]) -> list[str]:

@@ -17,6 +17,7 @@ from ssl_bench.cli.data_check import check
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_facts, echo_json, echo_table
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.files import megabytes
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
@@ -91,8 +92,6 @@ def _state(card: TaskCard, settings: Settings) -> str:
 
 
 def _row(card: TaskCard, state: str) -> tuple[Any, ...]:
-    from ssl_bench.plan import megabytes
-
     size = megabytes(card.source.bytes) if card.source.bytes else ""
     samples = sum(card.source.samples.values())
     return card.name, state, size, f"{samples:,}" if samples else "", card.source.licence
@@ -119,7 +118,6 @@ def _summary(chosen: Sequence[TaskCard], states: Sequence[str], settings: Settin
 def _in_all(cards: Sequence[TaskCard], settings: Settings) -> str:
     """Return the size of what tasks lack, files that they share once; where a file's is not known, by its card's."""
     from ssl_bench.datasets import sources
-    from ssl_bench.plan import megabytes
 
     total, seen, unknown = 0, set(), False
     for card in cards:
@@ -172,7 +170,6 @@ def _held(card: TaskCard, settings: Settings) -> dict[str, Any]:
 def _lacking(card: TaskCard, settings: Settings) -> dict[str, Any]:
     """Return what of a task's data is missing, and how to get it."""
     from ssl_bench import datasets
-    from ssl_bench.plan import megabytes
 
     source = card.source
     lines = []
@@ -191,8 +188,6 @@ def _lacking(card: TaskCard, settings: Settings) -> dict[str, Any]:
 
 
 def _sized(size: int) -> str:
-    from ssl_bench.plan import megabytes
-
     return f"  ({megabytes(size)})" if size > 0 else ""
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from ssl_bench.datasets import sources, splits
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError, did_you_mean
+from ssl_bench.files import megabytes
 from ssl_bench.predictions import Judgements
 from ssl_bench.progress import Progress
 from ssl_bench.tasks import Shift, TaskCard
@@ -192,7 +193,7 @@ def _naming(card: TaskCard, root: Path) -> Iterator[None]:
 
 def _how_to_get(card: TaskCard, root: Path) -> str:
     """Return the sentence that says how to get a task's data; of files that are here already no more is said."""
-    size = f" ({card.source.bytes / 1e6:,.0f} MB)" if card.source.bytes else ""
+    size = f" ({megabytes(card.source.bytes)})" if card.source.bytes else ""
     fetched = bool(card.source.files and card.source.manual and not sources.missing(card.source.files, root))
     steps = [f"ssl-bench data fetch {card.name}"] if automatic(card) and not fetched else []
     steps += [card.source.manual] if card.source.manual else []

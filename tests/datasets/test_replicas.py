@@ -157,7 +157,7 @@ def test_downloaded_but_for_a_step(served: tuple[Path, str], tmp_path: Path) -> 
     with pytest.raises(MissingError, match=r"ssl-bench data fetch imagenet1k_real; then unpack ILSVRC2012"):
         datasets.locate(card, tmp_path)
     datasets.fetch(card, tmp_path)
-    with pytest.raises(MissingError, match=r"Get it \(154,643 MB\): unpack ILSVRC2012"):
+    with pytest.raises(MissingError, match=r"Get it \(154.6 GB\): unpack ILSVRC2012"):
         datasets.locate(card, tmp_path)
 
 
