@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import click
@@ -57,9 +56,11 @@ def _task(name: str, settings: Settings) -> dict[str, Any] | None:
     facts = {"task": name} | _compact(card)
     if card.classes and card.kind in ("classification", "robustness"):
         facts |= {"chance (top1)": round(1 / card.classes, 6)}
-    with contextlib.suppress(MissingError):  # `ssl-bench data show` says what is missing
+    try:
         if known := index.lookup(card, settings.data, settings.cache):
             facts |= {"samples": dict(known.samples), "task digest": known.task_digest}
+    except MissingError as error:
+        facts["missing"] = str(error)
     return facts
 
 
