@@ -44,6 +44,14 @@ class DataError(SslBenchError):
     """A dataset is there but cannot be used: a corrupt image, an empty class, labels out of range."""
 
 
+def reason(error: Exception) -> str:
+    """Return in words, on one line, what an exception of the language says: a KeyError's own text is the bare key."""
+    if isinstance(error, KeyError) and error.args:
+        return f"{error.args[0]!r} is not there"
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(text.split())[:300] or type(error).__name__
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return " Did you mean a, b?" for the names nearest to `word`, or "" where none is near."""
     near = difflib.get_close_matches(word, sorted(set(known)), n=3, cutoff=0.6)

@@ -180,3 +180,11 @@ def lock(path: Path, on_wait: Any = None) -> Iterator[None]:
                     on_wait()
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def megabytes(count: float) -> str:
+    """Return a number of bytes for a reader, such as "346.3 MB"."""
+    for size, unit in ((1e12, "TB"), (1e9, "GB")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e6:.1f} MB"

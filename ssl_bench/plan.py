@@ -19,6 +19,7 @@ from ssl_bench.errors import MissingError
 from ssl_bench.extraction import DENSE, Spec
 from ssl_bench.facts import ModelFacts, known_facts, known_speed
 from ssl_bench.features import FeatureStore
+from ssl_bench.files import megabytes
 from ssl_bench.jobs import Job, job_record_id, limited, unsuited
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.store import Results
@@ -138,11 +139,6 @@ class Planner:
             except MissingError as error:
                 self._lacks[card.name] = (f"data of {error}",)
         return self._lacks[card.name]
-
-
-def megabytes(count: float) -> str:
-    """Return a number of bytes for a reader."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def missing_lines(planned: Sequence[Planned]) -> list[str]:

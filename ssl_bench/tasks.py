@@ -71,11 +71,11 @@ class Source:
     licence: str = ""
     citation: str = ""
     bytes: int = 0
-    """Size of the download."""
+    """Size of the download, with what a person must get; 0 where it is not known."""
     manual: str = ""
     """What a person must do by hand, where a licence asks for it or no address can be relied on."""
     files: tuple[SourceFile, ...] = ()
-    """What `ssl-bench data fetch` downloads; empty: nothing."""
+    """What `ssl-bench data fetch` downloads; with `manual` besides, a part of the data. Empty: nothing."""
     samples: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """How many samples each role, or shift, has; `ssl-bench data check` compares."""
     digest: str = ""

@@ -18,13 +18,14 @@ from ssl_bench.cli.groups import SuggestingGroup
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_facts, echo_json, echo_table
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
+from ssl_bench.files import megabytes
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
     from ssl_bench.tasks import TaskCard
 
-HERE, PARTLY, DOWNLOAD, BY_HAND = "here", "partly here", "to download", "by hand"
-"""States of a task's data; of what is partly here the rest is to download."""
+HERE, PARTLY, DOWNLOAD, BY_HAND, BOTH = "here", "partly here", "to download", "by hand", "partly by hand"
+"""States of a task's data; of what is partly here the rest is to download, of what is partly by hand a part is."""
 
 
 @click.group(name="data", cls=SuggestingGroup)
@@ -84,14 +85,14 @@ def _state(card: TaskCard, settings: Settings) -> str:
         return HERE
     except MissingError:
         pass
+    if card.source.files and card.source.manual:
+        return BOTH if lacking else BY_HAND
     if 0 < len(lacking) < len(card.source.files):
         return PARTLY
     return DOWNLOAD if datasets.automatic(card) else BY_HAND
 
 
 def _row(card: TaskCard, state: str) -> tuple[Any, ...]:
-    from ssl_bench.plan import megabytes
-
     size = megabytes(card.source.bytes) if card.source.bytes else ""
     samples = sum(card.source.samples.values())
     return card.name, state, size, f"{samples:,}" if samples else "", card.source.licence
@@ -105,20 +106,29 @@ def _json(card: TaskCard, state: str, settings: Settings) -> dict[str, Any]:
 
 
 def _summary(chosen: Sequence[TaskCard], states: Sequence[str], settings: Settings) -> str:
-    """Return how much is here and what to do about the rest; tasks may share files."""
-    from ssl_bench.datasets import sources
-    from ssl_bench.plan import megabytes
-
-    waiting = [card for card, state in zip(chosen, states, strict=True) if state in (PARTLY, DOWNLOAD)]
-    lacking = {file.path: file for card in waiting for file in sources.missing(card.source.files, settings.data)}
+    """Return how much is here and what to do about the rest."""
+    waiting = [card for card, state in zip(chosen, states, strict=True) if state in (PARTLY, DOWNLOAD, BOTH)]
     text = f"{states.count(HERE)} of {len(chosen)} here, in {settings.data}."
-    if lacking:
-        total = sum(file.bytes for file in lacking.values())
-        size = f", {megabytes(total)} in all" if total else ""
-        text += f"\n{len(waiting)} to download{size}: ssl-bench data fetch NAME"
-    if by_hand := states.count(BY_HAND):
+    if waiting:
+        text += f"\n{len(waiting)} to download{_in_all(waiting, settings)}: ssl-bench data fetch NAME"
+    if by_hand := states.count(BY_HAND) + states.count(BOTH):
         text += f"\n{by_hand} by hand: ssl-bench data show NAME tells the step"
     return text
+
+
+def _in_all(cards: Sequence[TaskCard], settings: Settings) -> str:
+    """Return the size of what tasks lack, files that they share once; where a file's is not known, by its card's."""
+    from ssl_bench.datasets import sources
+
+    total, seen, unknown = 0, set(), False
+    for card in cards:
+        lacking = [file for file in sources.missing(card.source.files, settings.data) if file.path not in seen]
+        seen |= {file.path for file in lacking}
+        total += sum(file.bytes for file in lacking)
+        if not all(file.bytes for file in lacking):
+            total += max(0, card.source.bytes - sum(file.bytes for file in card.source.files))
+            unknown |= not card.source.bytes
+    return f", {'at least ' if unknown else ''}{megabytes(total)} in all" if total else ""
 
 
 @command.command(name="show")
@@ -161,7 +171,6 @@ def _held(card: TaskCard, settings: Settings) -> dict[str, Any]:
 def _lacking(card: TaskCard, settings: Settings) -> dict[str, Any]:
     """Return what of a task's data is missing, and how to get it."""
     from ssl_bench import datasets
-    from ssl_bench.plan import megabytes
 
     source = card.source
     lines = []
@@ -173,10 +182,14 @@ def _lacking(card: TaskCard, settings: Settings) -> dict[str, Any]:
         datasets.locate(card, settings.data)
     except MissingError as error:
         reason = str(error.__cause__ or error)
-    size = f"  ({megabytes(source.bytes)})" if source.bytes else ""
-    command = [f"ssl-bench data fetch {card.name}{size}"] if datasets.automatic(card) else []
-    by_hand = f"{source.manual}{size if not command else ''}" if source.manual else ""
-    return {"missing": reason, "download": lines, "get it": [*command, *filter(None, [by_hand])]}
+    rest = sum(file.bytes for file in source.files) if source.manual else source.bytes
+    command = [f"ssl-bench data fetch {card.name}{_sized(rest)}"] if datasets.automatic(card) else []
+    by_hand = [f"{source.manual}{_sized(source.bytes - rest)}"] if source.manual else []
+    return {"missing": reason, "download": lines, "get it": [*command, *by_hand]}
+
+
+def _sized(size: int) -> str:
+    return f"  ({megabytes(size)})" if size > 0 else ""
 
 
 def _place(paths: Sequence[Path]) -> str:

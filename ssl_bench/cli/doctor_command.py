@@ -16,7 +16,7 @@ from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.cli.tables import echo_json, echo_table
 from ssl_bench.environment import code_version, cpu_name, package_versions
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK, SslBenchError
-from ssl_bench.plan import megabytes
+from ssl_bench.files import megabytes
 from ssl_bench.settings import Resolved, Settings
 
 Finding = tuple[str, bool, str]

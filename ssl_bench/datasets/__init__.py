@@ -17,6 +17,7 @@ import numpy as np
 from ssl_bench.datasets import sources, splits
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError, did_you_mean
+from ssl_bench.files import megabytes
 from ssl_bench.predictions import Judgements
 from ssl_bench.progress import Progress
 from ssl_bench.tasks import Shift, TaskCard
@@ -31,6 +32,7 @@ NOT_READERS = frozenset(
         "labels",
         "pickles",
         "pieces",
+        "rows",
         "sources",
         "splits",
         "unpacking",
@@ -69,7 +71,7 @@ def locate(card: TaskCard, root: Path) -> list[Path]:
     Raises MissingError that says what is missing, how large it is and how to get it.
     """
     module = reader(card.reader)
-    with _naming(card):
+    with _naming(card, root):
         paths: list[Path] = module.locate(card.data, root)
         for shift in card.shifts.values():
             paths += reader(shift.reader or card.reader).locate(shift.data, root)
@@ -83,7 +85,7 @@ def load(card: TaskCard, root: Path) -> dict[str, Split]:
     card's classes and for roles that share a sample; UsageError for options and splits that the source does not know.
     """
     module = reader(card.reader)
-    with _naming(card):
+    with _naming(card, root):
         roles = splits.assign(card.splits, module.load(card.data, root))
         for role, split in roles.items():
             check_labels(card.classes, role, split, card.kind)
@@ -97,13 +99,13 @@ def judgements(card: TaskCard, root: Path) -> Judgements | None:
     if card.kind != "retrieval":
         return None
     module = reader(card.reader)
-    with _naming(card):
+    with _naming(card, root):
         found: Judgements = module.judgements(card.data, root)
     return found
 
 
 def automatic(card: TaskCard) -> bool:
-    """Tell whether `fetch` can get a task's data without a person's help."""
+    """Tell whether `fetch` can get a task's data, or a part of it, without a person's help."""
     return bool(card.source.files) or callable(getattr(reader(card.reader), "fetch", None))
 
 
@@ -115,7 +117,7 @@ def fetch(card: TaskCard, root: Path, progress: Progress | None = None, mirror: 
     """
     module = reader(card.reader)
     if not automatic(card):
-        raise MissingError(f"task {card.name!r}: ssl-bench cannot download it. {_how_to_get(card)}")
+        raise MissingError(f"task {card.name!r}: ssl-bench cannot download it. {_how_to_get(card, root)}")
     try:
         sources.fetch(card.source.files, root, progress or Progress(), mirror)
         if not card.source.files:
@@ -178,21 +180,22 @@ def _check_sets(classes: int, what: str, split: Split) -> None:
 
 
 @contextlib.contextmanager
-def _naming(card: TaskCard) -> Iterator[None]:
+def _naming(card: TaskCard, root: Path) -> Iterator[None]:
     """Let errors name the task and, where data is missing, say how to get it."""
     try:
         yield
     except MissingError as error:
         text = f"task {card.name!r}: {error}"
-        raise MissingError(text if "pip install" in text else f"{text}. {_how_to_get(card)}") from error
+        raise MissingError(text if "pip install" in text else f"{text}. {_how_to_get(card, root)}") from error
     except SslBenchError as error:
         raise type(error)(f"task {card.name!r}: {error}") from error
 
 
-def _how_to_get(card: TaskCard) -> str:
-    """Return the sentence that says how to get a task's data."""
-    size = f" ({card.source.bytes / 1e6:,.0f} MB)" if card.source.bytes else ""
-    steps = [f"ssl-bench data fetch {card.name}"] if automatic(card) else []
+def _how_to_get(card: TaskCard, root: Path) -> str:
+    """Return the sentence that says how to get a task's data; of files that are here already no more is said."""
+    size = f" ({megabytes(card.source.bytes)})" if card.source.bytes else ""
+    fetched = bool(card.source.files and card.source.manual and not sources.missing(card.source.files, root))
+    steps = [f"ssl-bench data fetch {card.name}"] if automatic(card) and not fetched else []
     steps += [card.source.manual] if card.source.manual else []
     if steps:
         return f"Get it{size}: {'; then '.join(steps)}"

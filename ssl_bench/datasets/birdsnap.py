@@ -7,9 +7,7 @@ there is read, and a value compares only with values on the same images.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import cards
-from ssl_bench.datasets import containers
+from ssl_bench.datasets import containers, rows
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError
 
-LISTS = ("species.txt", "images.txt", "test_images.txt")
+LISTS = {"species.txt": ("id", "common"), "images.txt": ("path", "species_id"), "test_images.txt": ("path",)}
+"""The authors' lists, and the columns of each that are read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +49,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     """
     chosen = cards.from_table(Options, options, "data")
     locate(options, root)
-    species, images, test = (_rows(root / chosen.path / name) for name in LISTS)
+    species, images, test = (rows.read(root / chosen.path / name, own, "\t", False) for name, own in LISTS.items())
     listing = containers.listing(root / chosen.images)
     try:
         numbers = {row["id"]: label for label, row in enumerate(species)}
@@ -58,7 +57,9 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
         held_out = {row["path"] for row in test}
         labels = {row["path"]: numbers[row["species_id"]] for row in images if row["path"] in listing.spans}
     except KeyError as error:
-        raise DataError(f"{root / chosen.path}: the lists do not fit together, {error} is missing") from error
+        raise DataError(
+            f"{root / chosen.path / 'images.txt'} names the species {error}, which species.txt lacks"
+        ) from error
     if not labels:
         raise DataError(f"{listing.path} holds none of the images of {root / chosen.path / 'images.txt'}")
     splits = {}
@@ -67,11 +68,3 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
         own = np.array([labels[path] for path in ids], dtype=np.int64)
         splits[split] = Split(listing.source(ids), np.arange(len(ids)), ids, own, names)
     return splits
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error.reason}") from error
-    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))

@@ -6,9 +6,7 @@ of ChestX-ray8 the benchmark takes seven, without pneumonia (IBM/cdfsl-benchmark
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import cards
-from ssl_bench.datasets import containers
+from ssl_bench.datasets import containers, rows
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError
 
@@ -49,11 +47,8 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     chosen = cards.from_table(Options, options, "data")
     locate(options, root)
     path = root / chosen.labels
-    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
-    try:
-        found = {row["Image Index"]: row["Finding Labels"] for row in rows}
-    except KeyError as error:
-        raise DataError(f"{path} has no column {error}. Download it again.") from error
+    table = rows.read(path, ("Image Index", "Finding Labels"))
+    found = {row["Image Index"]: row["Finding Labels"] for row in table}
     ids = tuple(name for name, finding in found.items() if finding in FINDINGS)
     if not ids:
         raise DataError(f"{path} lists no image of one of {', '.join(FINDINGS)} alone")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ssl_bench import cards
 from ssl_bench.datasets import pickles
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError, MissingError, reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
         pixels, labels = np.asarray(found["data"]), np.asarray(found["labels"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError(f"{path} holds no arrays 'data' and 'labels': {error!r}") from error
+        raise DataError(f"{path} holds no arrays 'data' and 'labels': {reason(error)}") from error
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != len(labels) or labels.dtype.kind not in "iu":
         held = f"{pixels.dtype} images of {pixels.shape} and {labels.dtype} labels of {labels.shape}"
         raise DataError(f"{path} holds {held}, not bytes of images and a whole number for each")

@@ -19,7 +19,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, reason
 
 FEWEST = 3
 """Objects in the emptiest scene."""
@@ -69,6 +69,6 @@ def _load_split(listing: Listing, prefix: str, split: str, label: str) -> Split:
         ids = tuple(str(scene["image_filename"]) for scene in scenes)
         labels = np.array([label_of(scene) for scene in scenes], dtype=np.int64)
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise DataError(f"{listing.path}: {name} does not hold CLEVR's scenes: {error!r}") from error
+        raise DataError(f"{listing.path}: {name} does not hold CLEVR's scenes: {reason(error)}") from error
     source = listing.source([f"{prefix}images/{split}/{image}" for image in ids])
     return Split(source, np.arange(len(ids)), ids, labels)

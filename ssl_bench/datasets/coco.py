@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,30 @@ class Options:
 
     splits: Mapping[str, Place]
     """Split name to where it lies."""
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _box(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(_number, value))
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+WANTED: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "images": {"id": _whole, "file_name": _text},
+    "categories": {"id": _whole, "name": _text},
+    "annotations": {"id": _whole, "image_id": _whole, "category_id": _whole, "bbox": _box, "area": _number},
+}
+"""The lists that are read of the file, their fields, and what each must be."""
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -87,23 +111,23 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
 
 def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Return images, objects and categories; raise DataError where they are not there or lack what is needed."""
-    wanted = {
-        "images": ("id", "file_name"),
-        "categories": ("id", "name"),
-        "annotations": ("id", "image_id", "category_id", "bbox", "area"),
-    }
     try:
         found = json.loads(path.read_bytes())
     except ValueError as error:
         raise DataError(f"{path} is not whole JSON: {error}. Download it again.") from error
-    for key, fields in wanted.items():
+    for key, fields in WANTED.items():
         rows = found.get(key) if isinstance(found, dict) else None
         if not isinstance(rows, list) or not rows:
             raise DataError(f"{path} has no list {key!r}, so it holds no instances of COCO; name the instances_*.json")
         for number, row in enumerate(rows):
             if lacking := [field for field in fields if not isinstance(row, dict) or field not in row]:
                 raise DataError(f"{path}: {key}[{number}] has no {lacking[0]!r}; download it again")
-    return {key: found[key] for key in wanted}
+            if strange := [field for field, fits in fields.items() if not fits(row[field])]:
+                told = f"{strange[0]} {row[strange[0]]!r}"
+                raise DataError(
+                    f"{path}: {key}[{number}] has the {told:.80}, which is of the wrong kind; download it again"
+                )
+    return {key: found[key] for key in WANTED}
 
 
 def _unique(values: list[Any], what: str, path: Path) -> list[Any]:
@@ -117,7 +141,7 @@ def _unique(values: list[Any], what: str, path: Path) -> list[Any]:
 
 def _labels(found: Mapping[str, list[dict[str, Any]]], path: Path) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Return (images, categories) of 1 and 0, and the categories' names."""
-    categories = sorted(found["categories"], key=lambda one: int(one["id"]))
+    categories = sorted(found["categories"], key=lambda one: one["id"])
     columns = {one: i for i, one in enumerate(_unique([one["id"] for one in categories], "the category", path))}
     rows = {one: i for i, one in enumerate(_unique([one["id"] for one in found["images"]], "the image", path))}
     held = np.zeros((len(rows), len(columns)), dtype=np.int64)

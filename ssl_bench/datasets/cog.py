@@ -18,7 +18,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import containers, pickles
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError, UsageError
+from ssl_bench.errors import DataError, MissingError, UsageError, reason
 
 LEVELS = 5
 
@@ -83,5 +83,5 @@ def _level(levels: Path, splits: Path, level: int) -> tuple[tuple[str, ...], dic
             for split in ("train", "test")
         }
     except (KeyError, IndexError, TypeError) as error:
-        raise DataError(f"{levels} and {splits} do not give the files of level {level}: {error!r}") from error
+        raise DataError(f"{levels} and {splits} do not give the files of level {level}: {reason(error)}") from error
     return concepts, files

@@ -17,7 +17,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError, UsageError
+from ssl_bench.errors import DataError, UsageError, reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,9 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     try:
         of = {path: (int(classes[number]) - 1, train[number] == "1") for number, path in images.items()}
     except (KeyError, ValueError) as error:
-        raise DataError(f"{listing.path}: its lists do not fit together, {error!r}") from error
+        raise DataError(f"{listing.path}: its lists do not fit together, {reason(error)}") from error
+    if strange := [path for path, (label, _) in of.items() if not 0 <= label < len(names)]:
+        raise DataError(f"{listing.path}: image_class_labels.txt gives {strange[0]!r} a class that classes.txt lacks")
     words = [name.partition(".")[2].replace("_", " ") for name in names.values()]
     if not chosen.every:
         parts = {split: [path for path in of if of[path][1] == (split == "train")] for split in ("train", "test")}

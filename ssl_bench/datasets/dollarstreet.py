@@ -6,9 +6,7 @@ MLCommons' archive holds images_v2_imagenet_test.csv, with the columns imageRelP
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import cards
-from ssl_bench.datasets import containers, labels
+from ssl_bench.datasets import containers, labels, rows
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError
 
@@ -50,14 +48,14 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     chosen = cards.from_table(Options, options, "data")
     locate(options, root)
     path = root / chosen.list
-    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+    table = rows.read(path, ("imageRelPath", "imagenet_sysnet_id", chosen.by))
     members: dict[str, dict[str, list[int]]] = {}
     try:
-        for row in rows:
+        for row in table:
             if right := [int(label) for label in json.loads(row["imagenet_sysnet_id"])]:
                 members.setdefault(row[chosen.by], {})[row["imageRelPath"]] = sorted(set(right))
-    except (KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is not a table of images with ImageNet's labels: {error!r}") from error
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path} holds {row['imagenet_sysnet_id']!r}, which is no list of ImageNet's labels") from error
     if not members:
         raise DataError(f"{path} lists no image that has a label of ImageNet")
     listing = containers.listing(root / chosen.path)

@@ -6,10 +6,8 @@ publish no split, so half of each object's images of each region are drawn here,
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import cards
-from ssl_bench.datasets import containers, labels
+from ssl_bench.datasets import containers, labels, rows
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError
 
@@ -48,13 +46,10 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     chosen = cards.from_table(Options, options, "data")
     locate(options, root)
     path = root / chosen.list
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
-    try:
-        kinds = {row["file_path"]: (row["object"], row["region"]) for row in rows}
-    except KeyError as error:
-        raise DataError(f"{path} has no column {error}. Download it again.") from error
-    if len(kinds) < len(rows) or not rows:
-        raise DataError(f"{path} lists {'an image twice' if rows else 'no images'}")
+    table = rows.read(path, ("file_path", "object", "region"))
+    kinds = {row["file_path"]: (row["object"], row["region"]) for row in table}
+    if len(kinds) < len(table) or not table:
+        raise DataError(f"{path} lists {'an image twice' if table else 'no images'}")
     found, names = labels.ranked([kind for kind, _ in kinds.values()])
     label_of = dict(zip(kinds, found.tolist(), strict=True))
     train = _drawn(kinds)

@@ -41,6 +41,8 @@ class Options:
     """How class folders are sorted; "number" for folders called 0, 1, … after their labels."""
     depth: int = 1
     """How many folders deep a class lies: 2 for <alphabet>/<character>/."""
+    ignore: tuple[str, ...] = ()
+    """Files in class folders that are no images, and no fault: their paths below `inside`."""
     labelled: bool = True
     """False: folders below a split's are no classes."""
 
@@ -161,6 +163,8 @@ def _image_names(listing: Listing, options: Options, where: str) -> dict[str, li
         if not name.startswith(prefix):
             continue
         path = name.removeprefix(prefix)
+        if path in options.ignore:
+            continue
         parts = _parts(path, options)
         if len(parts) == 3 and not containers.is_image(path):
             raise DataError(f"{where}: {path} lies in a class folder but is no image by its name; move it elsewhere")

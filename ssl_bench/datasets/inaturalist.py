@@ -17,7 +17,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError, MissingError, reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +61,21 @@ def _load_split(folder: Path, path: Path) -> Split:
         found = json.loads(path.read_text(encoding="utf-8"))
         species = {one["id"]: str(one["name"]) for one in sorted(found["categories"], key=lambda one: one["id"])}
         rank = {category: label for label, category in enumerate(species)}
-        of_image = {one["image_id"]: rank[one["category_id"]] for one in found["annotations"]}
-        ids = tuple(str(one["file_name"]) for one in found["images"])
-        labels = np.array([of_image[one["id"]] for one in found["images"]], dtype=np.int64)
+        of_image = {one["image_id"]: one["category_id"] for one in found["annotations"]}
+        images = {one["id"]: str(one["file_name"]) for one in found["images"]}
+        strange = [image for image in images if of_image.get(image) not in rank]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is no list of images, annotations and categories: {error!r}") from error
+        raise DataError(f"{path} is no list of images, annotations and categories: {reason(error)}") from error
+    if strange:
+        told = (
+            f"the category {of_image[strange[0]]!r}, which it does not list"
+            if strange[0] in of_image
+            else "no category"
+        )
+        raise DataError(f"{path} gives {images[strange[0]]!r} {told}. Download it again.")
+    if len(images) < len(found["images"]):
+        raise DataError(f"{path} lists an image twice. Download it again.")
+    ids, labels = tuple(images.values()), np.array([rank[of_image[image]] for image in images], dtype=np.int64)
     return Split(containers.Files(folder, ids), np.arange(len(ids)), ids, labels, _named(species))
 
 

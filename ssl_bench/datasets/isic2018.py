@@ -6,9 +6,7 @@ VASC); the images are ISIC2018_Task3_Training_Input/<image>.jpg. They are one sp
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import cards
-from ssl_bench.datasets import containers
+from ssl_bench.datasets import containers, rows
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError, MissingError, reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +47,13 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     chosen = cards.from_table(Options, options, "data")
     locate(options, root)
     path = root / chosen.labels
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
-    kinds = [name for name in (rows[0] if rows else {}) if name != "image"]
+    table = rows.read(path, ("image",))
+    kinds = [name for name in (table[0] if table else {}) if name != "image"]
+    ids = tuple(row["image"] for row in table)
     try:
-        ids = tuple(row["image"] for row in rows)
-        marks = np.array([[float(row[kind]) for kind in kinds] for row in rows])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is not a table of image and a column for each kind: {error!r}") from error
+        marks = np.array([[float(row[kind]) for kind in kinds] for row in table])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path} is not a table of image and a column for each kind: {reason(error)}") from error
     if not ids or not kinds or (marks.sum(axis=1) != 1).any() or not np.isin(marks, (0, 1)).all():
         raise DataError(f"{path}: an image is not of exactly one kind")
     listing = containers.listing(root / chosen.path)

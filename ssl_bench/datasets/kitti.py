@@ -19,7 +19,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError, MissingError, reason
 
 VEHICLES = frozenset(("Car", "Van", "Truck"))
 DISTANCES = (-100.0, 8.0, 20.0, 999.0)
@@ -100,7 +100,7 @@ def _label(text: bytes, number: int) -> int:
     try:
         return distance_label(text.decode().splitlines())
     except (ValueError, IndexError) as error:
-        raise DataError(f"training/label_2/{number:06d}.txt does not hold KITTI's objects: {error!r}") from error
+        raise DataError(f"training/label_2/{number:06d}.txt does not hold KITTI's objects: {reason(error)}") from error
 
 
 def _videos(devkit: Listing) -> list[str]:
@@ -112,4 +112,4 @@ def _videos(devkit: Listing) -> list[str]:
             raise ValueError("lines are counted from 1")
         return [lines[place - 1].split(" ")[1] for place in places]
     except (ValueError, IndexError) as error:
-        raise DataError(f"{devkit.path}: the files in mapping/ are not KITTI's: {error!r}") from error
+        raise DataError(f"{devkit.path}: the files in mapping/ are not KITTI's: {reason(error)}") from error

@@ -21,7 +21,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import ImageSource, Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError
+from ssl_bench.errors import DataError, reason
 from ssl_bench.images import decode
 
 BORDER = 2
@@ -92,5 +92,7 @@ def _shared(listing: Listing) -> dict[str, list[int]]:
             folders[label]: [label_of[numbers[name.strip()]] for name in joined.split(";")]
             for label, joined in names.items()
         }
-    except (KeyError, ValueError, AttributeError) as error:
-        raise DataError(f"{listing.path}/mappings are not those of ObjectNet: {error!r}. Unpack it again.") from error
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{listing.path}/mappings are not those of ObjectNet: {reason(error)}. Unpack it again."
+        ) from error

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ssl_bench import cards
 from ssl_bench.datasets import labels
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError, UsageError, did_you_mean
+from ssl_bench.errors import DataError, MissingError, UsageError, did_you_mean, reason
 
 GROUPS_KEPT = 8
 
@@ -192,5 +192,5 @@ def _class_names(path: Path, schema: Any, label: str) -> tuple[str, ...]:
             feature = features.get(label, {})
             return tuple((feature.get("feature") or feature).get("names", ()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: the class names in its metadata cannot be read: {error!r}") from error
+        raise DataError(f"{path}: the class names in its metadata cannot be read: {reason(error)}") from error
     return ()

@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError, MissingError, reason
 
 SAFE = {
     (module, name)
@@ -38,4 +38,4 @@ def read(path: Path) -> Any:
     try:
         return _Unpickler(io.BytesIO(content), encoding="latin1").load()
     except Exception as error:  # a broken pickle raises nearly anything
-        raise DataError(f"{path} is no whole pickle of plain values: {error!r}. Download it again.") from error
+        raise DataError(f"{path} is no whole pickle of plain values: {reason(error)}. Download it again.") from error

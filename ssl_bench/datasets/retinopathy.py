@@ -7,9 +7,7 @@ Datasets (image_classification/diabetic_retinopathy_detection.py).
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import cards
-from ssl_bench.datasets import containers
+from ssl_bench.datasets import containers, rows
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError, MissingError, reason
 from ssl_bench.images import decode
 
 SPLITS = {"train": ("train", "train_labels", ""), "val": ("test", "test_labels", "Public")}
@@ -68,13 +66,13 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
 
 
 def _load_split(listing: Listing, folder: str, path: Path, usage: str) -> Split:
+    table = rows.read(path, ("image", "level", *(["Usage"] if usage else [])))
+    table = [row for row in table if not usage or row["Usage"] == usage]
+    ids = tuple(row["image"] for row in table)
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
-        rows = [row for row in rows if not usage or row["Usage"] == usage]
-        ids = tuple(row["image"] for row in rows)
-        labels = np.array([int(row["level"]) for row in rows], dtype=np.int64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is not a list of image, level and, for the test images, Usage: {error!r}") from error
+        labels = np.array([int(row["level"]) for row in table], dtype=np.int64)
+    except ValueError as error:
+        raise DataError(f"{path}: a level is no whole number, {reason(error)}") from error
     if not ids:
         raise DataError(f"{path} lists no {usage + ' ' if usage else ''}images")
     source = listing.source([f"{folder}/{name}.jpeg" for name in ids])

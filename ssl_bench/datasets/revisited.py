@@ -17,7 +17,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import pickles
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError, MissingError, reason
 from ssl_bench.files import digest_json
 from ssl_bench.images import Raw, decode
 from ssl_bench.predictions import Judgements
@@ -111,7 +111,7 @@ def _truth(path: Path) -> dict[str, Any]:
         gallery, queries = list(found["imlist"]), list(found["qimlist"])
         truth = [_judged(one) for one in found["gnd"]]
     except (KeyError, TypeError, ValueError, IndexError, DataError) as error:
-        raise DataError(f"{path} is no ground truth of the revisited benchmarks: {error!r}") from error
+        raise DataError(f"{path} is no ground truth of the revisited benchmarks: {reason(error)}") from error
     highest = max((int(place) for one in truth for kind in KINDS for place in one[kind]), default=0)
     if len(queries) != len(truth) or highest >= len(gallery) or any(len(one["bbx"]) != 4 for one in truth):
         raise DataError(

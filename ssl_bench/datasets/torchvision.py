@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import ImageSource, Split
-from ssl_bench.errors import DataError, UsageError, did_you_mean, missing_package
+from ssl_bench.errors import DataError, UsageError, did_you_mean, missing_package, reason
 
 ARRAY = ""
 """The folder of images of a dataset that has none: it is held as one array."""
@@ -216,8 +216,10 @@ def _open(name: str, folder: Path, split: str) -> Any:
     spec = SPECS[name]
     try:
         return _builder(spec)(folder, **spec.splits[split])
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
-        raise DataError(f"torchvision cannot read {name} in {folder}: {error}. Download it again.") from error
+    except ImportError:  # scipy, for the files of MATLAB
+        raise
+    except Exception as error:  # of damaged files the libraries that torchvision uses raise nearly anything
+        raise DataError(f"torchvision cannot read {name} in {folder}: {reason(error)}. Download it again.") from error
 
 
 def _load_files(spec: Spec, folder: Path, dataset: Any) -> Split:

@@ -19,7 +19,7 @@ def test_ls_says_what_is_here_and_how_to_get_the_rest(command: Command) -> None:
     assert rows["digits"][1:4] == ["here", "", "1,797"]
     assert rows["vtab1k_cifar100"][1:4] == ["to download", "169.0 MB", "11,000"]
     assert rows["vtab1k_resisc45"][1] == "by hand"
-    assert "102.3 GB in all: ssl-bench data fetch NAME" in said.err  # CLEVR's, dSprites' and smallNORB's files once
+    assert "at least 828.9 GB in all: ssl-bench data fetch NAME" in said.err  # CLEVR's, dSprites', … files once
     assert len(lines(command("data", "ls", "--suite", "vtab").out)) == 19
     assert command("data", "ls", "no_such").code == 2
 
@@ -48,6 +48,20 @@ def test_what_is_partly_here(command: Command, tmp_path: Path, monkeypatch: pyte
     assert "vtab1k_svhn\tpartly here" in said.out
     assert "1 to download, 182.0 MB in all" in said.err
     assert "torchvision/svhn/test_32x32.mat  (here)" in command("data", "show", "vtab1k_svhn").out
+
+
+def test_what_is_partly_by_hand(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of data that ask for a person besides a download, both are told, each with its size."""
+    monkeypatch.setenv("SSL_BENCH_DATA", str(tmp_path / "data"))
+    said = command("data", "ls", "imagenet1k_sketch")
+    assert "imagenet1k_sketch\tpartly by hand\t162.2 GB" in said.out
+    assert "1 to download, 7.6 GB in all" in said.err
+    assert "1 by hand" in said.err
+    shown = command("data", "show", "imagenet1k_sketch").out
+    assert "ssl-bench data fetch imagenet1k_sketch  (7.6 GB)\n" in shown
+    assert "after registering)  (154.6 GB)\n" in shown
+    (tmp_path / "data/imagenet-sketch").mkdir(parents=True)
+    assert "imagenet1k_sketch\tby hand" in command("data", "ls", "imagenet1k_sketch").out
 
 
 def test_ls_as_json_has_every_file(command: Command) -> None:

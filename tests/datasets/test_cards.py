@@ -163,6 +163,13 @@ def test_shifts_of_cards(name: str) -> None:
             datasets.reader(shift.reader or card.reader).locate(shift.data, Path("nowhere"))
 
 
+def test_imagenet_c_lies_where_its_archives_unpack() -> None:
+    """Each corruption's folder is one of those of ImageNet-C's archives, which hold three or four each."""
+    card = tasks.get("imagenet1k_c")
+    folders = [str(shift.data["path"]).rpartition("/")[0] for shift in card.shifts.values()]
+    assert [folders.count(file.path) for file in card.source.files] == [3, 4, 4, 4]
+
+
 def test_imagenets_shifts() -> None:
     """ImageNet-C has the 15 main corruptions, of which AlexNet errs least on brightness and most on impulse noise;
     ImageNet-A and ImageNet-R have 200 classes each, in rising order, the goldfish and the great white shark in R."""

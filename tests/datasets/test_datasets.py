@@ -121,7 +121,7 @@ def test_missing_data(tmp_path: Path) -> None:
     data = {"path": "mnist/mnist.npz", "splits": {"train": {"images": "x", "labels": "y"}}}
     card = TaskCard("mnist", "MNIST", "npz", classes=10, data=data, source=source)
     for function in (datasets.locate, datasets.load, datasets.fetch):
-        with pytest.raises(MissingError, match=r"task 'mnist': .*Get it \(11 MB\): ask the authors"):
+        with pytest.raises(MissingError, match=r"task 'mnist': .*Get it \(11\.5 MB\): ask the authors"):
             function(card, tmp_path)
 
 

@@ -106,7 +106,7 @@ def test_tables_of_another_form(tmp_path: Path) -> None:
         ("image,MEL,NV\na,0,0\n", "not of exactly one kind"),
         ("image,MEL,NV\na,1,1\n", "not of exactly one kind"),
         ("image,MEL,NV\na,x,1\n", "is not a table of"),
-        ("name,MEL\na,1\n", "is not a table of"),
+        ("name,MEL\na,1\n", "no column 'image'"),
     ):
         write(tmp_path, {"table.csv": table})
         with pytest.raises(DataError, match=words):

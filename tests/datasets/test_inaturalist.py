@@ -34,7 +34,12 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         inaturalist.locate(OPTIONS, tmp_path)
     other = FOUND | {"categories": FOUND["categories"][:1]}
     for wrong, words in (
-        (FOUND | {"annotations": []}, "is no list of"),
+        (FOUND | {"annotations": []}, "gives 'train/a.jpg' no category"),
+        (
+            FOUND | {"annotations": [{"image_id": 1, "category_id": 7}]},
+            "the category 7, which it does not list",
+        ),
+        (FOUND | {"images": 2 * FOUND["images"]}, "lists an image twice"),
         (other, "list different species"),
         ([], "is no"),
     ):

@@ -52,7 +52,7 @@ def test_dirt(root: Path) -> None:
     with pytest.raises(DataError, match=r"no file 'test/2_left\.jpeg'"):
         retinopathy.load(OPTIONS, root)
     for text, message in (
-        ("image,level\n1_left,0\n", "is not a list of image, level"),
+        ("image,level\n1_left,0\n", "has no column 'Usage'"),
         ("image,level,Usage\n", "no Public"),
     ):
         (root / "retinopathy_solution.csv").write_text(text)

@@ -191,7 +191,7 @@ def test_missing(tmp_path: Path) -> None:
     card = TaskCard(
         "mine", "Mine", "torchvision", 100, data={"name": "cifar100"}, source=Source(bytes=169_001_437, manual="ask")
     )
-    with pytest.raises(MissingError, match=r"cifar-100-python.train. Get it \(169 MB\): ask"):
+    with pytest.raises(MissingError, match=r"cifar-100-python.train. Get it \(169\.0 MB\): ask"):
         datasets.load(card, tmp_path)
     with pytest.raises(UsageError, match=r"no dataset is called 'cifar_100'\. Did you mean cifar100"):
         torchvision.locate({"name": "cifar_100"}, tmp_path)

@@ -93,7 +93,7 @@ def test_task(name: str, tmp_path: Path) -> None:
     assert card.classes == CLASSES[name.removeprefix("vtab1k_")]
     assert card.metric == "top1"
     assert card.title.startswith("VTAB-1k: ")
-    with pytest.raises(MissingError, match=rf"task '{name}': there is no .*Get it \([\d,]+ MB\): .{{20}}"):
+    with pytest.raises(MissingError, match=rf"task '{name}': there is no .*Get it \([\d.]+ [MG]B\): .{{20}}"):
         datasets.locate(card, tmp_path)
 
 

@@ -4,12 +4,14 @@ To add one for a new card, copy the nearest file of this folder and call it afte
 
     CARDS = ("name_of_card", …)          every card that the replica serves
     SPLITS = {"train": "train[:3]", …}   only where the card's slices count more images than a replica has
+    SHIFTS = ("snow", …)                 only where a card has more shifts than a replica needs: those that it has
 
     def build(place: Path) -> Truth:     write the replica into `place`, and say what a reader must find
 
 Where the card has `source.files`, `place` is what the server gives: a file there for the last part of each address.
-Elsewhere `place` is the data folder, and the files lie in it as the card's `source.manual` tells. Images come from
-`pictures`, which are real where there are real ones. `test_replicas.py` does the rest, and fails for a card without.
+Elsewhere `place` is the data folder, and the files lie in it as the card's `source.manual` tells. Where a card has
+both, what a person puts lies in `place / BY_HAND`, and `serve` makes archives of the rest. Images come from `pictures`,
+which are real where there are real ones. `test_replicas.py` does the rest, and fails for a card without.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import gzip
 import importlib
 import io
 import os
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +34,9 @@ from PIL import Image
 
 from ssl_bench.datasets import containers, digits
 from ssl_bench.images import Raw
+from ssl_bench.tasks import SourceFile
 
+BY_HAND = "by_hand"
 Truth = dict[str, dict[str, tuple[Any, Raw]]]
 """The source's split, to a sample's id, to its label, or the list of those that are right, and image."""
 REAL = {"caltech": "caltech101/caltech101.tar", "eurosat": "eurosat-rgb/eurosat.tar", "coil": "coil20/coil20.tar"}
@@ -105,6 +110,25 @@ def pack(path: Path, files: Mapping[str, bytes | str]) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
+
+
+def serve(place: Path, files: Sequence[SourceFile]) -> None:
+    """Move what `files` become from `place / BY_HAND` into the files that a server gives."""
+    for file in files:
+        made, given = place / BY_HAND / file.path, place / file.urls[0].rpartition("/")[2]
+        if not file.unpack:
+            made.rename(given)
+            continue
+        inside = "" if file.unpack == "." else f"{file.unpack}/"
+        members = {
+            inside + (Path(folder) / name).relative_to(made).as_posix(): (Path(folder) / name).read_bytes()
+            for folder, _, names in os.walk(made, followlinks=True)
+            for name in names
+        }
+        pack(given, members)
+    for file in files:  # only now: a folder may lead to another's images
+        if file.unpack:
+            shutil.rmtree(place / BY_HAND / file.path)
 
 
 def squeeze(path: Path, content: bytes) -> None:

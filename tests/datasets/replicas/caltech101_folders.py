@@ -1,11 +1,11 @@
-"""101_ObjectCategories as Caltech's archive unpacks, all images of a class in one folder."""
+"""Caltech's archive: in it another one of all images, a folder per class, and one file that is none."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-from tests.datasets.replicas import Truth, classes, pictures, write
+from tests.datasets.replicas import Truth, classes, pack, pictures
 
 CARDS = ("caltech101",)
 
@@ -20,5 +20,11 @@ def build(place: Path) -> Truth:
         truth["train"] |= dict.fromkeys(paths[:30], (label, image))
         truth["test"] |= dict.fromkeys(paths[30:], (label, image))
     files = {path: image for members in truth.values() for path, (_, image) in members.items()}
-    write(place / "caltech101/101_ObjectCategories", files)
+    inner = place / "101_ObjectCategories.tar.gz"
+    pack(
+        inner,
+        {f"101_ObjectCategories/{path}": image for path, image in (files | {"BACKGROUND_Google/tmp": b""}).items()},
+    )
+    pack(place / "caltech-101.zip", {f"caltech-101/{inner.name}": inner.read_bytes()})
+    inner.unlink()
     return truth
