@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-WHOLE = 4000
+WHOLE = 8000
 """The largest Hessian, in rows, that is factorised."""
 ROWS = 4
 """Samples that it is estimated from, per row of it."""
