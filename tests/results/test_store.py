@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ssl_bench.errors import UsageError
+from ssl_bench.results.keeping import remove, waste
 from ssl_bench.results.store import Results
 from tests.results.conftest import Place
 from tests.results.factory import make_grid, make_model, make_record, make_task
@@ -385,9 +386,15 @@ def test_many_writers(place: Place):
 
 
 def test_packing_while_writing(place: Place):
-    """Packing while others write, and packing twice at once, loses nothing and doubles nothing."""
+    """Packing while others write, and packing twice at once, loses nothing and doubles nothing.
+
+    A packer may take a record in just before its writer finds equal numbers and takes it back: it is then a repeat,
+    which no list shows and `gc` removes.
+    """
     _together(place, (_put_all, 0), (_put_all, 1), (_pack_often, 2), (_pack_often, 3))
     results = place.results()
     assert len(results.records()) == SEEDS + 2 * SEEDS + 1
     assert results.skipped == []
+    remove(results, waste(results))
+    assert len(results.records()) == SEEDS + 2 * SEEDS + 1
     assert len(results.index.rows("SELECT DISTINCT content_digest FROM places")) == SEEDS + 2 * SEEDS + 2
