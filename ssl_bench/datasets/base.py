@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,29 @@ class ImageSource(Protocol):
     def read(self, index: int) -> Raw:
         """Return encoded bytes where the source has them, else uint8 pixels (height, width) or (height, width, 3)."""
         ...
+
+
+@dataclasses.dataclass(eq=False)
+class Arrays:
+    """Images that are read whole, once by each process that asks for one."""
+
+    opened: Callable[[], NDArray[np.uint8]]
+    """Reads them, (images, height, width) or (images, height, width, 3); it pickles."""
+    length: int
+    _pixels: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_pixels": None}
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Return image `index`: uint8 (height, width) or (height, width, 3)."""
+        if self._pixels is None:
+            self._pixels = self.opened()
+        image: NDArray[np.uint8] = self._pixels[index]
+        return image
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ become classes by rank, split by split: the splits have no class in common.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from ssl_bench import cards
 from ssl_bench.datasets import pickles
-from ssl_bench.datasets.base import Split
+from ssl_bench.datasets.base import Arrays, Split
 from ssl_bench.errors import DataError, MissingError, reason
 
 
@@ -26,28 +27,6 @@ class Options:
 
     files: Mapping[str, str]
     """Split name to its pickle, relative to the data folder."""
-
-
-@dataclasses.dataclass(eq=False)
-class Images:
-    """The images of a pickle, which each process reads whole when it first asks for one."""
-
-    path: Path
-    length: int
-    _pixels: NDArray[np.uint8] | None = None
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pixels": None}
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """Return image `index`: uint8 (height, width, 3)."""
-        if self._pixels is None:
-            self._pixels = _read(self.path)[0]
-        image: NDArray[np.uint8] = self._pixels[index]
-        return image
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -65,8 +44,14 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
         pixels, labels = _read(path)
         rows = np.arange(len(pixels))
         found = np.unique(labels, return_inverse=True)[1].reshape(-1).astype(np.int64)
-        splits[split] = Split(Images(path, len(pixels), pixels), rows, tuple(map(str, rows.tolist())), found)
+        splits[split] = Split(
+            Arrays(functools.partial(_pixels, path), len(pixels), pixels), rows, tuple(map(str, rows.tolist())), found
+        )
     return splits
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    return _read(path)[0]
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ files, `train_0` and so on for PatchCamelyon. Images stay encoded where torchvis
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
-from ssl_bench.datasets.base import ImageSource, Split
+from ssl_bench.datasets.base import Arrays, ImageSource, Split
 from ssl_bench.errors import DataError, UsageError, did_you_mean, missing_package, reason
 
 ARRAY = ""
@@ -149,30 +150,6 @@ def _kept(name: str, split: Split, options: Options) -> Split:
 
 
 @dataclasses.dataclass(eq=False)
-class Arrays:
-    """The images of a split that torchvision holds as one array, opened by each process that reads."""
-
-    name: str
-    folder: Path
-    split: str
-    length: int
-    _pixels: NDArray[np.uint8] | None = None
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pixels": None}
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """Return image `index`: uint8 (height, width) or (height, width, 3)."""
-        if self._pixels is None:
-            self._pixels = _pixels(_open(self.name, self.folder, self.split))
-        image: NDArray[np.uint8] = self._pixels[index]
-        return image
-
-
-@dataclasses.dataclass(eq=False)
 class Patches:
     """The images of an HDF5 file's array `x`, read one by one."""
 
@@ -235,9 +212,13 @@ def _load_arrays(name: str, folder: Path, split: str, dataset: Any) -> Split:
     pixels = _pixels(dataset)
     found = dataset.targets if hasattr(dataset, "targets") else dataset.labels
     rows = np.arange(len(pixels))
-    source: ImageSource = Arrays(name, folder, split, len(pixels), pixels)
+    source: ImageSource = Arrays(functools.partial(_opened, name, folder, split), len(pixels), pixels)
     ids = tuple(map(str, rows.tolist()))
     return Split(source, rows, ids, labels.whole(found, name), tuple(getattr(dataset, "classes", ())))
+
+
+def _opened(name: str, folder: Path, split: str) -> NDArray[np.uint8]:
+    return _pixels(_open(name, folder, split))
 
 
 def _pixels(dataset: Any) -> NDArray[np.uint8]:
