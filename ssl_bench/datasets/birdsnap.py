@@ -17,7 +17,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import containers, rows
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError
 
 LISTS = {"species.txt": ("id", "common"), "images.txt": ("path", "species_id"), "test_images.txt": ("path",)}
 """The authors' lists, and the columns of each that are read."""
@@ -35,11 +35,11 @@ class Options:
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the lists and the archive, or every file of the folder; raise MissingError that names all absent."""
-    chosen = cards.from_table(Options, options, "data")
-    lists = [root / chosen.path / name for name in LISTS]
-    if absent := [str(path) for path in (*lists, root / chosen.images) if not path.exists()]:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [*lists, *containers.files_of(root / chosen.images)]
+    return containers.files_of_all(*_places(cards.from_table(Options, options, "data"), root))
+
+
+def _places(chosen: Options, root: Path) -> tuple[Path, ...]:
+    return *(root / chosen.path / name for name in LISTS), root / chosen.images
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -48,7 +48,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     Raises DataError for a list of another form and where no listed image is there.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(*_places(chosen, root))
     species, images, test = (rows.read(root / chosen.path / name, own, "\t", False) for name, own in LISTS.items())
     listing = containers.listing(root / chosen.images)
     try:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +68,12 @@ WANTED: dict[str, dict[str, Callable[[Any], bool]]] = {
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return annotations and archives, or every file of the folders; raise MissingError that names all absent."""
-    chosen = cards.from_table(Options, options, "data")
-    lists = [root / place.annotations for place in chosen.splits.values()]
-    images = list(dict.fromkeys(root / place.images for place in chosen.splits.values()))
-    absent = [str(path) for path in (*lists, *images) if not path.exists()]
-    if absent:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [*lists, *(file for path in images for file in containers.files_of(path))]
+    return containers.files_of_all(*_places(cards.from_table(Options, options, "data"), root))
+
+
+def _places(chosen: Options, root: Path) -> tuple[Path, ...]:
+    images = dict.fromkeys(root / place.images for place in chosen.splits.values())
+    return *(root / place.annotations for place in chosen.splits.values()), *images
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -84,7 +83,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     categories, for splits of other categories, and for images that are not there or named twice.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(*_places(chosen, root))
     splits: dict[str, Split] = {}
     for split, place in chosen.splits.items():
         path = root / place.annotations

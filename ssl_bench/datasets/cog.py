@@ -48,8 +48,7 @@ def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """
     chosen = cards.from_table(Options, options, "data")
     paths = [root / chosen.levels, root / chosen.splits, root / chosen.path]
-    if absent := [str(path) for path in paths if not path.exists()]:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
+    containers.require(*paths)
     return paths
 
 

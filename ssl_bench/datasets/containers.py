@@ -90,6 +90,18 @@ def files_of(path: Path) -> list[Path]:
     return [path / name for name, is_folder in sorted(_walk(path)) if not is_folder]
 
 
+def require(*places: Path) -> None:
+    """Raise MissingError that names all places, folders or files, that are absent."""
+    if absent := [str(place) for place in places if not place.exists()]:
+        raise MissingError(f"there is no file or folder {', '.join(absent)}")
+
+
+def files_of_all(*places: Path) -> list[Path]:
+    """Return the files that several places stand for, place by place; raise MissingError that names all absent."""
+    require(*places)
+    return [file for place in places for file in files_of(place)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Listing:
     """What a container holds, junk left out."""

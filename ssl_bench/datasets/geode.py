@@ -17,7 +17,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import containers, labels, rows
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +32,11 @@ class Options:
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the list and the archive, or every file of the folder; raise MissingError that names all absent."""
-    chosen = cards.from_table(Options, options, "data")
-    if absent := [str(path) for path in (root / chosen.path, root / chosen.list) if not path.exists()]:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [root / chosen.list, *containers.files_of(root / chosen.path)]
+    return containers.files_of_all(*_places(cards.from_table(Options, options, "data"), root))
+
+
+def _places(chosen: Options, root: Path) -> tuple[Path, ...]:
+    return root / chosen.list, root / chosen.path
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -44,7 +45,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     An id is the path. Raises DataError for a list of another form, and for an image that is not there or listed twice.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(*_places(chosen, root))
     path = root / chosen.list
     table = rows.read(path, ("file_path", "object", "region"))
     kinds = {row["file_path"]: (row["object"], row["region"]) for row in table}

@@ -13,7 +13,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +33,13 @@ class Options:
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the lists and the archive, or every file of the folder; raise MissingError that names all absent."""
     chosen = cards.from_table(Options, options, "data")
-    lists = [root / name for name in chosen.lists.values()]
-    places = [root / chosen.path, *(root / chosen.path / folder for folder in chosen.folders.values())]
-    absent = [str(path) for path in (*places, *lists) if not path.exists()]
-    if absent:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [*lists, *containers.files_of(root / chosen.path)]
+    _require(chosen, root)
+    return [*(root / name for name in chosen.lists.values()), *containers.files_of(root / chosen.path)]
+
+
+def _require(chosen: Options, root: Path) -> None:
+    folders = (root / chosen.path / folder for folder in chosen.folders.values())
+    containers.require(root / chosen.path, *folders, *(root / name for name in chosen.lists.values()))
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -48,7 +49,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     not there or listed twice, a label that is no number, and a list that is empty or no text.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    _require(chosen, root)
     listing = containers.listing(root / chosen.path)
     names = {split: _lines(root / path) for split, path in chosen.lists.items()}
     numbers: list[int] = []

@@ -19,7 +19,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError
 
 _NUMBER = re.compile(r"_val_0*(\d+)\.\w+$")
 
@@ -36,11 +36,11 @@ class Options:
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the labels and the archive, or every file of the folder; raise MissingError that names all absent."""
-    chosen = cards.from_table(Options, options, "data")
-    absent = [str(path) for path in (root / chosen.path, root / chosen.labels) if not path.exists()]
-    if absent:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [root / chosen.labels, *containers.files_of(root / chosen.path)]
+    return containers.files_of_all(*_places(cards.from_table(Options, options, "data"), root))
+
+
+def _places(chosen: Options, root: Path) -> tuple[Path, ...]:
+    return root / chosen.labels, root / chosen.path
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -49,7 +49,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     Raises DataError for a name without a number, a number that real.json does not reach and a file of another form.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(*_places(chosen, root))
     listing = containers.listing(root / chosen.path)
     names = sorted((_number(name, listing.path), name) for name in listing.spans if containers.is_image(name))
     reassessed = _reassessed(root / chosen.labels)

@@ -17,7 +17,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError, reason
+from ssl_bench.errors import DataError, reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,7 @@ def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the JSON files and the folders of images; raise MissingError that names all absent."""
     chosen = cards.from_table(Options, options, "data")
     paths = [root / chosen.path / name for name in (*chosen.splits.values(), *chosen.images)]
-    if absent := [str(path) for path in paths if not path.exists()]:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
+    containers.require(*paths)
     return paths
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ssl_bench import cards
 from ssl_bench.datasets import containers, rows
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import DataError, MissingError, reason
+from ssl_bench.errors import DataError, reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +33,11 @@ class Options:
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the table and the archive, or every file of the folder; raise MissingError that names all absent."""
-    chosen = cards.from_table(Options, options, "data")
-    if absent := [str(path) for path in (root / chosen.path, root / chosen.labels) if not path.exists()]:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [root / chosen.labels, *containers.files_of(root / chosen.path)]
+    return containers.files_of_all(*_places(cards.from_table(Options, options, "data"), root))
+
+
+def _places(chosen: Options, root: Path) -> tuple[Path, ...]:
+    return root / chosen.labels, root / chosen.path
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -45,7 +46,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     Raises DataError for a table of another form, an image of no kind or of two, and one that is not there.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(*_places(chosen, root))
     path = root / chosen.labels
     table = rows.read(path, ("image",))
     kinds = [name for name in (table[0] if table else {}) if name != "image"]

@@ -19,7 +19,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError, MissingError, reason
+from ssl_bench.errors import DataError, reason
 
 VEHICLES = frozenset(("Car", "Van", "Truck"))
 DISTANCES = (-100.0, 8.0, 20.0, 999.0)
@@ -46,12 +46,11 @@ class Options:
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the three archives, or every file of the folders; raise MissingError that names all that are absent."""
-    chosen = cards.from_table(Options, options, "data")
-    paths = [root / chosen.images, root / chosen.labels, root / chosen.devkit]
-    absent = [str(path) for path in paths if not path.exists()]
-    if absent:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [file for path in paths for file in containers.files_of(path)]
+    return containers.files_of_all(*_places(cards.from_table(Options, options, "data"), root))
+
+
+def _places(chosen: Options, root: Path) -> tuple[Path, ...]:
+    return root / chosen.images, root / chosen.labels, root / chosen.devkit
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -60,7 +59,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     Raises DataError for label files and a mapping of another form, and for images or label files that are not there.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(*_places(chosen, root))
     videos = _videos(containers.listing(root / chosen.devkit))
     images, labels = containers.listing(root / chosen.images), containers.listing(root / chosen.labels)
     splits = {}

@@ -18,7 +18,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers, rows
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError, MissingError, reason
+from ssl_bench.errors import DataError, reason
 from ssl_bench.images import decode
 
 SPLITS = {"train": ("train", "train_labels", ""), "val": ("test", "test_labels", "Public")}
@@ -42,12 +42,11 @@ class Options:
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the lists of labels and the archive, or every file of the folder; MissingError names all absent."""
-    chosen = cards.from_table(Options, options, "data")
-    lists = [root / chosen.train_labels, root / chosen.test_labels]
-    absent = [str(path) for path in (root / chosen.path, *lists) if not path.exists()]
-    if absent:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [*lists, *containers.files_of(root / chosen.path)]
+    return containers.files_of_all(*_places(cards.from_table(Options, options, "data"), root))
+
+
+def _places(chosen: Options, root: Path) -> tuple[Path, ...]:
+    return root / chosen.train_labels, root / chosen.test_labels, root / chosen.path
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -56,7 +55,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     Raises DataError for a list of another form, an image that is not there and a split whose first image is too large.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(*_places(chosen, root))
     listing = containers.listing(root / chosen.path)
     splits = {}
     for name, (folder, option, usage) in SPLITS.items():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssl_bench import cards
-from ssl_bench.datasets import pickles
+from ssl_bench.datasets import containers, pickles
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError, MissingError, reason
 from ssl_bench.files import digest_json
@@ -66,9 +66,7 @@ def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the ground truth and every photograph that it names, or the folder; raise MissingError that names both."""
     chosen = cards.from_table(Options, options, "data")
     truth, folder = root / chosen.judgements, root / chosen.path
-    absent = [str(path) for path in (truth, folder) if not path.exists()]
-    if absent:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
+    containers.require(truth, folder)
     return [truth, *sorted(folder.glob("*.jpg"))]
 
 
@@ -79,7 +77,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     DataError for a ground truth that is not one.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(root / chosen.judgements, root / chosen.path)
     truth = _truth(root / chosen.judgements)
     gallery, queries = tuple(map(str, truth["imlist"])), tuple(map(str, truth["qimlist"]))
     boxes = tuple(tuple(map(float, query["bbx"])) for query in truth["gnd"]) if chosen.crop else ()

@@ -19,7 +19,7 @@ from ssl_bench import cards
 from ssl_bench.datasets import containers, labels
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import DataError
 
 MEANING = {"1": 1, "-1": 0, "0": -1}
 """What a class's list says of an image: it shows the class, does not, or shows it in difficult objects alone."""
@@ -74,12 +74,11 @@ class Layout:
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
     """Return the archives, or every file of the folders; raise MissingError that names all absent."""
-    chosen = cards.from_table(Options, options, "data")
-    places = list(dict.fromkeys(root / path for path in chosen.splits.values()))
-    absent = [str(path) for path in places if not path.exists()]
-    if absent:
-        raise MissingError(f"there is no file or folder {', '.join(absent)}")
-    return [file for path in places for file in containers.files_of(path)]
+    return containers.files_of_all(*_places(cards.from_table(Options, options, "data"), root))
+
+
+def _places(chosen: Options, root: Path) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(root / path for path in chosen.splits.values()))
 
 
 def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
@@ -89,7 +88,7 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     list that names an absent image or one twice, lists that disagree, and annotations that are absent or damaged.
     """
     chosen = cards.from_table(Options, options, "data")
-    locate(options, root)
+    containers.require(*_places(chosen, root))
     listings = {path: containers.listing(root / path) for path in dict.fromkeys(chosen.splits.values())}
     layouts = {split: Layout(listings[path], chosen) for split, path in chosen.splits.items()}
     names = {split: _names(layout, split) for split, layout in layouts.items()}
