@@ -13,10 +13,12 @@ from typing import Any
 from ssl_bench import cards as card_files
 from ssl_bench.files import canonical_json
 from ssl_bench.leaderboard.columns import Column
+from ssl_bench.leaderboard.entries import Entry
 from ssl_bench.leaderboard.means import Mean, Means
 from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.results.questions import differing, flat, short
 from ssl_bench.results.record import MetricDefinition, Model, Record
+from ssl_bench.results.standing import UNCHECKED, Standing
 
 Drift = Mapping[str, Sequence[Record]]
 CONTROLS = frozenset({"random", "pixels", "majority"})
@@ -40,6 +42,8 @@ class Cell:
     """The column's best, or not to be told from it."""
     drift: tuple[float, ...] = ()
     """Headline values of other runs of the same jobs that got other numbers."""
+    contaminated: str = ""
+    """What the entry declares that the weights have seen of the task's images; empty: nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,11 @@ class Row:
     cells: tuple[Cell | None, ...]
     groups: Mapping[str, Mean]
     mean: Mean
+    standing: Standing = UNCHECKED
+    """The lowest of its records'."""
+    entry: Entry | None = None
+    clean: Mean | None = None
+    """The mean over the tasks that are not declared contaminated, for a row that declares one."""
 
     @property
     def control(self) -> bool:
