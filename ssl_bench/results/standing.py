@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 Level = Literal["self-reported", "re-scored", "spot-checked", "reproduced", "disputed", "withdrawn"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-"""From the submitter's word alone to a run of everything; the last two say that the numbers are in doubt or taken back."""
+"""From the submitter's word alone to a run of everything; the last two: in doubt, and taken back."""
 
 
 @dataclasses.dataclass(frozen=True)
