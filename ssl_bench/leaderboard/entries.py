@@ -8,7 +8,7 @@ from typing import Literal
 
 ROOM = "leaderboard/entries"
 Division = Literal["closed", "open"]
-"""Closed: one feature spec for all tasks, one pass per image, recipes and seeds of the suite. Open: what is declared."""
+"""Closed: one feature spec for all tasks, one pass per image, recipes and seeds of the suite. Open: as declared."""
 
 
 @dataclasses.dataclass(frozen=True)
