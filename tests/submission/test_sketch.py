@@ -78,7 +78,7 @@ def test_what_is_no_sketch_is_refused() -> None:
     np.save(plain, np.zeros((5, 13), np.float32))
     header = content[:192].replace(b"'|u1', (16,)", b"'|O', (16,) ")
     for wrong in (b"", content[:-1], content + b"\0", pickled.getvalue(), plain.getvalue(), header + content[192:]):
-        with pytest.raises(UsageError, match="^here: is no sketch"):
+        with pytest.raises(UsageError, match=r"^here: is no sketch"):
             sketch.decode(wrong, "here")
     with pytest.raises(UsageError, match="not finite"):
         sketch.decode(_with(content, 192 + 16, np.float32(np.nan).tobytes()), "here")
