@@ -22,6 +22,7 @@ COMMANDS = {
     "model": "Look into a checkpoint file, convert it, tell its digests.",
     "results": "List, show, ask, export, compare, pack and withdraw records.",
     "compare": "Say what regressed between two sets of records.",
+    "submit": "Bundle a model's records for the board, checked as the board does.",
     "power": "Say which differences a comparison could see.",
     "baseline": "Keep named sets of records to compare with.",
     "board": "Render records as one HTML page and as tables.",
@@ -36,6 +37,7 @@ GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
     "Look": ("look", "list", "show", "model", "results", "board", "schema", "cache"),
     "Compare": ("compare", "power", "baseline"),
+    "Hand in": ("submit",),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130
