@@ -94,6 +94,7 @@ def make(
     questions: tuple[str, ...] = (),
 ) -> Board:
     """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out."""
+    from ssl_bench.leaderboard import entries
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -112,6 +113,7 @@ def make(
             *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
         drift=results.drift,
+        entries=entries.read_all(settings.shelves),
     )
 
 
