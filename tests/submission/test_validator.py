@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.errors import UsageError
 from ssl_bench.files import digest_json
 from ssl_bench.leaderboard.entries import Entry
 from ssl_bench.leaderboard.overlaps import Dataset
@@ -398,15 +398,16 @@ def test_waivers_that_say_too_little_are_refused(key: str, value: str, message: 
         Waiver("w", **given | {key: value})
 
 
-def test_a_damaged_file_is_one_finding(tmp_path: Path) -> None:
-    """A bundle that cannot be read has a report, too; a file that is not there has none."""
+def test_a_damaged_file_has_a_report(tmp_path: Path) -> None:
+    """A bundle that cannot be read has one finding, which says why without naming a folder of the machine."""
     path = written(tmp_path / "b.tar", make_bundle(suite=ROUND.asked))
-    assert validator.validate_file(path, ROUND, KNOWN).accepted
     path.write_bytes(path.read_bytes()[:-700])
-    report = validator.validate_file(path, ROUND, KNOWN)
+    with pytest.raises(UsageError) as caught:
+        bundle.read(path)
+    report = validator.unreadable(path, caught.value)
     assert (codes(report), report.exit_code) == (["unreadable"], 1)
-    with pytest.raises(MissingError):
-        validator.validate_file(tmp_path / "none.tar", ROUND, KNOWN)
+    assert str(tmp_path) not in reports.to_json(report)
+    assert "cut off" in reports.markdown(report)
 
 
 def test_every_code_is_one_fault() -> None:
