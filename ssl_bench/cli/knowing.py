@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssl_bench import tasks
 from ssl_bench.cards import builtin_folder
 from ssl_bench.environment import source_digest
-from ssl_bench.errors import MissingError, UsageError, did_you_mean
+from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.leaderboard import entries, overlaps
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
-from ssl_bench.submission.bundle import Bundle
 from ssl_bench.submission.checks.base import Known
-from ssl_bench.submission.limits import readable
 from ssl_bench.submission.rounds import Round
 
 if TYPE_CHECKING:
@@ -48,15 +45,6 @@ def known(board: Path | None, round: Round, settings: Settings) -> Known:
         datasets=overlaps.read_all(settings.shelves),
         harness=source_digest(),
     )
-
-
-def suite_of(bundle: Bundle, settings: Settings) -> str:
-    """Return the suite that a bundle names; raise UsageError for none that is known: a stranger's word is no path."""
-    name, known = bundle.manifest.suite.name, tasks.suite_names(settings.shelves)
-    if name not in known:
-        near = did_you_mean(name, known)
-        raise UsageError(f"{bundle.where}: manifest.json: no suite is called {readable(name)!r}.{near}")
-    return name
 
 
 def _packed(results: Results) -> list[Record]:

@@ -77,12 +77,12 @@ def command(
 def _check_file(path: Path, suite: str, board: Path | None, settings: Settings, folder: Path) -> int:
     """Check a bundle as the board does, write both reports, and return the exit code."""
     from ssl_bench import rounds
-    from ssl_bench.cli.knowing import known, suite_of
+    from ssl_bench.cli.knowing import known
     from ssl_bench.submission import bundle, validator, waivers
 
     try:
         given = bundle.read(path)
-        round = rounds.current(suite or suite_of(given, settings), settings)
+        round = rounds.current(suite or given.manifest.suite.name, settings)
     except UsageError as error:
         _write(validator.unreadable(path, error), folder)
         raise
