@@ -12,6 +12,7 @@ from ssl_bench import model_zoo, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import SslBenchError, UsageError
 from ssl_bench.files import write_text
+from ssl_bench.leaderboard.entries import Division
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 @click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean.")
 @click.option("--protocol", "-p", "protocols", multiple=True, help="Only this protocol, or protocol,field=value.")
 @click.option("--question", "questions", multiple=True, help="Only records that answer this question (first digits).")
+@click.option(
+    "--division", type=click.Choice(["closed", "open"]), default="closed", help="Of the entries.", show_default=True
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
@@ -33,6 +37,7 @@ def command(
     suite: str,
     protocols: tuple[str, ...],
     questions: tuple[str, ...],
+    division: Division,
     html: Path | None,
     markdown: Path | None,
     csv: Path | None,
@@ -55,6 +60,7 @@ def command(
         suite=suite,
         protocols=protocols,
         questions=questions,
+        division=division,
         html=html,
         markdown=markdown,
         csv=csv,
@@ -70,6 +76,7 @@ def write_boards(
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
+    division: Division = "closed",
     html: Path | None = None,
     markdown: Path | None = None,
     csv: Path | None = None,
@@ -77,9 +84,8 @@ def write_boards(
     """Write the records of the results folder as each form that a path is given for."""
     from ssl_bench.leaderboard import site, text
 
-    board = make(
-        Results(settings.results, settings.cache), settings, suite=suite, protocols=protocols, questions=questions
-    )
+    results = Results(settings.results, settings.cache)
+    board = make(results, settings, suite=suite, protocols=protocols, questions=questions, division=division)
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
             write_text(path, render(board))
@@ -92,6 +98,7 @@ def make(
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
+    division: Division = "closed",
 ) -> Board:
     """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out."""
     from ssl_bench.leaderboard import entries
@@ -114,6 +121,7 @@ def make(
         ],
         drift=results.drift,
         entries=entries.read_all(settings.shelves),
+        division=division,
     )
 
 
