@@ -14,7 +14,7 @@ from typing import Any
 from ssl_bench.errors import UsageError, missing_package, reason
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.samples import Table
-from ssl_bench.submission.limits import USUAL, Limits
+from ssl_bench.submission.limits import USUAL, Limits, readable
 
 TYPES = frozenset({"BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE", "BYTE_ARRAY"})
 PIECE = 65_536
@@ -66,7 +66,7 @@ def _opened(content: bytes, where: str, limits: Limits, **options: Any) -> Any:
             thrift_container_size_limit=THRIFT,
             **options,
         )
-        what = _wrong(file.metadata, limits)
+        what = _wrong(file.metadata, limits) or ("" if options else _wrong_types(arrow.types, file.schema_arrow))
     except (ValueError, TypeError, OSError, NotImplementedError, MemoryError) as error:
         raise UsageError(f"{where}: is no Parquet file: {reason(error)}") from error
     if what:
@@ -88,6 +88,24 @@ def _wrong(said: Any, limits: Limits) -> str:
     if (decoded := sum(chunk.total_uncompressed_size for chunk in chunks)) > limits.decoded:
         return f"decodes to {decoded:,} bytes, more than {limits.decoded:,}"
     return ""
+
+
+def _wrong_types(types: Any, schema: Any) -> str:
+    """Return which columns are of types that no prediction has, or "": words, numbers, and lists of numbers are."""
+
+    def number(kind: Any) -> bool:
+        return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+    other = [
+        field.name
+        for field in schema
+        if not (
+            types.is_string(field.type)
+            or number(field.type)
+            or ((types.is_list(field.type) or types.is_fixed_size_list(field.type)) and number(field.type.value_type))
+        )
+    ]
+    return f"holds columns of types that no prediction has: {readable(', '.join(other))}" if other else ""
 
 
 def _width(column: Any) -> int:

@@ -39,6 +39,14 @@ def test_a_table_comes_back() -> None:
         (b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.", "is no Parquet file"),
         (encoded(a=arrow.array([b"x" * 7] * 3, arrow.binary(7))), "holds FIXED_LEN_BYTE_ARRAY"),
         (encoded(**{f"c{i}": [1] for i in range(17)}), "has 17 columns, more than 16"),
+        (encoded(a=arrow.array([b"x"])), "holds columns of types that no prediction has: a"),
+        (encoded(a=arrow.array([["x"]])), "holds columns of types"),
+        (encoded(a=arrow.array([{"b": 1}])), "holds columns of types"),
+        (encoded(a=arrow.array(["x"], arrow.large_string())), "holds columns of types"),
+        (encoded(a=arrow.array([[[1]]])), "holds columns of types"),
+        (encoded(a=arrow.array(["x"]).dictionary_encode()), "holds columns of types"),
+        (encoded(a=arrow.array([0], arrow.timestamp("us"))), "holds columns of types"),
+        (encoded(**{"a\x1b[2J": arrow.array([b"x"])}), "holds columns of types that no prediction has: a�"),
     ],
 )
 def test_what_is_no_table_of_predictions_is_refused(content: bytes, message: str) -> None:
@@ -50,7 +58,9 @@ def test_what_is_no_table_of_predictions_is_refused(content: bytes, message: str
 def test_one_long_word_and_a_million_references_are_refused() -> None:
     """A dictionary that unfolds to 100 GB is 2 kB on disk; its words are counted before they are unfolded."""
     words = arrow.DictionaryArray.from_arrays(arrow.array(np.zeros(1_000_000, np.int32)), ["x" * 100_000])
-    content = encoded(sample_id=words)
+    buffer = io.BytesIO()
+    parquet.write_table(arrow.table({"sample_id": words}), buffer, compression="zstd", store_schema=False)
+    content = buffer.getvalue()
     assert len(content) < 10_000
     with pytest.raises(UsageError, match="decodes to more than 1,073,741,824 bytes"):
         tables.read(content, "here")
