@@ -29,7 +29,7 @@ from ssl_bench.submission.manifest import Asked
 from ssl_bench.submission.rounds import Ask, Round
 from ssl_bench.submission.validator import Report, validate
 from ssl_bench.submission.waivers import Waiver
-from ssl_bench.tasks import SuiteCard, TaskCard
+from ssl_bench.tasks import Source, SuiteCard, TaskCard
 from tests.results.factory import RECIPES, make_metric, sha
 from tests.submission.factory import CARD, make_bundle, scored, written
 from tests.submission.test_signatures import make_key
@@ -213,7 +213,8 @@ def test_labels_that_are_held_elsewhere_are_compared() -> None:
     forged = truth.copy()
     forged[-1] = (forged[-1] + 1) % 10
     report = judged((record, content), other, known=Known(records=PEERS, targets={record.task.digest: forged}))
-    assert [finding.what for finding in report.findings] == ["1 of 40 labels are not those of the test set"]
+    assert codes(report) == ["labels-differ"]
+    assert report.findings[0].what == "1 of 40 labels are not those of the test set"
 
 
 def test_predictions_of_other_samples_are_found() -> None:
@@ -378,8 +379,46 @@ def test_numbers_far_above_the_best_are_pointed_at() -> None:
     assert codes(report) == ["outlier", "pattern"]
     assert {finding.where for finding in report.findings} == {"task6 × logistic_regression"}
     assert report.accepted
+    seen = CARD + '[contamination]\ntask6 = "all images"\n'
+    explained = judged(*usual[:-1], scored("task6", right=39), round=round, known=Known(records=records), card=seen)
+    assert codes(explained) == []
     everywhere = [scored(f"task{i}", right=26) for i in range(7)]
     assert codes(judged(*everywhere, round=round, known=Known(records=records))) == []
+
+
+def test_what_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A task that nobody else answered, other code, and a signature that cannot be checked here are for a person."""
+    assert codes(judged(known=Known())) == ["task-unpinned"]
+    assert codes(judged(known=dataclasses.replace(KNOWN, harness=sha("other code")))) == ["harness-differs"]
+    if shutil.which("ssh-keygen"):
+        signed = make_bundle(suite=ROUND.asked, key=make_key(tmp_path / "key"))
+        monkeypatch.setenv("PATH", "")
+        assert codes(validate(signed, ROUND, KNOWN)) == ["signature-unchecked"]
+
+
+def test_the_card_of_a_task_says_what_its_data_must_be() -> None:
+    """Where a task's card pins its data, the board's records do not matter; another version is another task."""
+    digest = scored("dtd")[0].task.digest
+    for card, found in (
+        ({"source": Source(digest=digest)}, []),
+        ({"source": Source(digest=sha("true data"))}, ["task-differs"]),
+        ({"version": 2}, ["task-differs"]),
+        ({"classes": 12}, ["task-differs"]),
+    ):
+        tasks = {**ROUND.tasks, "dtd": dataclasses.replace(ROUND.tasks["dtd"], **card)}
+        assert codes(judged(round=dataclasses.replace(ROUND, tasks=tasks))) == found, card
+
+
+def test_a_bundle_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round takes bundles up to a size."""
+    monkeypatch.setattr("ssl_bench.submission.checks.structure.MOST", 10_000)
+    assert codes(judged()) == ["too-large"]
+
+
+def test_every_finding_is_tested() -> None:
+    """No code can be given that no test of this file has seen."""
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert not [name for name in CODES if f'"{name}"' not in text]
 
 
 def test_a_waiver_excuses_what_it_names_alone() -> None:
