@@ -45,14 +45,12 @@ def _pattern(placed: dict[tuple[str, str], float], entry: Entry) -> Iterator[Fin
     """Give tasks on which the entry stands far higher among the others than on the rest, protocol by protocol; what it
     declares to have seen explains itself."""
     for protocol in sorted({protocol for _, protocol in placed}):
-        places = {task: place for (task, own), place in placed.items() if own == protocol}
+        places = {
+            task: place for (task, own), place in placed.items() if own == protocol and task not in entry.contamination
+        }
         for task, place in places.items():
-            rest = [other for one, other in places.items() if one != task and one not in entry.contamination]
-            if (
-                task not in entry.contamination
-                and len(rest) >= FEWEST
-                and (lift := place - median(rest)) > FAR * max(1.0, _spread(rest))
-            ):
+            rest = [other for one, other in places.items() if one != task]
+            if len(rest) >= FEWEST and (lift := place - median(rest)) > FAR * max(1.0, _spread(rest)):
                 what = f"it stands {lift:.1f} deviations higher among the known models than on the entry's other tasks"
                 yield Finding("pattern", f"{task} × {protocol}", what, LOOK)
 
