@@ -18,6 +18,7 @@ from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
+    from ssl_bench.leaderboard.evidence import Evidence
     from ssl_bench.leaderboard.ranking import Board
 
 
@@ -112,6 +113,7 @@ def make(
             *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
         drift=results.drift,
+        evidence=_evidence(results, settings),
     )
 
 
@@ -125,6 +127,21 @@ def _belied(results: Results, records: list[Record], settings: Settings) -> Mapp
 
     having = [record for record in records if sample_name(record.samples.sha256) in here]
     return rescore.belied(having, results.read_samples, settings.cache / "rescored.txt")
+
+
+def _evidence(results: Results, settings: Settings) -> Evidence:
+    """Return where the per-sample predictions are that can be read here."""
+    from ssl_bench.leaderboard.evidence import NOTHING, Evidence
+    from ssl_bench.results.samples import read, sample_name
+
+    here = results.files.sample_files()
+    if not here:
+        return NOTHING
+    return Evidence(
+        lambda record: sample_name(record.samples.sha256) in here,
+        lambda record: read(results.files, record.samples),  # `_belied` has found the records to be true to them
+        settings.cache / "told-apart.jsonl",
+    )
 
 
 def _named(record: Record) -> str:

@@ -61,6 +61,7 @@ def _context(board: Board) -> dict[str, Any]:
         "listed": [_listed(record, places[record.record_id]) for record in whole],
         "skipped": board.skipped,
         "data": trusted(json_block(page_data(whole))),
+        "bold": text.bold(board),
         "digest": digest_of(records)[:16],
         "built": _built(),
         "aggregator": board.suite.aggregator,

@@ -83,6 +83,18 @@ def of_seeds_and_items(differences: NDArray[Any], level: float = 0.95) -> Differ
     return dataclasses.replace(both, p=p, method=f"paired by {k} seeds and by sample")
 
 
+def of_seeds_and_errors(
+    differences: Sequence[float], base_se: float, cand_se: float, level: float = 0.95
+) -> Difference:
+    """Return the mean of the differences of shared seeds where samples cannot be paired, and only the standard errors
+    over samples are known: with the largest p of the tests by seed, by sample (unpaired) and by both."""
+    by_seed, by_item = of_seeds(differences, level), unpaired(0.0, base_se, fmean(differences), cand_se, level)
+    variance = by_item.se**2 + by_seed.se**2
+    df = variance**2 / (by_seed.se**4 / by_seed.df) if by_seed.df and by_seed.se else math.inf
+    both = _of_t(by_seed.delta, math.sqrt(variance), df, f"paired by {len(differences)} seeds, not by sample", level)
+    return dataclasses.replace(both, p=max(by_seed.p, by_item.p, both.p))
+
+
 def bootstrapped(drawn: NDArray[Any], delta: float, units: int, level: float = 0.95) -> Difference:
     """Return the difference `delta` of two values whose resampled differences are `drawn` (resamples,).
 
