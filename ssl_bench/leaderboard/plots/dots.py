@@ -1,15 +1,21 @@
-"""Dot plots with intervals, as SVG text. Colours come from the page's style sheet, so that they follow its scheme."""
+"""A line per model with its value and interval: one task, the mean of a group, or a rank."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from html import escape
+from collections.abc import Sequence
 
+from ssl_bench.leaderboard import text
+from ssl_bench.leaderboard.plots.figure import Figure, absent, first, slug
+from ssl_bench.leaderboard.plots.svg import Axis, axis, dot, line, shortened, svg
+from ssl_bench.leaderboard.plots.svg import text as words
+from ssl_bench.leaderboard.ranking import Table
+from ssl_bench.leaderboard.rows import Z
+from ssl_bench.results.describe import number
 from ssl_bench.results.record import MetricDefinition
 
-WIDTH, LABELS, RIGHT, LINE, TOP, BOTTOM = 460, 186, 20, 19, 8, 26
-"""Pixels: the whole width, the space for names, the right margin, one model, and above and below the models."""
+LABELS, RIGHT, LINE, TOP, BOTTOM = 186, 20, 19, 8, 26
+"""Units of the view box: the space for names, the right margin, one model, and above and below the models."""
 NAME = 25
 """Letters of a model's name that fit."""
 
@@ -23,51 +29,98 @@ class Dot:
     low: float | None
     high: float | None
     control: bool
-    best: bool
+    best: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The class of its elements."""
+        return "control" if self.control else "best" if self.best else "plain"
+
+
+def of_tasks(table: Table) -> list[Figure]:
+    """Return a plot per task."""
+    return [_of_task(table, index) for index in range(len(table.columns))]
+
+
+def _of_task(table: Table, index: int) -> Figure:
+    column = table.columns[index]
+    dots = [
+        Dot(text.label(row), cell.value, cell.low, cell.high, row.control, cell.best)
+        for row in table.rows
+        if (cell := row.cells[index])
+    ]
+    shown, more = first(_sorted(dots, column.definition))
+    title = f"{column.task.title}, {column.task.metric}, {table.protocol}"
+    note = f"95 % intervals; dashed: chance.{more}"
+    return Figure(
+        f"{slug(table.protocol)}-task-{slug(column.task.name)}",
+        f"{column.task.title} ({column.task.metric})",
+        note,
+        dot_plot(title, shown, column.definition),
+    )
+
+
+def of_groups(table: Table) -> list[Figure]:
+    """Return a plot per group of tasks, of its mean; none where the mean of all is the only one."""
+    groups = text.means_of(table.groups)
+    return [_of_group(table, group, place) for place, group in enumerate(groups)]
+
+
+def _of_group(table: Table, group: str, place: int) -> Figure:
+    id, title = f"{slug(table.protocol)}-group-{place}", f"{group}, mean"
+    dots = []
+    for row in table.rows:
+        mean = row.groups[group]
+        if mean.value is not None:
+            half = None if mean.error is None else Z * mean.error
+            low, high = (None, None) if half is None else (mean.value - half, mean.value + half)
+            dots.append(Dot(text.label(row), mean.value, low, high, row.control))
+    if not dots:
+        return absent(id, title, "no model has answered every task of the group")
+    shown, more = first(_sorted(dots, table.means))
+    note = f"Lines are 95 % intervals over test samples, and over seeds where there are several.{more}"
+    definition = dataclasses.replace(table.means, chance=None)  # of the columns' metric, not of the group
+    return Figure(id, title, note, dot_plot(f"{title}, {table.protocol}", shown, definition))
+
+
+def _sorted(dots: Sequence[Dot], definition: MetricDefinition) -> list[Dot]:
+    sign = -1 if definition.higher_is_better else 1
+    return sorted(dots, key=lambda dot: (sign * dot.value, dot.label))
 
 
 def dot_plot(title: str, dots: Sequence[Dot], definition: MetricDefinition) -> str:
-    """Return one task's plot: a line per model with its value and interval, and chance as a dashed line."""
-    percent = definition.unit == "fraction"
+    """Return a line per model with its value and interval, and chance as a dashed line."""
     ends = [bound for dot in dots for bound in (dot.low, dot.high, dot.value) if bound is not None]
     if definition.chance is not None:
         ends.append(definition.chance)
-    start, stop, step = _ticks(min(ends), max(ends))
-    height = TOP + LINE * len(dots) + BOTTOM
-    parts = [f'<svg class="dots" viewBox="0 0 {WIDTH} {height}" role="img"><title>{escape(title)}</title>']
-
-    def x(value: float) -> str:
-        return f"{LABELS + (WIDTH - LABELS - RIGHT) * (value - start) / (stop - start):.1f}"
-
-    foot = height - BOTTOM + 4
-    for i in range(round((stop - start) / step) + 1):
-        tick = start + i * step
-        label = f"{100 * tick:.4g}" if percent else f"{tick:.4g}"
-        parts.append(f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{TOP}" y2="{foot}"/>')
-        parts.append(f'<text class="tick" x="{x(tick)}" y="{height - 6}" text-anchor="middle">{label}</text>')
-    if definition.chance is not None:
-        at = x(definition.chance)
-        parts.append(f'<line class="chance" x1="{at}" x2="{at}" y1="{TOP}" y2="{foot}"><title>chance</title></line>')
-    for i, dot in enumerate(dots):
-        parts.append(_line(dot, TOP + LINE * i + LINE / 2, x))
-    return "".join([*parts, "</svg>"])
+    scale = axis(min(ends), max(ends), LABELS, 460 - RIGHT, percent=definition.unit == "fraction")
+    said = "; ".join(_said(dot, definition) for dot in dots)
+    return svg("dots", title, said, TOP + LINE * len(dots) + BOTTOM, strip(dots, scale, definition.chance))
 
 
-def _line(dot: Dot, y: float, x: Callable[[float], str]) -> str:
-    kind = "control" if dot.control else "best" if dot.best else "plain"
-    name = dot.label if len(dot.label) <= NAME else f"{dot.label[: NAME - 1]}…"
-    parts = [f'<g class="{kind}"><text x="{LABELS - 10}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>']
-    if dot.low is not None and dot.high is not None:
-        parts.append(f'<line class="range" x1="{x(dot.low)}" x2="{x(dot.high)}" y1="{y:.1f}" y2="{y:.1f}"/>')
-    return "".join([*parts, f'<circle cx="{x(dot.value)}" cy="{y:.1f}" r="3.5"/></g>'])
+def _said(one: Dot, definition: MetricDefinition) -> str:
+    value = f"{one.label} {number(one.value, definition)}"
+    if one.low is None or one.high is None:
+        return value
+    return f"{value} ({number(one.low, definition)} to {number(one.high, definition)})"
 
 
-def _ticks(low: float, high: float) -> tuple[float, float, float]:
-    """Return (first tick, last tick, step) of an axis with round numbers around low..high."""
-    span = max(high - low, 0.02)
-    power = 0.001
-    steps = [power * factor * 10**exponent for exponent in range(12) for factor in (1, 2, 5)]
-    step = next((step for step in steps if span / step <= 5), span)
-    first = int(low // step)
-    last = -int(-high // step)
-    return first * step, max(last, first + 1) * step, step
+def strip(dots: Sequence[Dot], scale: Axis, chance: float | None = None) -> list[str]:
+    """Return the elements of a line per model, and of the axis below them."""
+    foot = TOP + LINE * len(dots)
+    parts = []
+    for tick, label in scale.ticks:
+        parts.append(line("grid", scale.at(tick), TOP, scale.at(tick), foot + 4))
+        parts.append(words(scale.at(tick), foot + BOTTOM - 6, label, "tick", "middle"))
+    if chance is not None:
+        parts.append(line("chance", scale.at(chance), TOP, scale.at(chance), foot + 4, "chance"))
+    for i, one in enumerate(dots):
+        parts.append(_line(one, TOP + LINE * (i + 0.5), scale))
+    return parts
+
+
+def _line(one: Dot, y: float, scale: Axis) -> str:
+    parts = [f'<g class="{one.kind}">', words(LABELS - 10, y + 4, shortened(one.label, NAME), anchor="end")]
+    if one.low is not None and one.high is not None:
+        parts.append(line("range", scale.at(one.low), y, scale.at(one.high), y))
+    return "".join([*parts, dot(scale.at(one.value), y), "</g>"])

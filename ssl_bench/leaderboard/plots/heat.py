@@ -1,0 +1,97 @@
+"""Models by tasks: every value with chance at 0 and the best possible at 100, as a number on a tint.
+
+Tints run from chance to the best in one colour, and below chance in another. A map has few enough tasks to be read on
+a phone; a suite of more has one map per group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ssl_bench import aggregators
+from ssl_bench.leaderboard import text
+from ssl_bench.leaderboard.columns import Column
+from ssl_bench.leaderboard.means import answer
+from ssl_bench.leaderboard.plots.figure import MOST, Figure, absent, first, slug
+from ssl_bench.leaderboard.plots.svg import WIDTH, box, safe, shortened, svg, title
+from ssl_bench.leaderboard.plots.svg import text as words
+from ssl_bench.leaderboard.ranking import Row, Table
+
+TASKS = 8
+"""Columns of one map."""
+LABELS, NAME, LINE, HEAD, FOOT, LEAN = 160, 22, 19, 96, 8, 44
+"""Units of the view box: the names (and how many letters they have), one model, above and below the models, and what
+the last slanting name of a task needs at the right."""
+TINTS = 10
+NORMALISED = aggregators.get("chance_normalised_mean@1")
+
+
+def figures(table: Table) -> list[Figure]:
+    """Return the maps of a table's tasks."""
+    known = [i for i, column in enumerate(table.columns) if column.definition.chance is not None]
+    id, name = f"{slug(table.protocol)}-heat", "Models by tasks"
+    if not known:
+        return [absent(id, name, "no task of this table has a level of chance from which values could be measured")]
+    parts = _parts([(i, table.columns[i]) for i in known])
+    return [_figure(table, part, f"{id}-{place}", f"{name}{said}") for place, (said, part) in enumerate(parts)]
+
+
+def _parts(columns: Sequence[tuple[int, Column]]) -> list[tuple[str, Sequence[int]]]:
+    """Return (words for the title, columns) of each map."""
+    if len(columns) <= TASKS:
+        return [("", [i for i, _ in columns])]
+    found: list[tuple[str, Sequence[int]]] = []
+    for group in dict.fromkeys(column.group for _, column in columns):
+        members = [i for i, column in columns if column.group == group]
+        chunks = [members[start : start + TASKS] for start in range(0, len(members), TASKS)]
+        for turn, chunk in enumerate(chunks, start=1):
+            found.append((f", {group}" + (f" {turn}/{len(chunks)}" if len(chunks) > 1 else ""), chunk))
+    return found
+
+
+def placed(row: Row, table: Table, index: int) -> float | None:
+    """Return a value with chance at 0 and the best possible at 1; None where there is no value or no chance."""
+    cell = row.cells[index]
+    return NORMALISED.mean([answer(cell.value, table.columns[index].definition)]) if cell else None
+
+
+def _figure(table: Table, columns: Sequence[int], id: str, name: str) -> Figure:
+    rows, more = first([row for row in table.rows if any(row.cells[i] for i in columns)], MOST)
+    wide = (WIDTH - LABELS - LEAN) / TASKS
+    parts = []
+    for place, index in enumerate(columns):
+        x, task = LABELS + wide * (place + 0.5) + 4, shortened(table.columns[index].task.name, 16)
+        head = f'<text class="tick" transform="translate({x:.1f} {HEAD - 6}) rotate(-55)">{safe(task)}</text>'
+        parts.append(head)
+    for line, row in enumerate(rows):
+        y = HEAD + LINE * line
+        kind = "control" if row.control else "plain"
+        parts.append(
+            f'<g class="{kind}">{words(LABELS - 8, y + 13.5, shortened(text.label(row), NAME), "", "end")}</g>'
+        )
+        for place, index in enumerate(columns):
+            parts.append(_cell(row, table, index, LABELS + wide * place, y, wide))
+    note = (
+        f"Percent of the way from chance (0) to the best possible value (100); below chance in the other colour.{more}"
+    )
+    left_out = [column.task.name for column in table.columns if column.definition.chance is None]
+    if left_out:
+        note += f" Without a level of chance, and so not here: {', '.join(left_out)}."
+    said = "The values, not yet measured from chance, stand in the table above."
+    height = HEAD + LINE * len(rows) + FOOT
+    return Figure(id, name, note, svg("heat", f"{name}, {table.protocol}", said, height, parts))
+
+
+def _cell(row: Row, table: Table, index: int, x: float, y: float, wide: float) -> str:
+    value = placed(row, table, index)
+    if value is None:
+        return words(x + wide / 2, y + 13.5, "–", "tick", "middle")
+    kind = f"{'below' if value < 0 else 'above'} t{tint(value)}"
+    tip = title(f"{text.label(row)}, {table.columns[index].task.name}")
+    label = words(x + wide / 2, y + 13.5, f"{100 * value:.0f}".replace("-0", "0"), "value", "middle")
+    return f"<g>{box(kind, x + 0.5, y + 0.5, wide - 1, LINE - 1)}{label}{tip}</g>"
+
+
+def tint(value: float) -> int:
+    """Return the tint, 0 to `TINTS`, of a value between -1 and 1."""
+    return min(TINTS, round(TINTS * abs(value)))
