@@ -66,8 +66,9 @@ def mark_best(
     for index, column in enumerate(columns):
         cells = {i: cell for i, row in enumerate(rows) if (cell := row.cells[index]) and not row.control}
         best, tested = of_column(cells, column, evidence)
-        for i in best:
-            marked[i][index] = dataclasses.replace(cells[i], best=True)
+        for i, cell in cells.items():
+            if cell.best != (i in best):
+                marked[i][index] = dataclasses.replace(cell, best=i in best)
         said.append(dataclasses.replace(column, tested=tested))
     done = (dataclasses.replace(row, cells=tuple(found)) for row, found in zip(rows, marked, strict=True))
     return tuple(done), tuple(said)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.plots.figure import Figure, absent, first, slug
 from ssl_bench.leaderboard.plots.scatter import Point, across, scatter, upward
-from ssl_bench.leaderboard.plots.svg import Axis, amount, axis, log_axis, svg
+from ssl_bench.leaderboard.plots.svg import Axis, amount, axis, log_axis, path, svg
 from ssl_bench.leaderboard.ranking import Row, Table
 from ssl_bench.results.describe import number
 
@@ -66,7 +66,8 @@ def _figure(table: Table, cost: _Cost) -> Figure:
     x = log_axis(min(xs), max(xs), *across())
     y = axis(min(ys), max(ys), *upward(), percent=table.means.unit == "fraction")
     beside = "mean, %" if table.means.unit == "fraction" else f"mean, {table.means.unit}"
-    parts = [_path(front, x, y, x.end if cost.less_is_better else x.begin), *scatter(points, x, y, cost.name, beside)]
+    corners = _corners(front, x, y, x.end if cost.less_is_better else x.begin)
+    parts = [path("front", corners), *scatter(points, x, y, cost.name, beside, corners)]
     lacking = f" Not shown: {len(rows) - len(known)} {cost.unknown}." if len(rows) > len(known) else ""
     note = f"Along the line, no model is better in both; hollow points are controls.{lacking}{more}"
     said = "Front: " + "; ".join(point.tip for point in front) + ". Others: "
@@ -96,8 +97,10 @@ def _front(points: Sequence[Point], cost: _Cost, table: Table) -> list[Point]:
     return front
 
 
-def _path(front: Sequence[Point], x: Axis, y: Axis, end: float) -> str:
+def _corners(front: Sequence[Point], x: Axis, y: Axis, end: float) -> list[tuple[float, float]]:
     """Return the front as steps to the dear end of the axis: at a cost, the best that can be had for it."""
-    steps = [f"M{x.at(front[0].x):.1f} {y.at(front[0].y):.1f}"]
-    steps += [f"H{x.at(point.x):.1f}V{y.at(point.y):.1f}" for point in front[1:]]
-    return f'<path class="front" d="{"".join(steps)}H{end:.1f}"/>'
+    places = [(x.at(point.x), y.at(point.y)) for point in front]
+    corners = places[:1]
+    for px, py in places[1:]:
+        corners += [(px, corners[-1][1]), (px, py)]
+    return [*corners, (end, corners[-1][1])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from ssl_bench.leaderboard.plots.svg import LETTER, WIDTH, Axis, dot, line, shortened, text, title
@@ -39,8 +40,10 @@ def upward() -> tuple[float, float]:
     return HEIGHT - BOTTOM, TOP
 
 
-def scatter(points: Sequence[Point], x: Axis, y: Axis, below: str, beside: str) -> list[str]:
-    """Return the elements of the points, the axes and their names."""
+def scatter(
+    points: Sequence[Point], x: Axis, y: Axis, below: str, beside: str, corners: Sequence[tuple[float, float]] = ()
+) -> list[str]:
+    """Return the elements of the points, the axes and their names; no name crosses the line through `corners`."""
     parts = []
     for value, label in x.ticks:
         parts.append(line("grid", x.at(value), TOP, x.at(value), HEIGHT - BOTTOM + 4))
@@ -54,13 +57,15 @@ def scatter(points: Sequence[Point], x: Axis, y: Axis, below: str, beside: str) 
     for point, (px, py) in zip(points, places, strict=True):
         kind = "control" if point.control else "best" if point.picked else "plain"
         parts.append(f'<g class="{kind}">{dot(px, py)}{title(point.tip or point.label)}</g>')
-    return parts + _names(points, places, beside)
-
-
-def _names(points: Sequence[Point], places: Sequence[tuple[float, float]], beside: str) -> list[str]:
-    """Return the names that fit, those of picked points first."""
     taken: list[Box] = [(px - 5, py - 5, px + 5, py + 5) for px, py in places]
     taken.append((LEFT, TOP, LEFT + 8 + LETTER * len(beside), TOP + 14))
+    for (ax, ay), (bx, by) in itertools.pairwise(corners):
+        taken.append((min(ax, bx), min(ay, by) - 1, max(ax, bx), max(ay, by) + 1))
+    return parts + _names(points, places, taken)
+
+
+def _names(points: Sequence[Point], places: Sequence[tuple[float, float]], taken: list[Box]) -> list[str]:
+    """Return the names that fit, those of picked points first."""
     parts = []
     for i in sorted(range(len(points)), key=lambda i: (not points[i].picked, points[i].control, i)):
         point, (px, py) = points[i], places[i]

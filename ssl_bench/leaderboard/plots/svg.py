@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 WIDTH = 460
@@ -41,6 +41,11 @@ def line(kind: str, x1: float, y1: float, x2: float, y2: float, tip: str = "") -
     """Return a line, with words that show under the pointer."""
     ends = f'<line class="{kind}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"'
     return f"{ends}>{title(tip)}</line>" if tip else f"{ends}/>"
+
+
+def path(kind: str, corners: Sequence[tuple[float, float]]) -> str:
+    """Return a line through several places."""
+    return f'<path class="{kind}" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in corners)}"/>'
 
 
 def box(kind: str, x: float, y: float, width: float, height: float) -> str:
