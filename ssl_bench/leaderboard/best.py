@@ -32,7 +32,7 @@ from ssl_bench.leaderboard.columns import Column
 from ssl_bench.leaderboard.evidence import NOTHING, Evidence
 from ssl_bench.leaderboard.rows import Cell, Row
 from ssl_bench.results import seeds
-from ssl_bench.statistics import holm, of_seeds, of_seeds_and_errors, unpaired
+from ssl_bench.statistics import holm, of_seeds, p_of_errors
 from ssl_bench.statistics.distributions import t_two_sided
 
 ALPHA = 0.05
@@ -134,11 +134,9 @@ def _errors(pair: Pair) -> tuple[float, float]:
 def _of_records(pair: Pair, luck: bool) -> float | None:
     """Return the p-value that values and intervals alone give; None where there are no intervals."""
     errors = _errors(pair)
-    if not all(map(math.isfinite, errors)):
-        return of_seeds(_differences(pair)).p if luck else None
-    if luck:
-        return of_seeds_and_errors(_differences(pair), *errors).p
-    return unpaired(0.0, errors[0], _differences(pair)[0], errors[1]).p
+    if all(map(math.isfinite, errors)):
+        return p_of_errors(_differences(pair), *errors)
+    return of_seeds(_differences(pair)).p if luck else None
 
 
 def _bounds(pair: Pair, luck: bool) -> tuple[float, float]:

@@ -83,16 +83,19 @@ def of_seeds_and_items(differences: NDArray[Any], level: float = 0.95) -> Differ
     return dataclasses.replace(both, p=p, method=f"paired by {k} seeds and by sample")
 
 
-def of_seeds_and_errors(
-    differences: Sequence[float], base_se: float, cand_se: float, level: float = 0.95
-) -> Difference:
-    """Return the mean of the differences of shared seeds where samples cannot be paired, and only the standard errors
-    over samples are known: with the largest p of the tests by seed, by sample (unpaired) and by both."""
-    by_seed, by_item = of_seeds(differences, level), unpaired(0.0, base_se, fmean(differences), cand_se, level)
-    variance = by_item.se**2 + by_seed.se**2
-    df = variance**2 / (by_seed.se**4 / by_seed.df) if by_seed.df and by_seed.se else math.inf
-    both = _of_t(by_seed.delta, math.sqrt(variance), df, f"paired by {len(differences)} seeds, not by sample", level)
-    return dataclasses.replace(both, p=max(by_seed.p, by_item.p, both.p))
+def p_of_errors(differences: Sequence[float], base_se: float, cand_se: float) -> float:
+    """Return the p-value of the mean of the differences of shared seeds, where samples cannot be paired and only the
+    standard errors over samples are known: the largest by seed, by sample (unpaired) and by both.
+
+    One difference is taken for one of which no seed matters.
+    """
+    k, delta, by_item = len(differences), fmean(differences), math.hypot(base_se, cand_se)
+    if k == 1:
+        return _p(delta, by_item, math.inf)
+    by_seed = stdev(differences) / math.sqrt(k)
+    both = math.hypot(by_item, by_seed)
+    df = (k - 1) * (both / by_seed) ** 4 if by_seed else math.inf
+    return max(_p(delta, by_seed, k - 1), _p(delta, by_item, math.inf), _p(delta, both, df))
 
 
 def bootstrapped(drawn: NDArray[Any], delta: float, units: int, level: float = 0.95) -> Difference:

@@ -18,6 +18,7 @@ from ssl_bench.statistics import (
     nemenyi,
     power,
     rank_intervals,
+    rank_intervals_of_means,
     signed_rank,
     wilcoxon_holm,
 )
@@ -138,3 +139,12 @@ def test_detectable_and_needed_invert_power() -> None:
     n = needed(0.005, 0.03)
     assert power(0.005, n, 0.03) == pytest.approx(0.8, abs=1e-3)
     assert detectable_mean([0.03 / 5_000] * 20) == pytest.approx(2.8016 * math.sqrt(0.03 / 5_000 / 20), rel=1e-4)
+
+
+def test_rank_intervals_of_means() -> None:
+    """Of two normal means that lie 1, 2 or 3 standard errors of their difference apart, the worse is first in 16, 2.3
+    or 0.1 % of draws: its interval holds the first rank where that is more than 2.5 %."""
+    for apart, low in ((1.0, 1), (3.0, 2)):
+        best, worse = rank_intervals_of_means([0.5 + 0.01 * apart * np.sqrt(2), 0.5], [0.01, 0.01])
+        assert (best.rank, best.low, best.high) == (1, 1, 3 - low)
+        assert (worse.rank, worse.low, worse.high) == (2, low, 2)

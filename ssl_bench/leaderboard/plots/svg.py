@@ -86,7 +86,10 @@ class Axis:
 
 def axis(low: float, high: float, begin: float, end: float, *, percent: bool, steps: int = 5) -> Axis:
     """Return an axis with round numbers around low..high."""
-    span = max(high - low, 0.02 if percent else 1e-9 * max(1.0, abs(high)))
+    least = 0.02 if percent else 1e-6 * max(1.0, abs(high))
+    if high - low < least:
+        low, high = (low + high - least) / 2, (low + high + least) / 2
+    span = high - low
     sizes = [factor * 10.0**power for power in range(-12, 16) for factor in (1, 2, 5)]
     step = next((size for size in sizes if span / size <= steps), span)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -97,7 +100,8 @@ def axis(low: float, high: float, begin: float, end: float, *, percent: bool, st
 
 def log_axis(low: float, high: float, begin: float, end: float) -> Axis:
     """Return a logarithmic axis around 0 < low..high, with a margin on both sides."""
-    margin = max(0.08 * math.log10(high / low), 0.1)
+    span = math.log10(high / low)
+    margin = max(0.08 * span, (0.7 - span) / 2, 0.1)
     start, stop = low / 10**margin, high * 10**margin
     decades = range(math.floor(math.log10(start)), math.ceil(math.log10(stop)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
