@@ -441,7 +441,7 @@ def test_heat_maps_of_many_tasks() -> None:
     (table,) = make_board([make_record("a", task) for task in suite.tasks], suite).tables
     made = heat.figures(table)
     assert [one.title for one in made] == ["Models by tasks, A 1/2", "Models by tasks, A 2/2", "Models by tasks, B"]
-    assert [len(list(parsed(one).iter("rect"))) for one in made] == [8, 3, 1]
+    assert [len(list(parsed(one).iter("rect"))) for one in made] == [5, 6, 1]
 
 
 def test_heat_map_without_chance() -> None:

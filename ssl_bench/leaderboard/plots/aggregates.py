@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.plots.figure import Figure, absent, first, slug
-from ssl_bench.leaderboard.plots.svg import WIDTH, box, shortened, svg
+from ssl_bench.leaderboard.plots.matrix import LABELS, LINE, cell, gap
+from ssl_bench.leaderboard.plots.matrix import name as name_of
+from ssl_bench.leaderboard.plots.svg import WIDTH, svg
 from ssl_bench.leaderboard.plots.svg import text as words
 from ssl_bench.leaderboard.ranking import Row, Table
 from ssl_bench.leaderboard.views import View, views
 
-LABELS, NAME, LINE, HEAD, FOOT = 160, 22, 19, 58, 8
-TINTS = 10
+HEAD, FOOT = 58, 8
 
 
 def figure(table: Table) -> Figure:
@@ -31,8 +32,7 @@ def figure(table: Table) -> Figure:
         parts += [words(x, HEAD - 8 - 12 * up, word, "tick", "middle") for up, word in enumerate(reversed(lines))]
     for line, i in enumerate(shown):
         y, row = HEAD + LINE * line, table.rows[i]
-        label = words(LABELS - 8, y + 13.5, shortened(text.label(row), NAME), "", "end")
-        parts.append(f'<g class="{"control" if row.control else "plain"}">{label}</g>')
+        parts.append(name_of(row, y))
         for place, view in enumerate(found):
             parts.append(_cell(view, i, LABELS + wide * place, y, wide))
     note = " ".join(_note(view) for view in found) + more
@@ -44,13 +44,10 @@ def figure(table: Table) -> Figure:
 def _cell(view: View, i: int, x: float, y: float, wide: float) -> str:
     value = view.values[i]
     if value is None:
-        return words(x + wide / 2, y + 13.5, "–", "tick", "middle")
+        return gap(x, y, wide)
     known = [other for other in view.values if other is not None]
     worse = sum((other < value) == view.higher_is_better and other != value for other in known)
-    kind = f"above t{round(TINTS * worse / max(1, len(known) - 1))}"
-    return box(kind, x + 0.5, y + 0.5, wide - 1, LINE - 1) + words(
-        x + wide / 2, y + 13.5, view.say(value), "value", "middle"
-    )
+    return cell(x, y, wide, worse / max(1, len(known) - 1), view.say(value))
 
 
 def _note(view: View) -> str:

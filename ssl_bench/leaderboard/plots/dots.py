@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.plots.figure import Figure, absent, first, slug
-from ssl_bench.leaderboard.plots.svg import Axis, axis, dot, line, shortened, svg
+from ssl_bench.leaderboard.plots.svg import Axis, axis, dot, label, line, svg
 from ssl_bench.leaderboard.plots.svg import text as words
 from ssl_bench.leaderboard.ranking import Table
 from ssl_bench.leaderboard.rows import Z
@@ -16,7 +16,7 @@ from ssl_bench.results.record import MetricDefinition
 
 LABELS, RIGHT, LINE, TOP, BOTTOM = 186, 20, 19, 8, 26
 """Units of the view box: the space for names, the right margin, one model, and above and below the models."""
-NAME = 25
+NAME = 22
 """Letters of a model's name that fit."""
 
 
@@ -109,9 +109,9 @@ def strip(dots: Sequence[Dot], scale: Axis, chance: float | None = None) -> list
     """Return the elements of a line per model, and of the axis below them."""
     foot = TOP + LINE * len(dots)
     parts = []
-    for tick, label in scale.ticks:
+    for tick, said in scale.ticks:
         parts.append(line("grid", scale.at(tick), TOP, scale.at(tick), foot + 4))
-        parts.append(words(scale.at(tick), foot + BOTTOM - 6, label, "tick", "middle"))
+        parts.append(words(scale.at(tick), foot + BOTTOM - 6, said, "tick", "middle"))
     if chance is not None:
         parts.append(line("chance", scale.at(chance), TOP, scale.at(chance), foot + 4, "chance"))
     for i, one in enumerate(dots):
@@ -120,7 +120,7 @@ def strip(dots: Sequence[Dot], scale: Axis, chance: float | None = None) -> list
 
 
 def _line(one: Dot, y: float, scale: Axis) -> str:
-    parts = [f'<g class="{one.kind}">', words(LABELS - 10, y + 4, shortened(one.label, NAME), anchor="end")]
+    parts = [label(LABELS - 10, y + 4, one.label, NAME, one.kind), f'<g class="{one.kind}">']
     if one.low is not None and one.high is not None:
         parts.append(line("range", scale.at(one.low), y, scale.at(one.high), y))
     return "".join([*parts, dot(scale.at(one.value), y), "</g>"])

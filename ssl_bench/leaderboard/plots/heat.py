@@ -13,16 +13,15 @@ from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.columns import Column
 from ssl_bench.leaderboard.means import answer
 from ssl_bench.leaderboard.plots.figure import MOST, Figure, absent, first, slug
-from ssl_bench.leaderboard.plots.svg import WIDTH, box, safe, shortened, svg, title
-from ssl_bench.leaderboard.plots.svg import text as words
+from ssl_bench.leaderboard.plots.matrix import LABELS, LINE, cell, gap
+from ssl_bench.leaderboard.plots.matrix import name as name_of
+from ssl_bench.leaderboard.plots.svg import WIDTH, safe, shortened, svg
 from ssl_bench.leaderboard.ranking import Row, Table
 
 TASKS = 8
 """Columns of one map."""
-LABELS, NAME, LINE, HEAD, FOOT, LEAN = 160, 22, 19, 96, 8, 44
-"""Units of the view box: the names (and how many letters they have), one model, above and below the models, and what
-the last slanting name of a task needs at the right."""
-TINTS = 10
+HEAD, FOOT, LEAN = 96, 8, 44
+"""Units of the view box above and below the models, and what the last slanting name of a task needs at the right."""
 NORMALISED = aggregators.get("chance_normalised_mean@1")
 
 
@@ -43,7 +42,8 @@ def _parts(columns: Sequence[tuple[int, Column]]) -> list[tuple[str, Sequence[in
     found: list[tuple[str, Sequence[int]]] = []
     for group in dict.fromkeys(column.group for _, column in columns):
         members = [i for i, column in columns if column.group == group]
-        chunks = [members[start : start + TASKS] for start in range(0, len(members), TASKS)]
+        maps = -(-len(members) // TASKS)
+        chunks = [members[len(members) * k // maps : len(members) * (k + 1) // maps] for k in range(maps)]
         for turn, chunk in enumerate(chunks, start=1):
             found.append((f", {group}" + (f" {turn}/{len(chunks)}" if len(chunks) > 1 else ""), chunk))
     return found
@@ -65,10 +65,7 @@ def _figure(table: Table, columns: Sequence[int], id: str, name: str) -> Figure:
         parts.append(head)
     for line, row in enumerate(rows):
         y = HEAD + LINE * line
-        kind = "control" if row.control else "plain"
-        parts.append(
-            f'<g class="{kind}">{words(LABELS - 8, y + 13.5, shortened(text.label(row), NAME), "", "end")}</g>'
-        )
+        parts.append(name_of(row, y))
         for place, index in enumerate(columns):
             parts.append(_cell(row, table, index, LABELS + wide * place, y, wide))
     note = (
@@ -85,13 +82,6 @@ def _figure(table: Table, columns: Sequence[int], id: str, name: str) -> Figure:
 def _cell(row: Row, table: Table, index: int, x: float, y: float, wide: float) -> str:
     value = placed(row, table, index)
     if value is None:
-        return words(x + wide / 2, y + 13.5, "–", "tick", "middle")
-    kind = f"{'below' if value < 0 else 'above'} t{tint(value)}"
-    tip = title(f"{text.label(row)}, {table.columns[index].task.name}")
-    label = words(x + wide / 2, y + 13.5, f"{100 * value:.0f}".replace("-0", "0"), "value", "middle")
-    return f"<g>{box(kind, x + 0.5, y + 0.5, wide - 1, LINE - 1)}{label}{tip}</g>"
-
-
-def tint(value: float) -> int:
-    """Return the tint, 0 to `TINTS`, of a value between -1 and 1."""
-    return min(TINTS, round(TINTS * abs(value)))
+        return gap(x, y, wide)
+    tip = f"{text.label(row)}, {table.columns[index].task.name}"
+    return cell(x, y, wide, value, f"{100 * value:.0f}".replace("-0", "0"), tip)

@@ -10,8 +10,8 @@ from html import escape
 
 WIDTH = 460
 """Units of every plot's view box: on a page a plot is as wide as its place."""
-LETTER = 5.9
-"""Units that a letter takes, about."""
+LETTER = 6.9
+"""Units that a letter takes at most in a usual font, on the average; bold ones a tenth more."""
 
 
 def svg(kind: str, title: str, desc: str, height: float, parts: Iterable[str]) -> str:
@@ -27,14 +27,22 @@ def safe(words: str) -> str:
 
 
 def shortened(name: str, letters: int) -> str:
-    """Return a name of so many letters at most."""
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"
+    """Return a name of so many letters at most, without some of the middle: models often differ in their endings."""
+    tail = letters // 3
+    return name if len(name) <= letters else f"{name[: letters - 1 - tail]}…{name[-tail:]}"
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "") -> str:
     """Return words at a place; `anchor` is "end" or "middle", or empty for the start."""
     extra = "".join(f' {key}="{value}"' for key, value in (("class", kind), ("text-anchor", anchor)) if value)
     return f'<text x="{x:.1f}" y="{y:.1f}"{extra}>{safe(words)}</text>'
+
+
+def label(x: float, y: float, name: str, letters: int, kind: str) -> str:
+    """Return a model's name that ends at a place, whole under the pointer where it had to be shortened."""
+    said = shortened(name, letters)
+    tip = title(name) if said != name else ""
+    return f'<g class="{kind}">{text(x, y, said, anchor="end")}{tip}</g>'
 
 
 def line(kind: str, x1: float, y1: float, x2: float, y2: float, tip: str = "") -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.plots.figure import Figure, absent, first, slug
-from ssl_bench.leaderboard.plots.heat import tint
-from ssl_bench.leaderboard.plots.svg import WIDTH, box, shortened, svg, title
+from ssl_bench.leaderboard.plots.matrix import LINE, cell, gap
+from ssl_bench.leaderboard.plots.matrix import name as name_of
+from ssl_bench.leaderboard.plots.svg import WIDTH, svg
 from ssl_bench.leaderboard.plots.svg import text as words
 from ssl_bench.leaderboard.ranking import Row, Table
 from ssl_bench.leaderboard.views import wins
 
 MODELS = 12
 """Of more, the first: numbers of more could not be read."""
-LABELS, NAME, LINE, HEAD, FOOT = 180, 21, 21, 24, 8
+LABELS, HEAD, FOOT = 190, 24, 8
+"""Units of the view box: names with their numbers, and above and below the models."""
 
 
 def figure(table: Table) -> Figure:
@@ -27,8 +31,8 @@ def figure(table: Table) -> Figure:
     for i, row in enumerate(rows):
         y = HEAD + LINE * i
         parts.append(words(LABELS + wide * (i + 0.5), HEAD - 8, str(i + 1), "tick", "middle"))
-        label = words(LABELS - 8, y + 14.5, f"{shortened(text.label(row), NAME)}  {i + 1}", "", "end")
-        parts.append(f'<g class="{"control" if row.control else "plain"}">{label}</g>')
+        parts.append(name_of(row, y, LABELS - 28))
+        parts.append(words(LABELS - 8, y + LINE / 2 + 4, str(i + 1), "tick", "end"))
         for j, other in enumerate(rows):
             parts.append(_cell(row, other, table, LABELS + wide * j, y, wide) if i != j else "")
     note = (
@@ -43,14 +47,11 @@ def figure(table: Table) -> Figure:
 def _cell(row: Row, other: Row, table: Table, x: float, y: float, wide: float) -> str:
     share, tasks = wins(row, other, table)
     if not tasks:
-        return words(x + wide / 2, y + 14.5, "–", "tick", "middle")
-    kind = f"{'below' if share < 0.5 else 'above'} t{tint(2 * share - 1)}"
-    tip = title(f"{text.label(row)} beats {text.label(other)} on {share * tasks:g} of {tasks} tasks")
-    number = words(x + wide / 2, y + 14.5, f"{100 * share:.0f}", "value", "middle")
-    return f"<g>{box(kind, x + 0.5, y + 0.5, wide - 1, LINE - 1)}{number}{tip}</g>"
+        return gap(x, y, wide)
+    tip = f"{text.label(row)} beats {text.label(other)} on {share * tasks:g} of {tasks} tasks"
+    return cell(x, y, wide, 2 * share - 1, f"{100 * share:.0f}", tip)
 
 
-def _said(row: Row, place: int, rows: object, table: Table) -> str:
-    assert isinstance(rows, (list, tuple))
+def _said(row: Row, place: int, rows: Sequence[Row], table: Table) -> str:
     shares = [f"{100 * wins(row, other, table)[0]:.0f}" if other is not row else "–" for other in rows]
     return f"{place + 1} {text.label(row)}: {', '.join(shares)}"
