@@ -63,8 +63,9 @@ def mark_best(
     """Return the rows with their best cells marked, and the columns with how they were tested."""
     marked = [list(row.cells) for row in rows]
     said = []
+    models = [i for i, row in enumerate(rows) if not row.control]
     for index, column in enumerate(columns):
-        cells = {i: cell for i, row in enumerate(rows) if (cell := row.cells[index]) and not row.control}
+        cells = {i: cell for i in models if (cell := rows[i].cells[index])}
         best, tested = of_column(cells, column, evidence)
         for i, cell in cells.items():
             if cell.best != (i in best):
@@ -107,7 +108,7 @@ def _prepared(base: Cell, cell: Cell, evidence: Evidence) -> Test | None:
     pair, luck = _pair(base, cell)
     if luck and len(pair.base) < SHARED_SEEDS:
         return None
-    if all(evidence.has(record) for record in (*pair.base, *pair.cand)):
+    if evidence is not NOTHING and all(evidence.has(record) for record in (*pair.base, *pair.cand)):
         return Test(pair, True, *_bounds(pair, luck))
     p = _of_records(pair, luck)
     return None if p is None else Test(pair, False, p, p)
@@ -115,7 +116,7 @@ def _prepared(base: Cell, cell: Cell, evidence: Evidence) -> Test | None:
 
 def _pair(base: Cell, cell: Cell) -> tuple[Pair, bool]:
     """Return the records of the seeds that two models share, and whether seeds matter; if not, one record of each."""
-    if not any(seeds.matters(one.records[0]) for one in (base, cell)):
+    if not (seeds.matters(base.records[0]) or seeds.matters(cell.records[0])):
         return Pair(base.records[:1], cell.records[:1]), False
     left, right = ({record.seed: record for record in one.records} for one in (base, cell))
     shared = sorted(left.keys() & right.keys())

@@ -122,7 +122,7 @@ def _placed(row: Row, table: Table) -> list[float]:
         return []
     found = []
     for cell, column in zip(row.cells, table.columns, strict=True):
-        value = NORMALISED.mean([answer(cell.value, column.definition)]) if cell else None
+        value = NORMALISED.placed(answer(cell.value, column.definition)) if cell else None
         if value is None:
             return []
         found.append(value)

@@ -9,14 +9,14 @@ from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.plots.figure import Figure, absent, first, slug
 from ssl_bench.leaderboard.plots.svg import Axis, axis, dot, label, line, svg
 from ssl_bench.leaderboard.plots.svg import text as words
-from ssl_bench.leaderboard.ranking import Table
+from ssl_bench.leaderboard.ranking import Row, Table
 from ssl_bench.leaderboard.rows import Z
 from ssl_bench.results.describe import number
 from ssl_bench.results.record import MetricDefinition
 
 LABELS, RIGHT, LINE, TOP, BOTTOM = 186, 20, 19, 8, 26
 """Units of the view box: the space for names, the right margin, one model, and above and below the models."""
-NAME = 22
+NAME = 21
 """Letters of a model's name that fit."""
 
 
@@ -39,17 +39,16 @@ class Dot:
 
 def of_tasks(table: Table) -> list[Figure]:
     """Return a plot per task."""
-    return [_of_task(table, index) for index in range(len(table.columns))]
+    named = [(text.label(row), row) for row in table.rows]
+    return [_of_task(table, index, named) for index in range(len(table.columns))]
 
 
-def _of_task(table: Table, index: int) -> Figure:
+def _of_task(table: Table, index: int, named: Sequence[tuple[str, Row]]) -> Figure:
     column = table.columns[index]
-    dots = [
-        Dot(text.label(row), cell.value, cell.low, cell.high, row.control, cell.best)
-        for row in table.rows
-        if (cell := row.cells[index])
-    ]
-    shown, more = first(_sorted(dots, column.definition))
+    sign = -1 if column.definition.higher_is_better else 1
+    cells = [(sign * cell.value, name, row.control, cell) for name, row in named if (cell := row.cells[index])]
+    best, more = first(sorted(cells, key=lambda item: item[:2]))
+    shown = [Dot(name, cell.value, cell.low, cell.high, control, cell.best) for _, name, control, cell in best]
     title = f"{column.task.title}, {column.task.metric}, {table.protocol}"
     note = f"95 % intervals; dashed: chance.{more}"
     return Figure(
@@ -77,15 +76,11 @@ def _of_group(table: Table, group: str, place: int) -> Figure:
             dots.append(Dot(text.label(row), mean.value, low, high, row.control))
     if not dots:
         return absent(id, title, "no model has answered every task of the group")
-    shown, more = first(_sorted(dots, table.means))
+    sign = -1 if table.means.higher_is_better else 1
+    shown, more = first(sorted(dots, key=lambda dot: (sign * dot.value, dot.label)))
     note = f"Lines are 95 % intervals over test samples, and over seeds where there are several.{more}"
     definition = dataclasses.replace(table.means, chance=None)  # of the columns' metric, not of the group
     return Figure(id, title, note, dot_plot(f"{title}, {table.protocol}", shown, definition))
-
-
-def _sorted(dots: Sequence[Dot], definition: MetricDefinition) -> list[Dot]:
-    sign = -1 if definition.higher_is_better else 1
-    return sorted(dots, key=lambda dot: (sign * dot.value, dot.label))
 
 
 def dot_plot(title: str, dots: Sequence[Dot], definition: MetricDefinition) -> str:

@@ -20,8 +20,9 @@ from ssl_bench.leaderboard.ranking import Row, Table
 
 TASKS = 8
 """Columns of one map."""
-HEAD, FOOT, LEAN = 96, 8, 44
-"""Units of the view box above and below the models, and what the last slanting name of a task needs at the right."""
+FOOT, LEAN, RISE = 8, 44, 5.2
+"""Units of the view box: below the models, what the last slanting name of a task needs at the right, and the height of
+one of its letters."""
 NORMALISED = aggregators.get("chance_normalised_mean@1")
 
 
@@ -52,19 +53,19 @@ def _parts(columns: Sequence[tuple[int, Column]]) -> list[tuple[str, Sequence[in
 def placed(row: Row, table: Table, index: int) -> float | None:
     """Return a value with chance at 0 and the best possible at 1; None where there is no value or no chance."""
     cell = row.cells[index]
-    return NORMALISED.mean([answer(cell.value, table.columns[index].definition)]) if cell else None
+    return NORMALISED.placed(answer(cell.value, table.columns[index].definition)) if cell else None
 
 
 def _figure(table: Table, columns: Sequence[int], id: str, name: str) -> Figure:
     rows, more = first([row for row in table.rows if any(row.cells[i] for i in columns)], MOST)
     wide = (WIDTH - LABELS - LEAN) / TASKS
-    parts = []
-    for place, index in enumerate(columns):
-        x, task = LABELS + wide * (place + 0.5) + 4, shortened(table.columns[index].task.name, 16)
-        head = f'<text class="tick" transform="translate({x:.1f} {HEAD - 6}) rotate(-55)">{safe(task)}</text>'
-        parts.append(head)
+    tasks = [shortened(table.columns[index].task.name, 16) for index in columns]
+    head, parts = 16 + RISE * max(map(len, tasks)), []
+    for place, task in enumerate(tasks):
+        at = f"translate({LABELS + wide * (place + 0.5) + 4:.1f} {head - 6:.1f}) rotate(-55)"
+        parts.append(f'<text class="tick" transform="{at}">{safe(task)}</text>')
     for line, row in enumerate(rows):
-        y = HEAD + LINE * line
+        y = head + LINE * line
         parts.append(name_of(row, y))
         for place, index in enumerate(columns):
             parts.append(_cell(row, table, index, LABELS + wide * place, y, wide))
@@ -75,7 +76,7 @@ def _figure(table: Table, columns: Sequence[int], id: str, name: str) -> Figure:
     if left_out:
         note += f" Without a level of chance, and so not here: {', '.join(left_out)}."
     said = "The values, not yet measured from chance, stand in the table above."
-    height = HEAD + LINE * len(rows) + FOOT
+    height = head + LINE * len(rows) + FOOT
     return Figure(id, name, note, svg("heat", f"{name}, {table.protocol}", said, height, parts))
 
 
