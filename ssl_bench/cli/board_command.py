@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
+@click.option("--unpaired", is_flag=True, help="Test without per-sample predictions: what packed records alone give.")
 @with_settings(PLACES)
 def command(
     suite: str,
@@ -37,6 +38,7 @@ def command(
     html: Path | None,
     markdown: Path | None,
     csv: Path | None,
+    unpaired: bool,
     resolved: Resolved,
 ) -> None:
     """Render the records as one self-contained HTML page, and as tables.
@@ -59,6 +61,7 @@ def command(
         html=html,
         markdown=markdown,
         csv=csv,
+        unpaired=unpaired,
     )
     for path in (html, markdown, csv):
         if path is not None:
@@ -74,13 +77,13 @@ def write_boards(
     html: Path | None = None,
     markdown: Path | None = None,
     csv: Path | None = None,
+    unpaired: bool = False,
 ) -> None:
     """Write the records of the results folder as each form that a path is given for."""
     from ssl_bench.leaderboard import site, text
 
-    board = make(
-        Results(settings.results, settings.cache), settings, suite=suite, protocols=protocols, questions=questions
-    )
+    results = Results(settings.results, settings.cache)
+    board = make(results, settings, suite=suite, protocols=protocols, questions=questions, unpaired=unpaired)
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
             write_text(path, render(board))
@@ -93,8 +96,13 @@ def make(
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
+    unpaired: bool = False,
 ) -> Board:
-    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out."""
+    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
+
+    `unpaired` tests as if no per-sample predictions were there, so that they change nothing of the board.
+    """
+    from ssl_bench.leaderboard.evidence import NOTHING
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -113,7 +121,7 @@ def make(
             *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
         drift=results.drift,
-        evidence=_evidence(results, settings),
+        evidence=NOTHING if unpaired else _evidence(results, settings),
     )
 
 
