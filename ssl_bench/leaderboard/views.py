@@ -7,9 +7,12 @@ With the values of task t placed as p = (v − chance) / (best − chance), and 
                                 the tasks (Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice")
     mean_rank@1                 R, ties sharing the middle of their ranks
     win_rate@1                  (k − R) / (k − 1): the share of other models that are beaten, over all tasks, ties half
+    bt_elo@1                    Bradley and Terry's likeliest strengths in Elo points, every task a match of every pair,
+                                ties half, and one tie more per pair, so that who wins all has a number; anchored at raw
+                                pixels, which every board can have, with 1000
 
-Only models that have answered every task have a number. The last two depend on which models are there: a new one may
-turn two old ones round. Controls have no rank, and change none.
+Only models that have answered every task have a number. The last three depend on which models are there: a new one may
+turn two old ones round. Controls have no rank, and change none; but for raw pixels as the anchor.
 """
 
 from __future__ import annotations
@@ -17,11 +20,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Literal
 
 from ssl_bench import aggregators
 from ssl_bench.leaderboard.means import answer
 from ssl_bench.leaderboard.ranking import Row, Table
+from ssl_bench.statistics import bradley_terry
+from ssl_bench.statistics.bradley_terry import ELO
 
+ANCHOR = "pixels"
+"""Adapter of the control whose points are fixed."""
 NORMALISED = aggregators.get("chance_normalised_mean@1")
 
 
@@ -35,12 +43,12 @@ class View:
     values: tuple[float | None, ...]
     relative: bool
     """Whether a number depends on the other models."""
-    fraction: bool = True
+    unit: Literal["fraction", "rank", "points"] = "fraction"
     higher_is_better: bool = True
 
     def say(self, value: float) -> str:
         """Return a number as it is printed."""
-        return f"{100 * value:.1f}" if self.fraction else f"{value:.2f}"
+        return {"fraction": f"{100 * value:.1f}", "rank": f"{value:.2f}", "points": f"{value:.0f}"}[self.unit]
 
 
 def views(table: Table) -> list[View]:
@@ -63,7 +71,8 @@ def views(table: Table) -> list[View]:
             False,
         ),
         View("win_rate@1", "percent of other models beaten over the tasks, ties half", rates, True),
-        View("mean_rank@1", "mean of the ranks on the tasks", ranks, True, fraction=False, higher_is_better=False),
+        View("mean_rank@1", "mean of the ranks on the tasks", ranks, True, "rank", higher_is_better=False),
+        View("bt_elo@1", "Elo points by Bradley and Terry, raw pixels at 1000", elo(table), True, "points"),
     ]
 
 
@@ -92,9 +101,26 @@ def scores(rows: Sequence[Row], table: Table) -> list[list[float]]:
 def mean_ranks(table: Table) -> tuple[float | None, ...]:
     """Return the mean rank over the tasks of every row in the pool."""
     rows = pool(table)
-    by_task = [ranked([-value for value in task]) for task in scores(rows, table)]
-    found = {id(row): fmean(ranks[i] for ranks in by_task) for i, row in enumerate(rows)} if by_task else {}
+    found = {id(row): rank for row, rank in zip(rows, _mean_ranks(rows, table), strict=True)}
     return tuple(found.get(id(row)) for row in table.rows)
+
+
+def elo(table: Table) -> tuple[float | None, ...]:
+    """Return the Elo points of every row in the pool; none where the anchor has not answered every task."""
+    anchors = [row for row in table.rows if row.model.adapter == ANCHOR and complete(row)][:1]
+    rows, tasks = [*pool(table), *anchors], len(table.columns)
+    if not anchors or len(rows) < 2:
+        return (None,) * len(table.rows)
+    count = len(rows)
+    won = [tasks * (count - rank) + (count - 1) / 2 for rank in _mean_ranks(rows, table)]
+    strengths = bradley_terry(won, tasks + 1)
+    points = {id(row): 1000 + ELO * (one - strengths[-1]) for row, one in zip(rows, strengths, strict=True)}
+    return tuple(points.get(id(row)) for row in table.rows)
+
+
+def _mean_ranks(rows: Sequence[Row], table: Table) -> list[float]:
+    by_task = [ranked([-value for value in task]) for task in scores(rows, table)]
+    return [fmean(ranks) for ranks in zip(*by_task, strict=True)]
 
 
 def ranked(values: Sequence[float]) -> list[float]:

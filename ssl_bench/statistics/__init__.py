@@ -1,5 +1,6 @@
 """Intervals, tests, corrections and power, without SciPy; the tests compare with SciPy and statsmodels."""
 
+from ssl_bench.statistics.bradley_terry import bradley_terry
 from ssl_bench.statistics.corrections import holm
 from ssl_bench.statistics.differences import (
     Difference,
@@ -35,6 +36,7 @@ __all__ = [
     "alike_with_best",
     "bootstrap_interval",
     "bootstrapped",
+    "bradley_terry",
     "detectable",
     "detectable_mean",
     "friedman",

@@ -332,9 +332,21 @@ def test_views_by_hand() -> None:
     assert values("win_rate@1") == {"a": (3 - 6.5 / 4) / 2, "b": (3 - 9.5 / 4) / 2, "c": 0.5}
     assert values("iqm@1")["a"] == pytest.approx(((0.7 - 0.1) / 0.9 + (0.8 - 0.1) / 0.9) / 2)
     assert values("chance_normalised_mean@1")["c"] == pytest.approx((0.5 - 0.1) / 0.9)
-    assert {name for name, view in by_name.items() if view.relative} == {"mean_rank@1", "win_rate@1"}
+    assert {name for name, view in by_name.items() if view.relative} == {"mean_rank@1", "win_rate@1", "bt_elo@1"}
     (made,) = [one for one in plots.of_table(table) if one.id.endswith("views")]
-    assert made.note.count("depends on the models shown") == 2
+    assert made.note.count("(depends on the models shown)") == 2
+
+
+def test_elo_by_hand() -> None:
+    """A model that beats raw pixels on 3 of 4 tasks and ties on one has odds of (3½ + ½) to (½ + ½), 241 points over
+    their 1000; without pixels on every task nobody has points."""
+    pixels = make_model("pixels", adapter="pixels")
+    records = [make_record("a", f"t{i}", value=value) for i, value in enumerate((0.9, 0.9, 0.9, 0.5))]
+    anchor = [make_record(pixels, f"t{i}", value=0.5) for i in range(4)]
+    (table,) = make_board([*records, *anchor]).tables
+    assert views.elo(table) == pytest.approx((1000 + 400 * np.log10(4), 1000))
+    (table,) = make_board([*records, *anchor[1:]]).tables
+    assert views.elo(table) == (None, None)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8, 19, 100])

@@ -51,8 +51,7 @@ def _cell(view: View, i: int, x: float, y: float, wide: float) -> str:
 
 
 def _note(view: View) -> str:
-    said = f"{view.reference}: {view.what}"
-    return f"{said}; it depends on the models shown." if view.relative else f"{said}."
+    return f"{view.reference}: {view.what}{' (depends on the models shown)' if view.relative else ''}."
 
 
 def _said(row: Row, i: int, found: Sequence[View]) -> str:

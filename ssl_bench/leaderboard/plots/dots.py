@@ -50,7 +50,7 @@ def _of_task(table: Table, index: int, named: Sequence[tuple[str, Row]]) -> Figu
     best, more = first(sorted(cells, key=lambda item: item[:2]))
     shown = [Dot(name, cell.value, cell.low, cell.high, control, cell.best) for _, name, control, cell in best]
     title = f"{column.task.title}, {column.task.metric}, {table.protocol}"
-    note = f"95 % intervals; dashed: chance.{more}"
+    note = f"95 % intervals{'' if column.definition.chance is None else '; dashed: chance'}.{more}"
     return Figure(
         f"{slug(table.protocol)}-task-{slug(column.task.name)}",
         f"{column.task.title} ({column.task.metric})",

@@ -13,7 +13,7 @@ LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 44, 18, 12, 300, 44
 NAMED = 12
 """Points that all bear their names; of more, only those that are picked."""
 NAME = 22
-BOLD = 1.1 * LETTER
+BOLD, SMALL = 1.1 * LETTER, 0.9 * LETTER
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
@@ -72,11 +72,12 @@ def _names(points: Sequence[Point], places: Sequence[tuple[float, float]], taken
         if len(points) > NAMED and not point.picked:
             continue
         name = shortened(point.label, NAME)
-        long = (BOLD if point.picked else LETTER) * len(name)
+        long = (BOLD if point.picked else SMALL if point.control else LETTER) * len(name)
         beside_it, over_it = [(px + 7, py + 4, ""), (px - 7, py + 4, "end")], [(px, py - 8, "middle")]
         # A front runs through its points from side to side.
         sides = over_it + beside_it if point.picked else beside_it + over_it
-        for tx, ty, anchor in [*sides, (px, py + 16, "middle")]:
+        corners = [(px + s * 5, py + up, "" if s > 0 else "end") for up in (-7, 14) for s in (1, -1)]
+        for tx, ty, anchor in [*sides, (px, py + 16, "middle"), *corners]:
             left = tx - {"": 0.0, "end": long, "middle": long / 2}[anchor]
             found = (left, ty - 9, left + long, ty + 2)
             inside = left >= LEFT and left + long <= WIDTH and ty - 9 >= 0 and ty + 2 <= HEIGHT - BOTTOM
