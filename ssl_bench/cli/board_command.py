@@ -19,6 +19,7 @@ from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
+    from ssl_bench.leaderboard.evidence import Evidence
     from ssl_bench.leaderboard.ranking import Board
 
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
+@click.option("--unpaired", is_flag=True, help="Test without per-sample predictions: what packed records alone give.")
 @with_settings(PLACES)
 def command(
     suite: str,
@@ -41,6 +43,7 @@ def command(
     html: Path | None,
     markdown: Path | None,
     csv: Path | None,
+    unpaired: bool,
     resolved: Resolved,
 ) -> None:
     """Render the records as one self-contained HTML page, and as tables.
@@ -64,6 +67,7 @@ def command(
         html=html,
         markdown=markdown,
         csv=csv,
+        unpaired=unpaired,
     )
     for path in (html, markdown, csv):
         if path is not None:
@@ -80,12 +84,21 @@ def write_boards(
     html: Path | None = None,
     markdown: Path | None = None,
     csv: Path | None = None,
+    unpaired: bool = False,
 ) -> None:
     """Write the records of the results folder as each form that a path is given for."""
     from ssl_bench.leaderboard import site, text
 
     results = Results(settings.results, settings.cache)
-    board = make(results, settings, suite=suite, protocols=protocols, questions=questions, division=division)
+    board = make(
+        results,
+        settings,
+        suite=suite,
+        protocols=protocols,
+        questions=questions,
+        division=division,
+        unpaired=unpaired,
+    )
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
             write_text(path, render(board))
@@ -99,9 +112,14 @@ def make(
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
     division: Division = "closed",
+    unpaired: bool = False,
 ) -> Board:
-    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out."""
+    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
+
+    `unpaired` tests as if no per-sample predictions were there, so that they change nothing of the board.
+    """
     from ssl_bench.leaderboard import entries
+    from ssl_bench.leaderboard.evidence import NOTHING
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -122,6 +140,7 @@ def make(
         drift=results.drift,
         entries=entries.read_all(settings.shelves),
         division=division,
+        evidence=NOTHING if unpaired else _evidence(results, settings),
     )
 
 
@@ -135,6 +154,21 @@ def _belied(results: Results, records: list[Record], settings: Settings) -> Mapp
 
     having = [record for record in records if sample_name(record.samples.sha256) in here]
     return rescore.belied(having, results.read_samples, settings.cache / "rescored.txt")
+
+
+def _evidence(results: Results, settings: Settings) -> Evidence:
+    """Return where the per-sample predictions are that can be read here."""
+    from ssl_bench.leaderboard.evidence import NOTHING, Evidence
+    from ssl_bench.results.samples import read, sample_name
+
+    here = results.files.sample_files()
+    if not here:
+        return NOTHING
+    return Evidence(
+        lambda record: sample_name(record.samples.sha256) in here,
+        lambda record: read(results.files, record.samples),  # `_belied` has found the records to be true to them
+        settings.cache / "told-apart.jsonl",
+    )
 
 
 def _named(record: Record) -> str:

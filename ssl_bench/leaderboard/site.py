@@ -9,8 +9,8 @@ from typing import Any
 
 from ssl_bench.errors import UsageError
 from ssl_bench.files import canonical_json
-from ssl_bench.leaderboard import text
-from ssl_bench.leaderboard.plots import Dot, dot_plot
+from ssl_bench.leaderboard import plots, text
+from ssl_bench.leaderboard.plots import Figure
 from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
 from ssl_bench.pages import csp_hash, render, template, trusted
 from ssl_bench.results.describe import command, number
@@ -25,7 +25,7 @@ POOLED_KEYS = ("model", "features", "task", "environment", "code")
 
 def html(board: Board) -> str:
     """Return the board as a page; raise MissingError where jinja2 or a template file is not there."""
-    style, script = template("board.css"), template("board.js")
+    style, script = template("board.css") + template("plots.css"), template("board.js")
     return render(
         template("board.html"),
         **_context(board),
@@ -57,10 +57,12 @@ def _context(board: Board) -> dict[str, Any]:
         "tasks": len({record.task.name for record in records}),
         "records": len(records),
         "whole": bool(whole),
+        "plots": list(map(_figure, plots.figures(board))),
         "tables": [_table(table, places) for table in board.tables],
         "listed": [_listed(record, places[record.record_id]) for record in whole],
         "skipped": board.skipped,
         "data": trusted(json_block(page_data(whole))),
+        "bold": text.bold(board),
         "digest": digest_of(records)[:16],
         "built": _built(),
         "aggregator": board.suite.aggregator,
@@ -113,7 +115,7 @@ def _table(table: Table, places: Mapping[str, int]) -> dict[str, Any]:
             "cells": [_chance(column) for column in table.columns],
         },
         "absent": table.absent,
-        "plots": [trusted(_plot(table, index)) for index in range(len(table.columns))],
+        "plots": list(map(_figure, plots.of_table(table))),
         "descending": table.means.higher_is_better,
     }
 
@@ -214,13 +216,5 @@ def _listed(record: Record, place: int) -> dict[str, Any]:
     }
 
 
-def _plot(table: Table, index: int) -> str:
-    column = table.columns[index]
-    dots = [
-        Dot(text.label(row), cell.value, cell.low, cell.high, row.control, cell.best)
-        for row in table.rows
-        if (cell := row.cells[index])
-    ]
-    sign = -1 if column.definition.higher_is_better else 1
-    dots.sort(key=lambda dot: (sign * dot.value, dot.label))
-    return dot_plot(f"{column.task.title}, {column.task.metric}, {table.protocol}", dots, column.definition)
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {"id": figure.id, "title": figure.title, "note": figure.note, "svg": trusted(figure.svg)}

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
+from ssl_bench.leaderboard import best
 from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
 from ssl_bench.results.describe import number
 
@@ -23,18 +24,23 @@ def markdown(board: Board) -> str:
         lines += ["", f"## {_cell(table.protocol)}", "", *_markdown_table(table)]
         if table.absent:
             lines += ["", f"No records yet: {', '.join(map(_cell, table.absent))}."]
-    lines += ["", _legend()]
+    lines += ["", _legend(board)]
     if board.skipped:
         lines += ["", "Left out:", "", *(f"- {_cell(what)}: {_cell(why)}" for what, why in board.skipped)]
     return "\n".join(lines) + "\n"
 
 
-def _legend() -> str:
+def _legend(board: Board) -> str:
     return (
-        "Percent unless a unit is given. Bold: the best of a column, and every model whose 95 % interval overlaps the "
-        "best's. A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw "
+        f"Percent unless a unit is given. {bold(board)} "
+        "A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw "
         "pixels and the most frequent class. ≠: another run of the same job got another number; the oldest is shown."
     )
+
+
+def bold(board: Board) -> str:
+    """Return what bold means on this board, in sentences."""
+    return best.legend(column for table in board.tables for column in table.columns)
 
 
 def _markdown_table(table: Table) -> Iterator[str]:

@@ -10,6 +10,7 @@ I and Q are summed as in Abramowitz and Stegun 26.5.8 and 6.5.29 to 6.5.31, cont
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from statistics import NormalDist
@@ -24,6 +25,7 @@ def normal_two_sided(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
+@functools.lru_cache(maxsize=64)
 def normal_quantile(level: float) -> float:
     """Return the z that a two-sided interval of this level reaches to: 1.96 for 0.95."""
     return NORMAL.inv_cdf((1 + level) / 2)
@@ -35,9 +37,13 @@ def t_two_sided(t: float, df: float) -> float:
         return 0.0
     if df > 1e7:
         return normal_two_sided(t)
+    if df == 2:  # three seeds: 1 − t / √(t² + 2), without its cancellation
+        root = math.sqrt(t * t + 2)
+        return 2 / (root * (root + abs(t)))
     return _incomplete_beta(df / 2, 0.5, df / (df + t * t))
 
 
+@functools.lru_cache(maxsize=1024)
 def t_quantile(level: float, df: float) -> float:
     """Return the t that a two-sided interval of this level reaches to, by bisection."""
     if df > 1e7:
