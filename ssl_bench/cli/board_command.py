@@ -19,6 +19,7 @@ from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.ranking import Board
+    from ssl_bench.leaderboard.rows import Standings
 
 
 @click.command(name="board")
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
+@click.option(
+    "--verifiers",
+    type=click.Path(path_type=Path),
+    help="List of signers (OpenSSH's); without their signature a check counts for nothing.",
+)
 @with_settings(PLACES)
 def command(
     suite: str,
@@ -36,6 +42,7 @@ def command(
     html: Path | None,
     markdown: Path | None,
     csv: Path | None,
+    verifiers: Path | None,
     resolved: Resolved,
 ) -> None:
     """Render the records as one self-contained HTML page, and as tables.
@@ -58,6 +65,7 @@ def command(
         html=html,
         markdown=markdown,
         csv=csv,
+        verifiers=verifiers,
     )
     for path in (html, markdown, csv):
         if path is not None:
@@ -73,13 +81,13 @@ def write_boards(
     html: Path | None = None,
     markdown: Path | None = None,
     csv: Path | None = None,
+    verifiers: Path | None = None,
 ) -> None:
     """Write the records of the results folder as each form that a path is given for."""
     from ssl_bench.leaderboard import site, text
 
-    board = make(
-        Results(settings.results, settings.cache), settings, suite=suite, protocols=protocols, questions=questions
-    )
+    results = Results(settings.results, settings.cache)
+    board = make(results, settings, suite=suite, protocols=protocols, questions=questions, verifiers=verifiers)
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
             write_text(path, render(board))
@@ -92,8 +100,12 @@ def make(
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
+    verifiers: Path | None = None,
 ) -> Board:
-    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out."""
+    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
+
+    `verifiers` lists whose signatures count; without it every verification counts.
+    """
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -112,7 +124,19 @@ def make(
             *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
         drift=results.drift,
+        standings=_standings(results, settings, verifiers),
     )
+
+
+def _standings(results: Results, settings: Settings, verifiers: Path | None) -> Standings:
+    """Return how far records were checked, by anybody or by the verifiers on a list."""
+    from ssl_bench.results import signatures
+    from ssl_bench.results.standing import standings
+
+    found = results.verifications()
+    memory = settings.cache / "signatures.txt"
+    trusted = signatures.signed_by_known(found, verifiers, memory) if verifiers else None
+    return standings(found, trusted)
 
 
 def _belied(results: Results, records: list[Record], settings: Settings) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ssl_bench.files import canonical_json
 from ssl_bench.results.record import MetricDefinition, MetricValue, Record
+from ssl_bench.results.verifications import Verification
 
 
 def describe(record: Record) -> str:
@@ -27,6 +28,16 @@ def describe_runs(runs: Sequence[tuple[Record, str, str]], shown: Record) -> str
         here = "  ← shown" if record.content_digest == shown.content_digest else ""
         lines.append(_clean(f"  {record.content_digest[:16]}  {record.created}  {value}  {said}{here}"))
     return "\n".join(lines) + "\n"
+
+
+def describe_verifications(found: Sequence[Verification], shown: Record) -> str:
+    """Return who checked the record that is shown, and what came of it, oldest first; "" where nobody did."""
+    lines = [
+        _clean(f"  {one.created}  {one.level:<8} {one.outcome}  by {one.verifier}  {one.link}".rstrip())
+        for one in found
+        if shown.content_digest in one.records
+    ]
+    return "\n".join(["verifications", *lines]) + "\n" if lines else ""
 
 
 def command(record: Record) -> str:
