@@ -33,10 +33,22 @@ FLOORS = [
     {"features", "extraction", "loading", "meters"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
-    {"api", "runner", "recording", "outcome", "jobs", "plan", "fetch", "look", "leaderboard", "comparison"},
+    {
+        "api",
+        "runner",
+        "recording",
+        "outcome",
+        "jobs",
+        "plan",
+        "fetch",
+        "look",
+        "leaderboard",
+        "comparison",
+        "submission",
+    },
     {"cli"},
 ]
-PUBLISHING = {"results", "leaderboard", "comparison"}
+PUBLISHING = {"results", "leaderboard", "comparison", "submission"}
 MEASURING = {
     "backbones",
     "datasets",

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+from ssl_bench import cards
+from ssl_bench.errors import UsageError
+from ssl_bench.results.slugs import slug
 
 ROOM = "leaderboard/entries"
 Division = Literal["closed", "open"]
 """Closed: one feature spec for all tasks, one pass per image, recipes and seeds of the suite. Open: as declared."""
+LONGEST = 2_000
+"""Characters of one field."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +24,7 @@ class Entry:
     """One submitted model, in its submitter's words."""
 
     name: str
-    """Of the model, as its records name it."""
+    """Of the model, as its records name it; the file is called so, too."""
     organisation: str
     contact: str
     licence: str
@@ -36,3 +44,39 @@ class Entry:
     """Where the training code can be read (an address)."""
     paper: str = ""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        texts = [getattr(self, field.name) for field in dataclasses.fields(self)]
+        words = [*(text for text in texts if isinstance(text, str)), *self.data, *self.contamination.values()]
+        if any(len(word) > LONGEST for word in words):
+            raise UsageError(f"a field has more than {LONGEST} characters")
+        for key in ("name", "organisation", "contact", "licence", "weights"):
+            if not str(getattr(self, key)).strip():
+                raise UsageError(f"the key {key!r} is empty")
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise UsageError("the key 'sha256' is not 64 digits 0-9 and a-f; `ssl-bench model digest` prints it")
+        if not self.data or not all(word.strip() for word in self.data):
+            raise UsageError("the key 'data' names no dataset; [\"unknown\"] is an answer")
+        if self.passes_per_image < 1:
+            raise UsageError("the key 'passes_per_image' is less than 1")
+        if empty := [task for task, seen in self.contamination.items() if not seen.strip()]:
+            raise UsageError(f"contamination.{empty[0]} does not say what was seen of the task's images")
+
+
+def from_table(table: Mapping[str, Any], where: str) -> Entry:
+    """Return the entry in a TOML table; raise UsageError naming `where` for an unknown, missing or empty key."""
+    return cards.from_table(Entry, table, where)
+
+
+def read(path: Path) -> Entry:
+    """Return the entry in a file, which is called as its model's records are: `slugs.slug(name).toml`."""
+    entry = from_table(cards.read_toml(path), str(path))
+    if path.stem != slug(entry.name):
+        raise UsageError(f"{path}: name is {entry.name!r}, so the file must be called {slug(entry.name)}.toml")
+    return entry
+
+
+def read_all(folder: Path) -> dict[str, Entry]:
+    """Return the entries of a folder by their models' names; an absent folder has none."""
+    found = (read(path) for path in sorted(folder.glob("*.toml")))
+    return {entry.name: entry for entry in found}
