@@ -17,6 +17,7 @@ FLOORS = [
     {
         "aggregators",
         "files",
+        "signatures",
         "json_schema",
         "cards",
         "predictions",

@@ -130,12 +130,12 @@ def make(
 
 def _standings(results: Results, settings: Settings, verifiers: Path | None) -> Standings:
     """Return how far records were checked, by anybody or by the verifiers on a list."""
-    from ssl_bench.results import signatures
+    from ssl_bench.results import trust
     from ssl_bench.results.standing import standings
 
     found = results.verifications()
     memory = settings.cache / "signatures.txt"
-    trusted = signatures.signed_by_known(found, verifiers, memory) if verifiers else None
+    trusted = trust.signed_by_known(found, verifiers, memory) if verifiers else None
     return standings(found, trusted)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from ssl_bench.errors import UsageError
-from ssl_bench.results import signatures
 from ssl_bench.results.store import Results
+from ssl_bench.results.trust import signed
 from ssl_bench.results.verifications import AGREES, Verification, now
 
 
@@ -42,11 +41,3 @@ def dispute(
     for one in made:
         results.put_verification(one)
     return made
-
-
-def signed(verification: Verification, key: Path | None) -> Verification:
-    """Return a verification with the signature of a key, or as it is without one."""
-    if key is None:
-        return verification
-    signature = signatures.sign(verification.signed_text, key)
-    return dataclasses.replace(verification, signature=signature)

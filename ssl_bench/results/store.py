@@ -2,6 +2,7 @@
 
 ```
 <root>/<model>/<task>/<protocol>-<id8>.json     one immutable record per job
+<root>/<model>/verifications~/<level>-….json    what others found of the model's records
 <root>/<model>.jsonl                            the same records packed: one canonical line each, sorted
 <root>/samples/<aa>/<sha256>.parquet            per-sample predictions
 ```

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from ssl_bench import signatures
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.leaderboard.ranking import make_board
-from ssl_bench.results import keeping, signatures, verifications
-from ssl_bench.results.disputes import dispute, signed
+from ssl_bench.results import keeping, trust, verifications
+from ssl_bench.results.disputes import dispute
 from ssl_bench.results.record import parse
 from ssl_bench.results.standing import BADGES, LEVELS, UNCHECKED, Standing, lowest, standings
 from ssl_bench.results.store import Results
+from ssl_bench.results.trust import signed
 from ssl_bench.results.verifications import Verification
 from tests.results.conftest import Place
 from tests.results.factory import make_grid, make_record
@@ -228,12 +230,12 @@ def test_only_known_signers_are_believed(keys: Path, tmp_path: Path):
         signed(verification(record, verifier="other@lab"), keys / "judge"),
         dataclasses.replace(good, level="full"),
         dataclasses.replace(good, records=(make_record(value=0.9).content_digest,)),
-        dataclasses.replace(good, signature=signatures.sign(good.signed_text, keys / "judge", "git")),
+        dataclasses.replace(good, signature=signatures.sign(good.signed_text.encode(), keys / "judge").decode()),
         dataclasses.replace(good, signature="-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\n-----END SSH SIGNATURE-----\n"),
     ]
     memory = tmp_path / "memory"
     for _ in range(2):
-        trusted = signatures.signed_by_known([good, *forged], keys / "signers", memory)
+        trusted = trust.signed_by_known([good, *forged], keys / "signers", memory)
         assert trusted == {good.content_digest}
     assert standings(forged, trusted) == {}
     assert standings([good, *forged], trusted)[record.content_digest].level == "re-scored"
@@ -247,17 +249,17 @@ def test_only_known_signers_are_believed(keys: Path, tmp_path: Path):
 def test_another_list_of_signers_is_asked_anew(keys: Path, tmp_path: Path):
     """What was good under one list is not taken to be good under another."""
     one, memory, other = signed(verification(), keys / "judge"), tmp_path / "memory", tmp_path / "signers"
-    assert signatures.signed_by_known([one], keys / "signers", memory)
+    assert trust.signed_by_known([one], keys / "signers", memory)
     other.write_text((keys / "signers").read_text().replace("judge@lab", "somebody@lab"))
-    assert not signatures.signed_by_known([one], other, memory)
+    assert not trust.signed_by_known([one], other, memory)
 
 
 def test_a_missing_key_or_list_is_named(tmp_path: Path):
     """A key or a list of signers that is not there is named with its place."""
     with pytest.raises(MissingError, match="no SSH key is at"):
-        signatures.sign("text", tmp_path / "key")
+        signatures.sign(b"text", tmp_path / "key")
     with pytest.raises(MissingError, match="no list of signers is at"):
-        signatures.signed_by_known([], tmp_path / "signers", tmp_path / "memory")
+        trust.signed_by_known([], tmp_path / "signers", tmp_path / "memory")
 
 
 # ---------------------------------------------------------------- disputes
