@@ -37,6 +37,7 @@ FLOORS = [
     {
         "api",
         "runner",
+        "remeasure",
         "recording",
         "outcome",
         "jobs",

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "Say what regressed between two sets of records.",
     "power": "Say which differences a comparison could see.",
     "baseline": "Keep named sets of records to compare with.",
+    "verify": "Do again what a bundle or records claim.",
     "board": "Render records as one HTML page and as tables.",
     "schema": "Print the JSON Schema of records, plans and cards.",
     "cache": "Look at the feature cache, check it, make room.",
@@ -36,13 +37,15 @@ GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
     "Look": ("look", "list", "show", "model", "results", "board", "schema", "cache"),
     "Compare": ("compare", "power", "baseline"),
+    "Submit": ("verify",),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130
 EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    a task, or the mean over tasks, regressed (compare); two stores differ (results diff)
+  1    a task, or the mean over tasks, regressed (compare); two stores differ (results diff);
+       what was done again disagrees (verify)
   2    a wrong word, card or file
   3    a job failed; the others are done
   4    the data cannot tell (compare --strict)

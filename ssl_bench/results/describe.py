@@ -43,12 +43,12 @@ def describe_verifications(found: Sequence[Verification], shown: Record) -> str:
 def command(record: Record) -> str:
     """Return the command that asks the record's question of the same model again, its whole recipe written out."""
     words = ["ssl-bench", "run", "--model", record.model.name, "--task", record.task.name]
-    words += ["--protocol", _protocol_words(record)]
+    words += ["--protocol", protocol_words(record)]
     asked = record.features.requested
     if asked.get("pooled", "default") != "default":
         words += ["--pooled", str(asked["pooled"])]
     if prescribed := asked.get("input"):
-        words += ["--input", ",".join(f"{key}={_word(value)}" for key, value in sorted(prescribed.items()))]
+        words += ["--input", ",".join(f"{key}={recipe_word(value)}" for key, value in sorted(prescribed.items()))]
     if precision := asked.get("precision"):
         words += ["--precision", str(precision)]
     if record.seed:
@@ -58,16 +58,16 @@ def command(record: Record) -> str:
     return shlex.join(word if word.isprintable() else repr(word) for word in words)
 
 
-def _protocol_words(record: Record) -> str:
+def protocol_words(record: Record) -> str:
     """Return "knn,k=20,temperature=0.07": what `protocols.get` reads."""
     recipe = ((key, value) for key, value in record.protocol.recipe.items() if value is not None)
-    return ",".join([record.protocol.name, *(f"{key}={_word(value)}" for key, value in sorted(recipe))])
+    return ",".join([record.protocol.name, *(f"{key}={recipe_word(value)}" for key, value in sorted(recipe))])
 
 
-def _word(value: Any) -> str:
+def recipe_word(value: Any) -> str:
     """Return a recipe's value as a word of the command line; lists are written "10+20"."""
     if isinstance(value, list):
-        return "+".join(map(_word, value))
+        return "+".join(map(recipe_word, value))
     return value if isinstance(value, str) else canonical_json(value)
 
 
