@@ -47,6 +47,9 @@ FLOORS = [
         "leaderboard",
         "comparison",
         "submission",
+        "rounds",
+        "sketching",
+        "submitting",
     },
     {"cli"},
 ]
@@ -70,6 +73,9 @@ MEASURING = {
     "jobs",
     "plan",
     "fetch",
+    "rounds",
+    "sketching",
+    "submitting",
 }
 EXAMPLE = PACKAGE.parent / "results"
 HEAVY = ("torch", "torchvision", "timm", "open_clip", "sklearn", "pandas", "pyarrow", "faiss", "scipy", "rich")

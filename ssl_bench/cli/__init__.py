@@ -22,9 +22,10 @@ COMMANDS = {
     "model": "Look into a checkpoint file, convert it, tell its digests.",
     "results": "List, show, ask, export, compare, pack and withdraw records.",
     "compare": "Say what regressed between two sets of records.",
+    "submit": "Bundle a model's records for the board, checked as the board does.",
+    "verify": "Do again what a bundle or records claim.",
     "power": "Say which differences a comparison could see.",
     "baseline": "Keep named sets of records to compare with.",
-    "verify": "Do again what a bundle or records claim.",
     "board": "Render records as one HTML page and as tables.",
     "schema": "Print the JSON Schema of records, plans and cards.",
     "cache": "Look at the feature cache, check it, make room.",
@@ -37,7 +38,7 @@ GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
     "Look": ("look", "list", "show", "model", "results", "board", "schema", "cache"),
     "Compare": ("compare", "power", "baseline"),
-    "Submit": ("verify",),
+    "Hand in": ("submit", "verify"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130

@@ -120,11 +120,12 @@ def _verify(
     from ssl_bench.submission.verifying import rescored
 
     verifier, progress = by or "an unnamed verifier", choose(settings.progress)
+    redone = _judged(claim, settings)
     if level == "schema":
-        return Report(claim, level, (), verifier)
+        return Report(claim, level, tuple(redone), verifier)
     from ssl_bench.remeasure import Remeasure, own_targets
 
-    redone = rescored(claim, lambda record: own_targets(record, settings, progress))
+    redone += rescored(claim, lambda record: own_targets(record, settings, progress))
     if level == "rescore":
         return Report(claim, level, tuple(redone), verifier)
     again = Remeasure(claim, settings, progress, model)
@@ -139,6 +140,20 @@ def _verify(
     redone += again.features(drawn.nonce, drawn.images)
     redone += again.runs(drawn.tasks)
     return Report(claim, level, tuple(redone), verifier, drawn=drawn)
+
+
+def _judged(claim: Claim, settings: Settings) -> list[Redone]:
+    """Return what the board's validator says of a bundle; records of a store answer no round."""
+    if claim.bundle is None:
+        return []
+    from ssl_bench import rounds
+    from ssl_bench.cli.knowing import known
+    from ssl_bench.submission import validator, waivers
+    from ssl_bench.submission.verifying import judged
+
+    round = rounds.current(claim.bundle.manifest.suite.name, settings)
+    waived = waivers.read_all(settings.shelves)
+    return judged(validator.validate(claim.bundle, round, known(None, round, settings), waived))
 
 
 def _echo(report: Report) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ssl_bench import cards
+from ssl_bench.cards import Shelves
 from ssl_bench.errors import UsageError
 from ssl_bench.results.slugs import slug
 
@@ -76,7 +77,7 @@ def read(path: Path) -> Entry:
     return entry
 
 
-def read_all(folder: Path) -> dict[str, Entry]:
-    """Return the entries of a folder by their models' names; an absent folder has none."""
-    found = (read(path) for path in sorted(folder.glob("*.toml")))
+def read_all(shelves: Shelves | None = None) -> dict[str, Entry]:
+    """Return every entry by its model's name."""
+    found = (read(path) for path in (shelves or Shelves()).names(ROOM).values())
     return {entry.name: entry for entry in found}

@@ -104,31 +104,37 @@ def label(record: Record) -> str:
     return f"{record.task.name} × {record.protocol.name} seed {record.seed}"
 
 
-def make(
+def members(
     records: Sequence[Record],
     predictions: Mapping[str, bytes],
     sketches: Mapping[str, Sketch],
-    *,
-    suite: Asked,
-    harness: Harness,
     card: bytes,
     lock: str,
-    attest: bytes,
-    signature: bytes | None,
-    created: str,
-    where: str = "the bundle",
-) -> Bundle:
-    """Return a bundle of records, `predictions` by their sha256 and `sketches` by their members' names."""
+) -> dict[str, bytes]:
+    """Return the members that say what is claimed: records, `predictions` by their sha256, `sketches` by their names,
+    card and list of packages."""
     ordered = sorted(records, key=place)
-    contents = {
+    return {
         RECORDS: "".join(f"{record.to_text()}\n" for record in ordered).encode(),
         CARD: card,
         LOCK: lock.encode(),
-        ATTEST: attest,
-        **({SIGNATURE: signature} if signature else {}),
         **{f"samples/{sha256}.parquet": content for sha256, content in predictions.items()},
         **{name: sketch.encode(one) for name, one in sketches.items()},
     }
+
+
+def make(
+    claimed: Mapping[str, bytes],
+    attest: bytes,
+    signature: bytes | None = None,
+    *,
+    suite: Asked,
+    harness: Harness,
+    created: str,
+    where: str = "the bundle",
+) -> Bundle:
+    """Return the bundle of `members` and an attestation of them."""
+    contents = {**claimed, ATTEST: attest, **({SIGNATURE: signature} if signature else {})}
     contents = dict(sorted(contents.items()))
     return Bundle(where, Manifest(suite, harness, held(contents), created), contents)
 

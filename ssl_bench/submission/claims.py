@@ -34,9 +34,13 @@ class Claim:
     """A record's predictions; raises MissingError or UsageError where they are not there or are none."""
     sketch: Callable[[Record], Sketch | None]
     """What was fixed of the features behind a record; None where nothing was."""
-    bundle: str = ""
-    """The bundle's digest; empty for records of a store."""
-    entry: Entry | None = None
+    bundle: Bundle | None = None
+    """None for records of a store."""
+
+    @property
+    def entry(self) -> Entry | None:
+        """What the submitter declares."""
+        return self.bundle.entry if self.bundle else None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -57,8 +61,7 @@ def of_bundle(bundle: Bundle) -> Claim:
         digest=bundle.digest,
         table=bundle.table,
         sketch=bundle.sketch,
-        bundle=bundle.digest,
-        entry=bundle.entry,
+        bundle=bundle,
     )
 
 

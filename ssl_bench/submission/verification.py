@@ -15,7 +15,7 @@ from ssl_bench.submission.verifying import Redone
 
 Level = Literal["schema", "rescore", "sample", "full"]
 LEVELS: Mapping[Level, str] = {
-    "schema": "structure, digests and records were read and checked",
+    "schema": "structure, digests and records were checked, and that the round's rules are kept",
     "rescore": "every metric was computed again from the predictions",
     "sample": "drawn images were extracted and drawn tasks run again, with the weights",
     "full": "every task was run again, with the weights",
@@ -86,7 +86,7 @@ class Report:
             outcome=outcome,
             verifier=self.verifier,
             created=self.created,
-            bundle=self.claim.bundle,
+            bundle=self.claim.bundle.digest if self.claim.bundle else "",
             nonce=self.drawn.nonce if self.drawn else "",
             tolerance=self.tolerance,
         )
@@ -97,7 +97,7 @@ class Report:
             "schema": SCHEMA,
             "model": self.claim.model,
             "claim": self.claim.digest,
-            "bundle": self.claim.bundle,
+            "bundle": self.claim.bundle is not None,
             "level": self.level,
             "agrees": self.agrees,
             "records": len(self.claim.records),

@@ -26,6 +26,7 @@ from ssl_bench.submission import sketch as sketches
 from ssl_bench.submission.bundle import label
 from ssl_bench.submission.claims import Claim
 from ssl_bench.submission.sketch import Sketch
+from ssl_bench.submission.validator import Report
 
 COSINE = 0.999
 """Least cosine between a sketch and the one that was handed in."""
@@ -58,6 +59,15 @@ class Own:
     task_digest: str
     ids: Sequence[str]
     truth: Truth
+
+
+def judged(report: Report) -> list[Redone]:
+    """Return what the validator found of a bundle; what only asks a person to look is open."""
+    found = [
+        Redone(one.where, f"{one.code} {one.name}", "disagrees" if one.refuses else "open", one.what)
+        for one in report.findings
+    ]
+    return found or [Redone(report.round, "rules", "agrees", f"{report.records} records answer the round as it asks")]
 
 
 def rescored(claim: Claim, own: Callable[[Record], Own | None]) -> list[Redone]:
@@ -126,7 +136,8 @@ def features(record: Record, handed_in: Sketch, positions: NDArray[np.int64], ag
     product = np.linalg.norm(theirs, axis=1) * np.linalg.norm(ours, axis=1)
     both_nothing = (handed_in.norms[positions] == 0) & (norms == 0)
     cosines = np.where(both_nothing, 1.0, (theirs * ours).sum(axis=1) / np.where(product > 0, product, 1.0))
-    lengths = np.abs(handed_in.norms[positions] - norms) / np.maximum(norms, np.finfo(np.float32).tiny)
+    longer = np.maximum(handed_in.norms[positions], norms).astype(np.float64)
+    lengths = np.abs(handed_in.norms[positions] - norms) / np.where(longer > 0, longer, 1.0)
     wrong = int(((cosines < COSINE) | (lengths > LENGTH)).sum())
     said = f"least cosine {cosines.min():.5f}, most difference in length {100 * lengths.max():.2g} %"
     if wrong:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +13,9 @@ from ssl_bench.files import digest_json
 from ssl_bench.predictions import Classes, Truth
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.record import Record, Samples
+from ssl_bench.submission import assembly, sketch
 from ssl_bench.submission import bundle as bundles
-from ssl_bench.submission import sketch
+from ssl_bench.submission.assembly import Measured
 from ssl_bench.submission.bundle import Bundle
 from ssl_bench.submission.manifest import Asked, Harness
 from tests.results.factory import make_metric, make_model, make_record, make_task, sha
@@ -31,6 +30,7 @@ data = ["LVD-142M"]
 labels_used = false
 """
 FILE = sha("file")
+ASKED = Asked("small", 1, sha("round"))
 
 
 def scored(
@@ -62,7 +62,11 @@ def scored(
 
 
 def make_bundle(
-    *answers: tuple[Record, bytes], card: str = CARD, created: str = "2026-03-01T00:00:00Z", **other: Any
+    *answers: tuple[Record, bytes],
+    card: str = CARD,
+    suite: Asked = ASKED,
+    created: str = "2026-03-01T00:00:00Z",
+    key: Path | None = None,
 ) -> Bundle:
     """Return the bundle of answers, with sketches of made-up features."""
     given = answers or (scored("cifar10"), scored("dtd"))
@@ -72,20 +76,18 @@ def make_bundle(
         n = record.samples.n
         features = draw.standard_normal((n, 24))
         sketches[sketch.name(record)] = sketch.make(features, draw.integers(0, 256, (n, 32)).astype(np.uint8))
-    parts: dict[str, Any] = {
-        "suite": Asked("small", 1, sha("round")),
-        "harness": Harness("0.1.0", sha("code")),
-        "card": card.format(sha256=FILE).encode(),
-        "lock": "numpy==2.0.0\n",
-        "attest": json.dumps({"_type": "https://in-toto.io/Statement/v1"}).encode(),
-        "signature": None,
-        "created": created,
-    }
-    return bundles.make(
-        [record for record, _ in given],
-        {record.samples.sha256: content for record, content in given},
-        sketches,
-        **parts | other,
+    measured = Measured(
+        [record for record, _ in given], {record.samples.sha256: content for record, content in given}, sketches
+    )
+    return assembly.assemble(
+        measured,
+        suite,
+        Harness("0.1.0", sha("code")),
+        card=card.format(sha256=FILE).encode(),
+        lock="numpy==2.0.0\n",
+        invocation=("ssl-bench", "submit"),
+        created=created,
+        key=key,
     )
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
+from ssl_bench import __version__, rounds, sketching
+from ssl_bench.environment import source_digest
 from ssl_bench.files import digest_file
 from ssl_bench.jobs import Request, expand
 from ssl_bench.progress import choose
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import read_bytes
+from ssl_bench.results.store import Results
 from ssl_bench.runner import Runner
 from ssl_bench.settings import Settings
-from ssl_bench.submission import bundle as bundles
-from ssl_bench.submission import sketch
+from ssl_bench.submission import assembly, sketch
+from ssl_bench.submission.assembly import Measured
 from ssl_bench.submission.bundle import Bundle
-from ssl_bench.submission.manifest import Asked, Harness
-from tests.results.factory import sha
+from ssl_bench.submission.manifest import Harness
 
 CARD = """name = "{name}"
 organisation = "A Lab"
@@ -28,6 +29,9 @@ weights = "https://example.org/digits_vit.safetensors"
 sha256 = "{sha256}"
 data = ["the training digits of the task digits"]
 labels_used = false
+
+[contamination]
+digits = "the training images, without labels"
 """
 WEIGHTS = Path(__file__).parents[2] / "model_zoo" / "digits_vit.safetensors"
 
@@ -53,28 +57,23 @@ class Submitter:
     def bundle(
         self,
         records: list[Record],
-        *,
-        name: str = "",
-        predictions: Mapping[str, bytes] | None = None,
         sketched: Callable[[sketch.Sketch], sketch.Sketch] = lambda one: one,
     ) -> Bundle:
         """Return the bundle of records, with the sketches of the features that this submitter's network makes."""
-        runner, sketches = self.runner, {}
-        (job,) = expand(Request((self.model,), tasks=("digits",), protocols=("knn",)), self.settings)
-        features = runner.trial(job).supply.features("test", "", "")
-        for record in records:
-            sketches[sketch.name(record)] = sketched(sketch.make(features, runner.data(job).digests["test"]))
-        held = {one.samples.sha256: read_bytes(runner.results.files, one.samples) for one in records if not predictions}
-        return bundles.make(
-            records,
-            predictions or held,
-            sketches,
-            suite=Asked("quick", 1, sha("round")),
-            harness=Harness("0.1.0", sha("code")),
-            card=CARD.format(name=name or records[0].model.name, sha256=digest_file(WEIGHTS)).encode(),
+        round, store = rounds.current("quick", self.settings), Results(self.settings.results)
+        records = [dataclasses.replace(one, code={**one.code, "dirty": False}) for one in records]
+        made = sketching.sketches(records, round.tasks, self.settings)
+        return assembly.assemble(
+            Measured(
+                records,
+                {one.samples.sha256: read_bytes(store.files, one.samples) for one in records},
+                {name: sketched(one) for name, one in made.items()},
+            ),
+            round.asked,
+            Harness(__version__, source_digest()),
+            card=CARD.format(name=records[0].model.name, sha256=digest_file(WEIGHTS)).encode(),
             lock="numpy==2.0.0\n",
-            attest=json.dumps({"_type": "https://in-toto.io/Statement/v1"}).encode(),
-            signature=None,
+            invocation=("ssl-bench", "submit"),
             created="2026-03-01T00:00:00Z",
         )
 
