@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from ssl_bench.results.slugs import slug
 ROOM = "leaderboard/entries"
 Division = Literal["closed", "open"]
 """Closed: one feature spec for all tasks, one pass per image, recipes and seeds of the suite. Open: as declared."""
+NEEDED = ("name", "organisation", "contact", "licence", "weights")
 LONGEST = 2_000
 """Characters of one field."""
 
@@ -47,21 +48,27 @@ class Entry:
     note: str = ""
 
     def __post_init__(self) -> None:
-        texts = [getattr(self, field.name) for field in dataclasses.fields(self)]
-        words = [*(text for text in texts if isinstance(text, str)), *self.data, *self.contamination.values()]
-        if any(len(word) > LONGEST for word in words):
-            raise UsageError(f"a field has more than {LONGEST} characters")
-        for key in ("name", "organisation", "contact", "licence", "weights"):
-            if not str(getattr(self, key)).strip():
-                raise UsageError(f"the key {key!r} is empty")
-        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise UsageError("the key 'sha256' is not 64 digits 0-9 and a-f; `ssl-bench model digest` prints it")
-        if not self.data or not all(word.strip() for word in self.data):
-            raise UsageError("the key 'data' names no dataset; [\"unknown\"] is an answer")
-        if self.passes_per_image < 1:
-            raise UsageError("the key 'passes_per_image' is less than 1")
-        if empty := [task for task, seen in self.contamination.items() if not seen.strip()]:
-            raise UsageError(f"contamination.{empty[0]} does not say what was seen of the task's images")
+        if problems := list(_problems(self)):
+            raise UsageError("; ".join(problems))
+
+
+def _problems(entry: Entry) -> Iterator[str]:
+    """Give everything that a reader of the card would ask for."""
+    texts = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+    words = {key: text for key, text in texts.items() if isinstance(text, str)}
+    lists = [("data", word) for word in entry.data] + [("contamination", seen) for seen in entry.contamination.values()]
+    long = sorted({key for key, word in (*words.items(), *lists) if len(word) > LONGEST})
+    yield from (f"{key} has more than {LONGEST} characters" for key in long)
+    yield from (f"{key} is empty" for key in NEEDED if not words[key].strip())
+    if not re.fullmatch("[0-9a-f]{64}", entry.sha256):
+        yield "sha256 is not 64 digits 0-9 and a-f (`ssl-bench model digest` prints it)"
+    if not entry.data or not all(word.strip() for word in entry.data):
+        yield 'data names no dataset (["unknown"] is an answer)'
+    if entry.passes_per_image < 1:
+        yield "passes_per_image is less than 1"
+    for task, seen in entry.contamination.items():
+        if not seen.strip():
+            yield f"contamination.{task} does not say what was seen of the task's images"
 
 
 def from_table(table: Mapping[str, Any], where: str) -> Entry:

@@ -50,7 +50,7 @@ def overlapping(data: Iterable[str], tasks: Iterable[str], datasets: Mapping[str
         for one in datasets.values():
             if task in one.tasks:
                 names += [one.name, one.title, *one.also]
-        spoken = {f" {_words(name)} " for name in names} | {f" {_words(name).replace(' ', '')} " for name in names}
+        spoken = {f" {_words(name)} " for name in names}
         hits = (declared for declared, text in words.items() if any(name in text for name in spoken))
         if hit := next(hits, None):
             found[task] = hit
@@ -58,4 +58,5 @@ def overlapping(data: Iterable[str], tasks: Iterable[str], datasets: Mapping[str
 
 
 def _words(text: str) -> str:
-    return " ".join(re.findall("[a-z0-9]+", text.lower()))
+    """Return words and numbers: "CIFAR-10", "cifar10" and "CIFAR 10" are one."""
+    return " ".join(re.findall("[a-z]+|[0-9]+", text.lower()))

@@ -77,4 +77,5 @@ def escape(text: str) -> str:
 
 def _escaped(text: str) -> str:
     text = re.sub(r"([\\*_{}\[\]()#|~`!$])", r"\\\1", text)
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "@&#8203;")
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"@(?=\w*[A-Za-z])", "@&#8203;", text)

@@ -211,7 +211,7 @@ NOT_CANONICAL = "not written canonically"
         (lambda c: c.update({"card.toml": b"name = "}), r"card\.toml: is not valid TOML"),
         (lambda c: c.update({"card.toml": b"a = " + b"[" * 9_999}), r"card\.toml: is nested"),
         (lambda c: c.update({"card.toml": b"\xff"}), r"card\.toml: is not UTF-8"),
-        (lambda c: c.update({"card.toml": CARD.format(sha256="x").encode()}), "'sha256' is not 64 digits"),
+        (lambda c: c.update({"card.toml": CARD.format(sha256="x").encode()}), "sha256 is not 64 digits"),
         (lambda c: c.update({"card.toml": (CARD + 'colour = ""\n').format(sha256=FILE).encode()}), "unknown key"),
         (lambda c: c.update({"attest.json": b"[]"}), r"attest\.json: is not a record but"),
         (_swapped, "is named by another digest"),

@@ -8,7 +8,6 @@ from statistics import fmean, median
 from ssl_bench.results.record import Record
 from ssl_bench.submission.checks.base import Case
 from ssl_bench.submission.findings import Finding
-from ssl_bench.submission.rounds import Ask
 
 FEWEST = 4
 """Other models behind a judgement, and tasks behind a pattern."""
@@ -21,7 +20,7 @@ LOOK = "Nothing to mend; a verifier measures this task again"
 
 def findings(case: Case) -> Iterator[Finding]:
     """Give tasks that beat the best by far, or are better than the entry's other tasks let expect."""
-    placed: dict[Ask, float] = {}
+    placed: dict[tuple[str, str], float] = {}
     for ask in case.round.asks:
         mine = case.to(ask)
         peers = _by_model(case.peers.get(mine[0].question, ())) if mine else {}
@@ -35,19 +34,21 @@ def findings(case: Case) -> Iterator[Finding]:
         if value > max(others) + reach:
             what = f"{abs(value):.4g} beats the best of {len(others)} models, {abs(max(others)):.4g}, by far"
             yield Finding("outlier", ask.where, what, LOOK)
-        placed[ask] = (value - median(others)) / (_spread(others) or definition.high - definition.low)
+        placed[ask.task, ask.protocol] = (value - median(others)) / (
+            _spread(others) or definition.high - definition.low
+        )
     yield from _pattern(placed)
 
 
-def _pattern(placed: dict[Ask, float]) -> Iterator[Finding]:
+def _pattern(placed: dict[tuple[str, str], float]) -> Iterator[Finding]:
     """Give tasks on which the entry stands far higher among the others than on the rest, protocol by protocol."""
-    for protocol in sorted({ask.protocol for ask in placed}):
-        places = {ask: place for ask, place in placed.items() if ask.protocol == protocol}
-        for ask, place in places.items():
-            rest = [other for one, other in places.items() if one is not ask]
+    for protocol in sorted({protocol for _, protocol in placed}):
+        places = {task: place for (task, own), place in placed.items() if own == protocol}
+        for task, place in places.items():
+            rest = [other for one, other in places.items() if one != task]
             if len(rest) >= FEWEST and (lift := place - median(rest)) > FAR * max(1.0, _spread(rest)):
                 what = f"it stands {lift:.1f} deviations higher among the known models than on the entry's other tasks"
-                yield Finding("pattern", ask.where, what, LOOK)
+                yield Finding("pattern", f"{task} × {protocol}", what, LOOK)
 
 
 def _by_model(records: tuple[Record, ...] | list[Record]) -> dict[str, float]:
