@@ -30,7 +30,7 @@ from ssl_bench.submission.waivers import Waiver
 from ssl_bench.tasks import SuiteCard, TaskCard
 from tests.results.factory import RECIPES, make_metric, sha
 from tests.submission.factory import CARD, make_bundle, scored, written
-from tests.submission.test_signatures import make_key
+from tests.test_signatures import make_key
 
 Answer = tuple[Record, bytes]
 
