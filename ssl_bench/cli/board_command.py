@@ -106,6 +106,7 @@ def make(
 
     `verifiers` lists whose signatures count; without it every verification counts.
     """
+    from ssl_bench.leaderboard import entries
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -125,6 +126,7 @@ def make(
         ],
         drift=results.drift,
         standings=_standings(results, settings, verifiers),
+        entries=entries.read_all(settings.shelves),
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from ssl_bench.leaderboard import choice
 from ssl_bench.leaderboard.columns import Column, one_question
+from ssl_bench.leaderboard.declared import entered
+from ssl_bench.leaderboard.entries import Entry
 from ssl_bench.leaderboard.means import Mean, Means
 from ssl_bench.leaderboard.rows import UNKNOWN, Cell, Drift, Row, Standings, by_row, make_row, mark_best, rank
 from ssl_bench.model_zoo import ModelCard
@@ -19,6 +21,7 @@ from ssl_bench.results.record import MetricDefinition, Record
 from ssl_bench.tasks import SuiteCard
 
 NO_DRIFT: Drift = {}
+NO_ENTRIES: Mapping[str, Entry] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +69,14 @@ def make_board(
     skipped: Iterable[tuple[str, str]] = (),
     drift: Drift = NO_DRIFT,
     standings: Standings = UNKNOWN,
+    entries: Mapping[str, Entry] = NO_ENTRIES,
 ) -> Board:
     """Return the board of a suite, or without one, of all tasks that the records answer.
 
     `protocols` chooses protocols as "knn" or "knn,k=20,version=1"; without it the suite's, or all, are shown.
     `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board;
-    `drift` (record id to the records of a job that has unequal numbers, oldest first) marks cells;
-    `standings` says how far records were checked.
+    `drift` (record id to the records of a job that has unequal numbers, oldest first) marks cells. `standings` says how
+    far records were checked, and `entries` are what submitters declare, by their models' names.
     Raises IncomparableError where one column would hold two questions, UsageError for a choice that chooses nothing.
     """
     left_out = list(skipped)
@@ -88,7 +92,7 @@ def make_board(
         for name in names
         if any(record.protocol.name == name for record in chosen)
     )
-    return Board(suite, tables, tuple(left_out))
+    return Board(suite, tuple(_declared(table, suite, entries) for table in tables), tuple(left_out))
 
 
 def _make_table(
@@ -124,6 +128,12 @@ def _make_table(
         chance=means.of([column.definition.chance for column in columns])[1],
         means=means.definition,
     )
+
+
+def _declared(table: Table, suite: SuiteCard, entries: Mapping[str, Entry]) -> Table:
+    """Return the table with what submitters declare of its rows."""
+    asked = table.columns, suite.asks(table.protocol), suite.aggregator
+    return dataclasses.replace(table, rows=tuple(entered(row, entries, *asked) for row in table.rows))
 
 
 __all__ = ["Board", "Cell", "Column", "Mean", "Row", "Table", "make_board"]
