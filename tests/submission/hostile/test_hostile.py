@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from ssl_bench.errors import SslBenchError
-from tests.submission.hostile import archives, arrays, texts
+from tests.submission.hostile import archives, arrays, claims, texts
 from tests.submission.hostile.base import Arena, Case
 
-FAMILIES = {"archives": archives, "texts": texts, "arrays": arrays}
+FAMILIES = {"archives": archives, "texts": texts, "arrays": arrays, "claims": claims}
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 SECONDS = 20
 GIGABYTES = 3.0
