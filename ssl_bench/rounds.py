@@ -7,19 +7,23 @@ from numpy.typing import NDArray
 
 from ssl_bench import protocols
 from ssl_bench.datasets import index
-from ssl_bench.errors import SslBenchError
+from ssl_bench.errors import SslBenchError, UsageError, did_you_mean
 from ssl_bench.jobs import Request, expand
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.settings import Settings
+from ssl_bench.submission.limits import readable
 from ssl_bench.submission.rounds import Ask, Round
-from ssl_bench.tasks import get_suite
+from ssl_bench.tasks import get_suite, suite_names
 
 ANYBODY = ModelCard("anybody", "pixels")
 """Stands for the model; no question depends on it."""
 
 
 def current(suite: str, settings: Settings) -> Round:
-    """Return the round of a suite; raise UsageError for an unknown one."""
+    """Return the round of a suite; raise UsageError for a name that no shelf has: a bundle's word is never a path."""
+    known = suite_names(settings.shelves)
+    if suite not in known:
+        raise UsageError(f"no suite is called {readable(suite)!r}.{did_you_mean(suite, known)}")
     asks: dict[tuple[str, str], Ask] = {}
     tasks = {}
     for job in expand(Request((ANYBODY,), suite=suite), settings):

@@ -79,18 +79,24 @@ def _report(names: list[str], words: str) -> None:
 def import_(source: str, resolved: Resolved, as_json: bool) -> None:
     """Copy the records of SOURCE here, with their per-sample predictions where SOURCE has them.
 
-    SOURCE is a folder, a packed file, s3://bucket/prefix or git:REF:PATH. Records that are here already stay as they
-    are; other numbers for the same job are kept beside them. An import that was interrupted is finished by another.
+    SOURCE is a folder, a packed file, a bundle, s3://bucket/prefix or git:REF:PATH. Records that are here already stay
+    as they are; other numbers for the same job are kept beside them. An import that was interrupted is finished by
+    another.
 
     \b
     Examples:
       ssl-bench results import ../other/results
       ssl-bench results import results --results s3://bucket/prefix
+      ssl-bench results import bundle.tar
     """
     from ssl_bench.results.keeping import import_records
     from ssl_bench.results.sources import open_source
+    from ssl_bench.submission import bundle
+    from ssl_bench.submission import source as bundled
 
-    given = open_source(source, resolved.settings.cache, say)
+    is_bundle = source.endswith(".tar")
+    cache = resolved.settings.cache
+    given = bundled.results(bundle.read(Path(source))) if is_bundle else open_source(source, cache, say)
     counts = import_records(open_results(resolved), given)
     if as_json:
         echo_json(dict(counts))

@@ -9,7 +9,6 @@ from ssl_bench.cards import builtin_folder
 from ssl_bench.environment import source_digest
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.leaderboard import entries, overlaps
-from ssl_bench.results.roots import PACKED, FixedRoot, FolderRoot
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
 from ssl_bench.submission.checks.base import Known
@@ -21,20 +20,26 @@ if TYPE_CHECKING:
 
 
 def known(board: Path | None, round: Round, settings: Settings) -> Known:
-    """Return what is known besides a bundle; `board` is the folder of the board's records, or this checkout's."""
+    """Return what is known besides a bundle; `board` is the folder of the board's records, or this checkout's.
+
+    Raises MissingError where there is no such folder.
+    """
     from ssl_bench import rounds
 
-    published = _published(board)
+    folder = board or builtin_folder("results")
+    if board and not folder.is_dir():
+        raise MissingError(f"no folder of records is at {board}")
+    published = Results(folder, settings.cache)
 
     def table(record: Record) -> Table | None:
         try:
-            return published.read_samples(record) if published else None
+            return published.read_samples(record)
         except (MissingError, UsageError):
             return None
 
     return Known(
         entries=entries.read_all(settings.shelves),
-        records=tuple(published.records()) if published else (),
+        records=tuple(_packed(published)),
         table=table,
         targets=rounds.targets(round, settings),
         datasets=overlaps.read_all(settings.shelves),
@@ -42,12 +47,9 @@ def known(board: Path | None, round: Round, settings: Settings) -> Known:
     )
 
 
-def _published(board: Path | None) -> Results | None:
-    """Return the packed records of a board: loose ones beside them are somebody's own, not yet published."""
-    folder = board or builtin_folder("results")
-    if not folder.is_dir():
-        if board:
-            raise MissingError(f"no folder of records is at {board}")
-        return None
-    packed = {path.name: path.read_bytes() for path in sorted(folder.glob(f"*{PACKED}"))}
-    return Results(FixedRoot(str(folder), packed, FolderRoot(folder)))
+def _packed(results: Results) -> list[Record]:
+    """Return the records that stand in packed files: loose ones beside them are somebody's own, not yet published."""
+    records = results.records()
+    found = results.index.rows("SELECT content_digest FROM places WHERE holds = 'record' AND line > 0")
+    published = {digest for (digest,) in found}
+    return [record for record in records if record.content_digest in published]

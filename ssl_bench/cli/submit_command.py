@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--card", type=click.Path(path_type=Path), help="The entry; `ssl-bench new entry NAME` writes one.")
 @click.option("--suite", "-s", default="", help="Suite whose open round is answered; a bundle names its own.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("bundle.tar"), show_default=True)
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="Folder of report.json and report.md [default: --out's]."
+)
 @click.option("--check-only", is_flag=True, help="Measure and write no bundle; say what would be wrong.")
 @click.option("--sign", type=click.Path(path_type=Path), help="SSH key to sign with (ssh-keygen).")
 @click.option("--board", type=click.Path(path_type=Path), help="Folder of the board's packed records.")
@@ -38,6 +41,7 @@ def command(
     card: Path | None,
     suite: str,
     out: Path,
+    report: Path | None,
     check_only: bool,
     sign: Path | None,
     board: Path | None,
@@ -47,8 +51,7 @@ def command(
     board does.
 
     WHAT is a model's name, a .safetensors checkpoint, a folder or packed file of records, or a bundle, which is checked
-    alone. Beside the bundle lie report.json and report.md. Exits with 0 if the board can take it, 1 if something is to
-    be mended, 2 for a wrong word or a damaged file.
+    alone. Exits with 0 if the board can take it, 1 if something is to be mended, 2 for a wrong word or a damaged file.
 
     \b
     Examples:
@@ -61,13 +64,14 @@ def command(
     if not word or (what and model):
         raise UsageError("name one model, checkpoint, folder of records or bundle to submit")
     if word.endswith(".tar"):
-        return _check_file(Path(word), suite, board, settings, out.parent)
+        return _check_file(Path(word), suite, board, settings, report or out.parent)
     if card is None:
         raise UsageError("--card is missing; `ssl-bench new entry NAME` writes one to fill in")
     if not suite:
         raise UsageError("--suite is missing; `ssl-bench list suites` shows all")
     check_writable(out.parent, "the bundle")
-    return _submit(word, card, suite, out, check_only, sign, board, settings)
+    found = _submit(word, card, suite, None if check_only else out, sign, board, settings)
+    return _tell(found, report or out.parent)
 
 
 def _check_file(path: Path, suite: str, board: Path | None, settings: Settings, folder: Path) -> int:
@@ -76,21 +80,28 @@ def _check_file(path: Path, suite: str, board: Path | None, settings: Settings, 
     from ssl_bench.cli.knowing import known
     from ssl_bench.submission import bundle, validator, waivers
 
-    round = rounds.current(suite or bundle.read(path).manifest.suite.name, settings)
-    report = validator.validate_file(path, round, known(board, round, settings), waivers.read_all(settings.shelves))
-    return _tell(report, folder)
+    try:
+        given = bundle.read(path)
+        round = rounds.current(suite or given.manifest.suite.name, settings)
+    except UsageError as error:
+        _write(validator.unreadable(path, error), folder)
+        raise
+    return _tell(
+        validator.validate(given, round, known(board, round, settings), waivers.read_all(settings.shelves)), folder
+    )
 
 
 def _submit(
     word: str,
     card: Path,
     suite: str,
-    out: Path,
-    check_only: bool,
+    out: Path | None,
     sign: Path | None,
     board: Path | None,
     settings: Settings,
-) -> int:
+) -> Report:
+    """Make the bundle, write it where `out` says, and return what the validator finds; without `out` nothing is
+    measured."""
     from ssl_bench import cards, rounds
     from ssl_bench.cli.knowing import known
     from ssl_bench.leaderboard import entries
@@ -98,12 +109,12 @@ def _submit(
 
     entry = entries.from_table(cards.read_toml(card), str(card))
     round = rounds.current(suite, settings)
-    made = _bundle(word, card, entry, round, sign, settings, measure=not check_only)
+    made = _bundle(word, card, entry, round, sign, settings, measure=out is not None)
     report = validator.validate(made, round, known(board, round, settings), waivers.read_all(settings.shelves))
-    if not check_only:
+    if out:
         bundle.write(made, out)
         click.echo(f"{out} ({megabytes(out.stat().st_size)}, {len(made.records)} records, sha256 {made.digest[:16]}…)")
-    return _tell(report, out.parent)
+    return report
 
 
 def _bundle(
@@ -135,17 +146,17 @@ def _execute(planned: list[Planned], settings: Settings) -> list[Record]:
     from ssl_bench.cli.run_command import execute
 
     outcome = execute(planned, settings)
-    for failure in [*outcome.skipped, *outcome.failures]:
+    undone, records = [*outcome.skipped, *outcome.failures], [*outcome.present, *outcome.written]
+    if undone and not records:
+        raise undone[0].error
+    for failure in undone:
         click.echo(f"not measured: {failure.job.label}: {failure.error}", err=True)
-    return [*outcome.present, *outcome.written]
+    return records
 
 
 def _tell(report: Report, folder: Path) -> int:
     """Write both reports, print what was found, and return the exit code."""
-    from ssl_bench.submission import reports
-
-    write_text(folder / "report.json", reports.to_json(report) + "\n")
-    write_text(folder / "report.md", reports.markdown(report))
+    _write(report, folder)
     for finding in report.findings:
         note = f" (waived: {finding.waived})" if finding.waived else ""
         click.echo(f"{finding}{note}", err=True)
@@ -153,3 +164,10 @@ def _tell(report: Report, folder: Path) -> int:
     verdict = "can be taken" if report.accepted else f"{errors} to mend"
     click.echo(f"{report.round}: {verdict}. Reports: {folder / 'report.json'}, {folder / 'report.md'}")
     return report.exit_code
+
+
+def _write(report: Report, folder: Path) -> None:
+    from ssl_bench.submission import reports
+
+    write_text(folder / "report.json", reports.to_json(report) + "\n")
+    write_text(folder / "report.md", reports.markdown(report))

@@ -42,6 +42,7 @@ CODES = {
     "harness-differs": "W102",
     "data-unknown": "W103",
     "task-unpinned": "W104",
+    "headline-stated": "W105",
     "predictions-alike": "W151",
     "name-alike": "W152",
     "outlier": "W153",

@@ -44,7 +44,7 @@ def markdown(report: Report) -> str:
     verdict = "✅ can be taken" if report.accepted else f"❌ {len(errors)} to mend"
     lines = [
         MARKER,
-        f"### ssl-bench: {escape(report.model) or 'a bundle'} · {escape(report.round)} — {verdict}",
+        f"### ssl-bench: {escape(report.model) or 'a bundle'} · {escape(report.round) or 'no round'} — {verdict}",
         "",
         f"{report.records} records; bundle `{report.bundle[:16] or 'unreadable'}`. Numbers were computed from the "
         "predictions once more.",

@@ -57,11 +57,9 @@ class Round:
 
     @functools.cached_property
     def digest(self) -> str:
-        """sha256 over what is asked and how it becomes one number; titles and notes do not enter."""
-        tasks = {
-            name: [card.version, card.kind, card.classes, card.metric, card.source.digest]
-            for name, card in self.tasks.items()
-        }
+        """sha256 over what is asked and how it becomes one number. Titles and notes do not enter; a task's version stands
+        for its data, whose digest a card may state later."""
+        tasks = {name: [card.version, card.kind, card.classes, card.metric] for name, card in self.tasks.items()}
         return digest_json(
             {
                 "aggregate": self.suite.aggregate,

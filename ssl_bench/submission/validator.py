@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ssl_bench.errors import EXIT_NEGATIVE, EXIT_OK, UsageError
-from ssl_bench.submission import bundle as bundles
 from ssl_bench.submission import waivers as waiving
 from ssl_bench.submission.bundle import Bundle
 from ssl_bench.submission.checks import asked, card, duplicates, model, outliers, predictions, structure
@@ -32,7 +31,7 @@ class Report:
     """sha256 of its manifest; empty where it could not be read."""
     model: str
     round: str
-    """The open one, such as "vtab@1"."""
+    """The open one, such as "vtab@1"; empty where the bundle could not be read."""
     findings: tuple[Finding, ...]
     records: int = 0
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -58,17 +57,11 @@ def validate(bundle: Bundle, round: Round, known: Known, waivers: Mapping[str, W
     return Report(bundle.digest, readable(name), round.name, tuple(found), len(bundle.records), labels)
 
 
-def validate_file(path: Path, round: Round, known: Known, waivers: Mapping[str, Waiver] = NO_WAIVERS) -> Report:
-    """Return the report of a bundle's file; one that cannot be read has a single finding.
-
-    Raises MissingError where there is no file.
-    """
-    try:
-        return validate(bundles.read(path), round, known, waivers)
-    except UsageError as error:
-        what = str(error).removeprefix(f"{path}: ")
-        mend = "Make the bundle with `ssl-bench submit`, and send the file as it is"
-        return Report("", "", round.name, (Finding("unreadable", path.name, what, mend),))
+def unreadable(path: Path, error: UsageError) -> Report:
+    """Return the report of a bundle's file that cannot be read."""
+    what = str(error).removeprefix(f"{path}: ")
+    mend = "Make the bundle with `ssl-bench submit`, and send the file as it is"
+    return Report("", "", "", (Finding("unreadable", path.name, what, mend),))
 
 
 def _findings(case: Case) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench.errors import MissingError, UsageError
+from ssl_bench import metrics
+from ssl_bench.errors import UsageError
 from ssl_bench.files import digest_json
 from ssl_bench.leaderboard.entries import Entry
 from ssl_bench.leaderboard.overlaps import Dataset
 from ssl_bench.results import samples as sample_files
-from ssl_bench.results.record import Record
+from ssl_bench.results.record import MetricDefinition, MetricValue, Record, Samples
 from ssl_bench.submission import bundle, reports, validator
 from ssl_bench.submission.bundle import Bundle
 from ssl_bench.submission.checks.base import Known
@@ -158,20 +160,34 @@ def test_rounds_that_are_closed_or_differ_are_found() -> None:
 
 
 def test_a_round_moves_with_what_is_asked() -> None:
-    """The digest of a round changes with a recipe, a seed, a task's version or its data, and not with a title."""
+    """The digest of a round changes with a recipe, a seed, a task's version, and not with a title."""
     assert dataclasses.replace(ROUND, suite=dataclasses.replace(ROUND.suite, title="Other")).digest == ROUND.digest
     ask = ROUND.asks[0]
     card = ROUND.tasks["dtd"]
-    other_data = dataclasses.replace(card, source=dataclasses.replace(card.source, digest="a"))
     others = [
         dataclasses.replace(ROUND, asks=(dataclasses.replace(ask, seeds=(0, 1)), ROUND.asks[1])),
         dataclasses.replace(ROUND, asks=(dataclasses.replace(ask, recipe={"C": [1.0]}), ROUND.asks[1])),
         dataclasses.replace(ROUND, asks=ROUND.asks[:1]),
         dataclasses.replace(ROUND, tasks={**ROUND.tasks, "dtd": dataclasses.replace(card, version=2)}),
-        dataclasses.replace(ROUND, tasks={**ROUND.tasks, "dtd": other_data}),
         make_round(aggregate="mean_of_groups@1"),
     ]
-    assert len({ROUND.digest, *(other.digest for other in others)}) == 7
+    assert len({ROUND.digest, *(other.digest for other in others)}) == 6
+
+
+def test_a_headline_that_predictions_do_not_hold_is_pointed_at() -> None:
+    """A number that cannot be computed again is named as the submitter's word, for a verifier."""
+    (record, _), other = scored("cifar10"), scored("dtd")
+    content = sample_files.encode(
+        {"sample_id": [f"{i}.png" for i in range(40)], "target": np.zeros(40, int), "hits": [[0]] * 40}
+    )
+    samples = Samples(hashlib.sha256(content).hexdigest(), 40, ("sample_id", "target", "hits"))
+    metric = metrics.get("map")
+    definition = MetricDefinition(metric.unit, True, metric.low, metric.high, None)
+    task = dataclasses.replace(record.task, metric="map", metrics={"map": definition}, ids=None)
+    ranked = dataclasses.replace(record, task=task, samples=samples, metrics={"map": MetricValue(1.0, 40)})
+    report = judged((ranked, content), other)
+    assert codes(report) == ["headline-stated"]
+    assert report.accepted
 
 
 def test_the_open_division_may_ask_otherwise() -> None:
@@ -398,15 +414,16 @@ def test_waivers_that_say_too_little_are_refused(key: str, value: str, message: 
         Waiver("w", **given | {key: value})
 
 
-def test_a_damaged_file_is_one_finding(tmp_path: Path) -> None:
-    """A bundle that cannot be read has a report, too; a file that is not there has none."""
+def test_a_damaged_file_has_a_report(tmp_path: Path) -> None:
+    """A bundle that cannot be read has one finding, which says why without naming a folder of the machine."""
     path = written(tmp_path / "b.tar", make_bundle(suite=ROUND.asked))
-    assert validator.validate_file(path, ROUND, KNOWN).accepted
     path.write_bytes(path.read_bytes()[:-700])
-    report = validator.validate_file(path, ROUND, KNOWN)
+    with pytest.raises(UsageError) as caught:
+        bundle.read(path)
+    report = validator.unreadable(path, caught.value)
     assert (codes(report), report.exit_code) == (["unreadable"], 1)
-    with pytest.raises(MissingError):
-        validator.validate_file(tmp_path / "none.tar", ROUND, KNOWN)
+    assert str(tmp_path) not in reports.to_json(report)
+    assert "cut off" in reports.markdown(report)
 
 
 def test_every_code_is_one_fault() -> None:

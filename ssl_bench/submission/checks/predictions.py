@@ -47,10 +47,14 @@ def _of_record(case: Case, record: Record) -> Iterator[Finding]:
     try:
         table = case.bundle.table(record)
         rescore.check(record, table)
+        again = rescore.rescored(record, table)
     except UsageError as error:
         what = str(error).removeprefix(f"{case.bundle.where}: ")
         yield Finding("metric-differs", where(record), what, AGAIN)
         return
+    if record.task.metric not in again:
+        what = f"{record.task.metric} cannot be computed from what its predictions hold, and is the submitter's word"
+        yield Finding("headline-stated", where(record), what, "Nothing to mend; a verifier runs it again")
     held = case.known.targets.get(record.task.digest)
     if held is not None and (what := _differ(table, held)):
         yield Finding("labels-differ", where(record), what, AGAIN)
