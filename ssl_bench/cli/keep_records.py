@@ -189,11 +189,12 @@ def dispute(
       ssl-bench results dispute 4f2a9c --by me@lab --reason "cannot be reproduced" --link https://example.org/issues/7
       ssl-bench results dispute 4f2a9c --by me@lab --settle --reason "another GPU driver; see the issue"
     """
+    from ssl_bench.results.describe import clean
     from ssl_bench.results.disputes import dispute as put
 
     for made in put(open_results(resolved), records, reason, by=by, link=link, settle=settle, key=sign):
         word = "settled" if settle else "disputed"
-        click.echo(f"{word}: {made.model}, {len(made.records)} records; verification {made.content_digest[:16]}")
+        click.echo(f"{word}: {clean(made.model)}, {len(made.records)} records; verification {made.content_digest[:16]}")
 
 
 @click.command(name="gc")

@@ -11,6 +11,7 @@ import datetime
 import functools
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -64,7 +65,9 @@ class Verification:
         for digest in (*self.records, *([self.bundle] if self.bundle else [])):
             if not re.fullmatch("[0-9a-f]{64}", digest):
                 raise UsageError(f"{digest[:80]!r} is no sha256")
-        for name in ("model", "outcome", "verifier", "created", "bundle", "nonce", "link", "release"):
+        if len(self.model) > LONGEST or any("\ud800" <= char <= "\udfff" for char in self.model):
+            raise UsageError(f"model must be text of up to {LONGEST} characters")
+        for name in ("outcome", "verifier", "created", "bundle", "nonce", "link", "release"):
             text = getattr(self, name)
             if not text.isprintable() or len(text) > LONGEST:
                 raise UsageError(f"{name} must be printable text of up to {LONGEST} characters")
@@ -79,6 +82,8 @@ class Verification:
             raise UsageError("signature is none of SSH")
         if len(self.tolerance) > 20 or not all(re.fullmatch("[a-z0-9_]{1,40}", name) for name in self.tolerance):
             raise UsageError("tolerance must hold up to 20 plain names")
+        if not all(map(math.isfinite, self.tolerance.values())):
+            raise UsageError("tolerance must hold finite numbers")
 
     @property
     def agrees(self) -> bool:

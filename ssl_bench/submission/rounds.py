@@ -30,6 +30,8 @@ class Ask:
     """Which features, of any model alike."""
     seeds: tuple[int, ...]
     """All that are published, and none else."""
+    metric: str = ""
+    """The headline, where it is not the task's own."""
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -57,8 +59,8 @@ class Round:
 
     @functools.cached_property
     def digest(self) -> str:
-        """sha256 over what is asked and how it becomes one number. Titles and notes do not enter; a task's version stands
-        for its data, whose digest a card may state later."""
+        """sha256 over what is asked and how it becomes one number. Titles and notes do not enter; a task's version
+        stands for its data, whose digest a card may state later."""
         tasks = {name: [card.version, card.kind, card.classes, card.metric] for name, card in self.tasks.items()}
         return digest_json(
             {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import resource
 import signal
@@ -15,12 +14,12 @@ from typing import Any
 import pytest
 
 from ssl_bench.errors import SslBenchError
-from tests.submission.hostile import archives, arrays, claims, texts
+from tests.submission.hostile import archives, arrays, claims, notes, texts, words
 from tests.submission.hostile.base import Arena, Case
 
-FAMILIES = {"archives": archives, "texts": texts, "arrays": arrays, "claims": claims}
+FAMILIES = {"archives": archives, "texts": texts, "arrays": arrays, "claims": claims, "notes": notes, "words": words}
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
-SECONDS = 20
+SECONDS = 60
 GIGABYTES = 3.0
 """Most memory that a case may take beyond what was taken before; the attackers' own tools take some of it."""
 
@@ -68,7 +67,6 @@ def test_the_payload_is_live(tmp_path: Path) -> None:
     code = f"import pickle; pickle.load(open({str(tmp_path / 'pickle')!r}, 'rb'))"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
     assert arena.sentinel.exists()
-    assert pickle.dumps(1)
 
 
 def test_the_corpus_is_as_large_as_is_said() -> None:
@@ -78,4 +76,4 @@ def test_the_corpus_is_as_large_as_is_said() -> None:
         f"\nhostile corpus: {len(CASES)} cases ({', '.join(f'{count} {family}' for family, count in counts.items())})"
     )
     assert len({case.name for _, case in CASES}) == len(CASES)
-    assert len(CASES) == 134
+    assert len(CASES) == 293
