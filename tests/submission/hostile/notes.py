@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +80,7 @@ def imported(arena: Arena) -> object:
     source.pack()
     packed = arena.folder / "source" / "dinov2_vits14.jsonl"
     packed.write_text(packed.read_text().replace('"level":"rescore"', '"level":"full"'))
-    os.symlink("/etc/passwd", arena.folder / "source" / "passwd.jsonl")
+    (arena.folder / "source" / "passwd.jsonl").symlink_to("/etc/passwd")
     target = Results(arena.folder / "target")
     counts = keeping.import_records(target, Results(arena.folder / "source"))
     return f"{counts['stored']} stored, {len(target.verifications())} verifications, {counts['skipped'] > 1} skipped"
