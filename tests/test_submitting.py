@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shlex
 import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 import ssl_bench
+from ssl_bench.cli import LazyGroup
 from tests.submission.factory import make_bundle, written
 
 TOP = Path(ssl_bench.__file__).parent.parent
@@ -104,6 +108,24 @@ def test_the_first_workflow_has_no_rights_and_the_second_no_code() -> None:
     assert comment[True]["workflow_run"]["workflows"] == [judge["name"]]
     assert not any("checkout" in step.get("uses", "") for step in comment["jobs"]["comment"]["steps"])
     assert "secrets." not in TEXT
+
+
+def test_every_command_of_the_docs_has_its_options() -> None:
+    """Every command that docs and policies name is one, with options that it has."""
+    texts = [TEXT, (TOP / "leaderboard" / "POLICIES.md").read_text()]
+    blocks = re.findall(r"```(?:bash|yaml)\n(.*?)```|`(ssl-bench [^`]+)`", "".join(texts), flags=re.DOTALL)
+    lines = [line.strip() for block in blocks for part in block for line in part.splitlines()]
+    lines = [part.strip() for line in lines for part in line.split("&&")]
+    commands = [shlex.split(line, comments=True) for line in lines if line.startswith("ssl-bench ")]
+    assert len(commands) > 12
+    for _, name, *words in commands:
+        command = LazyGroup().get_command(click.Context(LazyGroup()), name)
+        assert command is not None, name
+        while isinstance(command, click.Group) and words:
+            command = command.get_command(click.Context(command), words.pop(0))
+            assert command is not None, (name, words)
+        with contextlib.suppress(click.MissingParameter):  # a sentence may name a command without its words
+            command.make_context(name, words)
 
 
 def test_a_bundle_is_taken_out_of_a_pull_request_and_judged(machine: Machine) -> None:

@@ -12,6 +12,7 @@ from ssl_bench import model_zoo, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import SslBenchError, UsageError
 from ssl_bench.files import write_text
+from ssl_bench.leaderboard.entries import Division
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 @click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean.")
 @click.option("--protocol", "-p", "protocols", multiple=True, help="Only this protocol, or protocol,field=value.")
 @click.option("--question", "questions", multiple=True, help="Only records that answer this question (first digits).")
+@click.option(
+    "--division", type=click.Choice(["closed", "open"]), default="closed", help="Of the entries.", show_default=True
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
@@ -39,6 +43,7 @@ def command(
     suite: str,
     protocols: tuple[str, ...],
     questions: tuple[str, ...],
+    division: Division,
     html: Path | None,
     markdown: Path | None,
     csv: Path | None,
@@ -62,6 +67,7 @@ def command(
         suite=suite,
         protocols=protocols,
         questions=questions,
+        division=division,
         html=html,
         markdown=markdown,
         csv=csv,
@@ -78,6 +84,7 @@ def write_boards(
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
+    division: Division = "closed",
     html: Path | None = None,
     markdown: Path | None = None,
     csv: Path | None = None,
@@ -87,7 +94,15 @@ def write_boards(
     from ssl_bench.leaderboard import site, text
 
     results = Results(settings.results, settings.cache)
-    board = make(results, settings, suite=suite, protocols=protocols, questions=questions, verifiers=verifiers)
+    board = make(
+        results,
+        settings,
+        suite=suite,
+        protocols=protocols,
+        questions=questions,
+        verifiers=verifiers,
+        division=division,
+    )
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
             write_text(path, render(board))
@@ -101,6 +116,7 @@ def make(
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
     verifiers: Path | None = None,
+    division: Division = "closed",
 ) -> Board:
     """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
 
@@ -127,6 +143,7 @@ def make(
         drift=results.drift,
         standings=_standings(results, settings, verifiers),
         entries=entries.read_all(settings.shelves),
+        division=division,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ssl_bench.leaderboard import choice
 from ssl_bench.leaderboard.columns import Column, one_question
 from ssl_bench.leaderboard.declared import entered
-from ssl_bench.leaderboard.entries import Entry
+from ssl_bench.leaderboard.entries import Division, Entry
 from ssl_bench.leaderboard.means import Mean, Means
 from ssl_bench.leaderboard.rows import UNKNOWN, Cell, Drift, Row, Standings, by_row, make_row, mark_best, rank
 from ssl_bench.model_zoo import ModelCard
@@ -70,17 +70,20 @@ def make_board(
     drift: Drift = NO_DRIFT,
     standings: Standings = UNKNOWN,
     entries: Mapping[str, Entry] = NO_ENTRIES,
+    division: Division = "closed",
 ) -> Board:
     """Return the board of a suite, or without one, of all tasks that the records answer.
 
     `protocols` chooses protocols as "knn" or "knn,k=20,version=1"; without it the suite's, or all, are shown.
     `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board;
     `drift` (record id to the records of a job that has unequal numbers, oldest first) marks cells. `standings` says how
-    far records were checked, and `entries` are what submitters declare, by their models' names.
+    far records were checked. `entries` are what submitters declare, by their models' names; those of another `division`
+    are left out.
     Raises IncomparableError where one column would hold two questions, UsageError for a choice that chooses nothing.
     """
     left_out = list(skipped)
     chosen = choice.without_truncated(choice.unique(records), left_out)
+    chosen = choice.of_division(chosen, entries, division, left_out)
     chosen = choice.chosen(chosen, protocols, questions)
     suite = suite or choice.suite_of(chosen)
     names = choice.protocol_order(suite, chosen, asked=bool(protocols or questions))

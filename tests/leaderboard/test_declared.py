@@ -82,6 +82,17 @@ def test_without_contamination_or_without_clean_tasks_there_is_no_clean_mean() -
     assert every.value is None
 
 
+def test_divisions_share_no_board() -> None:
+    """A board shows one division, says what it leaves out, and takes what has no entry for closed."""
+    records = [make_record(name, "cifar10", value=0.8) for name in ("m", "n", "control")]
+    declared = {"m": make_entry("m", division="open"), "n": make_entry("n")}
+    closed = make_board(records, SUITE, entries=declared)
+    assert [row.model.name for row in closed.tables[0].rows] == ["control", "n"]
+    assert ("m (open division)", "1 record of another division than this board's") in closed.skipped
+    opened = make_board(records, SUITE, entries=declared, division="open")
+    assert [row.model.name for row in opened.tables[0].rows] == ["m"]
+
+
 def test_entries_are_cards_called_as_their_models(tmp_path: Path) -> None:
     """A card's file is called as its model's records are; unknown keys are answered with the nearest known."""
     room = tmp_path / entries.ROOM

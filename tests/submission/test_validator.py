@@ -320,12 +320,12 @@ def test_the_predictions_of_another_model_are_found() -> None:
     stolen = changed(PEERS[0], "samples", sha256=record.samples.sha256)
     assert codes(judged(known=Known(records=(stolen, PEERS[1])))) == ["predictions-known"]
     table = sample_files.decode(content)
-    held = Known(records=PEERS, table=lambda one: table if one.task.name == "cifar10" else None)
+    tables, alike = {"cifar10": table}, [peer(task=task, right=30)[0] for task in ("cifar10", "dtd")]
+    held = Known(records=alike, table=lambda one: tables.get(one.task.name))
     assert codes(judged(known=held)) == ["predictions-alike"]
-    other = {**table, "pred": (table["pred"] + (np.arange(40) < 2)) % 10}
-    assert (
-        codes(judged(known=Known(records=PEERS, table=lambda one: other if one.task.name == "cifar10" else None))) == []
-    )
+    assert codes(judged(known=dataclasses.replace(held, records=[alike[0], PEERS[1]]))) == []
+    tables["cifar10"] = {**table, "pred": (table["pred"] + (np.arange(40) < 2)) % 10}
+    assert codes(judged(known=held)) == []
 
 
 def test_a_name_of_somebody_else_is_refused() -> None:
@@ -333,6 +333,9 @@ def test_a_name_of_somebody_else_is_refused() -> None:
     entry = make_bundle().entry
     theirs = dataclasses.replace(entry, organisation="Another Lab", sha256=sha("theirs"))
     assert codes(judged(known=Known(records=PEERS, entries={entry.name: theirs}))) == ["name-taken"]
+    namesake = changed(peer(entry.name)[0], "model", weights_digest=sha("other weights"))
+    assert codes(judged(known=Known(records=(*PEERS, namesake)))) == ["name-taken"]
+    assert codes(judged(known=Known(records=(*PEERS, *make_bundle().records)))) == []
     for name, organisation, found in (
         ("DINOv2_ViT-S14", "A Lab", ["name-alike"]),
         ("dіnov2_vits14", "A Lab", ["name-alike"]),  # a Cyrillic і

@@ -63,6 +63,12 @@ class Case:
         name = self.bundle.entry.name
         return [record for record in self.known.records if record.model.name != name]
 
+    @property
+    def namesakes(self) -> list[Record]:
+        """Known records of the entry's name."""
+        name = self.bundle.entry.name
+        return [record for record in self.known.records if record.model.name == name]
+
     @functools.cached_property
     def peers(self) -> dict[str, list[Record]]:
         """Known records of other models by the question that they answer."""

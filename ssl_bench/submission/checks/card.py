@@ -29,6 +29,9 @@ def findings(case: Case) -> Iterator[Finding]:
     if known and known.organisation != entry.organisation:
         what = f"{readable(entry.name)!r} is an entry of {readable(known.organisation)}"
         yield Finding("name-taken", "card.toml: name", what, "Choose another name")
+    elif any(one.model.weights_digest != model.weights_digest for one in case.namesakes):
+        what = f"the board has other weights under the name {readable(entry.name)!r}"
+        yield Finding("name-taken", "card.toml: name", what, "Other weights are another model: choose another name")
 
 
 def _weights(case: Case) -> Iterator[Finding]:

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from ssl_bench.errors import SslBenchError
+from ssl_bench.results.record import Record
 from ssl_bench.submission.checks.base import Case, where
 from ssl_bench.submission.findings import Finding
 from ssl_bench.submission.limits import readable
 
 ALIKE = 0.999
 """Share of equal predictions above which a person looks."""
+NEAR = 0.02
+"""Difference of any headline above which two models are not alike."""
 TELLING = frozenset({"confidence", "scores"})
 """Columns that two networks never share to the last bit."""
 LOOKS = str.maketrans("01lаеорсхуіѕјԁɡкмтοανρτκι", "oiiaeopcxyisjdgkmtoavptki")
@@ -39,27 +42,38 @@ def _weights(case: Case) -> Iterator[Finding]:
 
 def _predictions(case: Case) -> Iterator[Finding]:
     """Give other models whose predictions are these, file by file, and those that nearly are, over all tasks."""
-    equal: dict[str, list[int]] = {}
+    pairs: dict[str, list[tuple[Record, Record]]] = {}
     for record in case.bundle.records:
         for peer in case.peers.get(record.question, ()):
-            if peer.seed != record.seed:
-                continue
+            if peer.seed == record.seed:
+                pairs.setdefault(peer.model.name, []).append((record, peer))
+    for name, shared in sorted(pairs.items()):
+        for record, peer in shared:
             if peer.samples.sha256 == record.samples.sha256 and TELLING & {*record.samples.columns}:
-                what = f"these are the predictions of {readable(peer.model.name)!r}, bit by bit"
+                what = f"these are the predictions of {readable(name)!r}, bit by bit"
                 yield Finding("predictions-known", where(record), what, "Hand in what your own network says")
-            try:
-                theirs = case.known.table(peer)
-                mine = case.bundle.table(record) if theirs is not None and "pred" in theirs else {}
-            except SslBenchError:
-                continue  # another check tells of it
-            if theirs is not None and "pred" in mine and len(mine["pred"]) == len(theirs["pred"]):
-                counts = equal.setdefault(peer.model.name, [0, 0])
-                counts[0] += int((np.asarray(mine["pred"]) == np.asarray(theirs["pred"])).sum())
-                counts[1] += len(mine["pred"])
-    for name, (same, total) in sorted(equal.items()):
+        same, total = _agreement(case, shared)
         if same > ALIKE * total:
             what = f"{same:,} of {total:,} predictions are those of {readable(name)!r}"
             yield Finding("predictions-alike", "records.jsonl", what, SAME)
+
+
+def _agreement(case: Case, shared: list[tuple[Record, Record]]) -> tuple[int, int]:
+    """Return how many predictions two models share, of how many; none are read where their numbers are too far apart
+    for the same predictions."""
+    same = total = 0
+    if any(abs(mine.headline.value - theirs.headline.value) > NEAR for mine, theirs in shared):
+        return same, total
+    for mine, theirs in shared:
+        try:
+            known = case.known.table(theirs)
+            own = case.bundle.table(mine) if known is not None and "pred" in known else {}
+        except SslBenchError:
+            continue  # another check tells of it
+        if known is not None and "pred" in own and len(own["pred"]) == len(known["pred"]):
+            same += int((np.asarray(own["pred"]) == np.asarray(known["pred"])).sum())
+            total += len(own["pred"])
+    return same, total
 
 
 def _names(case: Case) -> Iterator[Finding]:
