@@ -80,7 +80,7 @@ def command(
     for claim in found:
         report = _verify(claim, level, resolved.settings, nonce=nonce, images=images, tasks=tasks, model=model, by=by)
         verification = signed(report.verification(), sign)
-        if level != "schema" or not report.agrees:
+        if report.earned != "schema" or not report.agrees:
             results.put_verification(verification)
         if out:
             write_text(out / "report.json", f"{canonical_json(report.to_json())}\n")
@@ -164,6 +164,8 @@ def _echo(report: Report) -> None:
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "read and checked"
     if report.odds:
         click.echo(report.odds_line())
+    if report.earned != report.level:
+        say("labels of some tasks are not here, so that it counts as self-reported; `ssl-bench fetch` gets data")
     click.echo(f"{report.claim.model}: {'agrees' if report.agrees else 'DISAGREES'} at level {report.level} ({said})")
 
 

@@ -56,6 +56,12 @@ class Report:
         return not self.wrong
 
     @property
+    def earned(self) -> Level:
+        """The level that counts: metrics that agree with the submitter's own labels are the submitter's word."""
+        stated = any(one.what == verifying.STATED for one in self.redone)
+        return "schema" if stated and self.level == "rescore" and self.agrees else self.level
+
+    @property
     def tolerance(self) -> dict[str, float]:
         """What was still taken for agreement."""
         found = {"metric": 1e-6}
@@ -82,7 +88,7 @@ class Report:
         return Verification(
             model=self.claim.model,
             records=tuple(sorted(record.content_digest for record in self.claim.records)),
-            level=self.level,
+            level=self.earned,
             outcome=outcome,
             verifier=self.verifier,
             created=self.created,
@@ -99,6 +105,7 @@ class Report:
             "claim": self.claim.digest,
             "bundle": self.claim.bundle is not None,
             "level": self.level,
+            "earned": self.earned,
             "agrees": self.agrees,
             "records": len(self.claim.records),
             "tolerance": self.tolerance,
@@ -128,6 +135,8 @@ class Report:
             f"- level `{self.level}`: {LEVELS[self.level]}",
             f"- claim `{self.claim.digest}`, {len(self.claim.records)} records, {len(self.claim.tasks)} tasks",
         ]
+        if self.earned != self.level:
+            lines += ["- counts as self-reported: labels of some tasks are not here, and were the submitter's"]
         if self.drawn:
             tasks = ", ".join(_cell(name) for name in self.drawn.tasks)
             lines += [f"- nonce `{_cell(self.drawn.nonce)}`: {self.drawn.images} images of each task; tasks {tasks}"]

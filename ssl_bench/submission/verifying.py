@@ -35,6 +35,8 @@ LENGTH = 0.01
 POINTS = 0.003
 REPLICATES = 3.0
 """Share of predictions, and standard deviations of replicates, by which a run may differ."""
+STATED = "stated targets"
+"""What is checked of a record whose test labels are not here."""
 Outcome = Literal["agrees", "disagrees", "open"]
 """Open: it could not be checked, and says so."""
 
@@ -99,7 +101,7 @@ def _targets(record: Record, table: Table, own: Own | None) -> Redone:
     """Compare the labels that came with predictions with the verifier's own."""
     job = label(record)
     if own is None:
-        return Redone(job, "targets", "open", "the task's data are not here: targets are the submitter's")
+        return Redone(job, STATED, "open", "the task's data are not here: targets are the submitter's")
     if own.task_digest != record.task.digest:
         said = f"the task here has the digest {own.task_digest[:12]}, the record {record.task.digest[:12]}"
         return Redone(job, "targets", "disagrees", f"{said}: other images, labels or splits")

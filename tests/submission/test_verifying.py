@@ -119,8 +119,17 @@ def test_without_own_data_the_targets_are_open() -> None:
     """Where the task's data are not here the metrics agree, and it is said whose targets they were computed from."""
     found = verifying.rescored(claims.of_bundle(make_bundle()), lambda _: None)
     assert outcomes(found, "metrics") == ["agrees"] * 2
-    assert outcomes(found, "targets") == ["open"] * 2
+    assert outcomes(found, "stated targets") == ["open"] * 2
     assert "targets are the submitter's" in next(one.said for one in found if one.outcome == "open")
+
+
+def test_agreeing_with_the_submitters_own_labels_earns_nothing() -> None:
+    """A record is re-scored against labels that are held elsewhere, or it stays self-reported."""
+    claim = claims.of_bundle(make_bundle())
+    alone = Report(claim, "rescore", tuple(verifying.rescored(claim, lambda _: None)), "me")
+    held = verifying.rescored(claim, lambda record: own_data(record, claim.table(record)))
+    assert (alone.agrees, alone.verification().level) == (True, "schema")
+    assert Report(claim, "rescore", tuple(held), "me").verification().level == "rescore"
 
 
 def test_every_invented_metric_is_named() -> None:

@@ -17,6 +17,7 @@ from ssl_bench.errors import SslBenchError
 from tests.submission.hostile import archives, arrays, claims, notes, texts, words
 from tests.submission.hostile.base import Arena, Case
 
+DOCS = Path(__file__).parents[3] / "docs" / "verifying.md"
 FAMILIES = {"archives": archives, "texts": texts, "arrays": arrays, "claims": claims, "notes": notes, "words": words}
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 SECONDS = 60
@@ -77,3 +78,4 @@ def test_the_corpus_is_as_large_as_is_said() -> None:
     )
     assert len({case.name for _, case in CASES}) == len(CASES)
     assert len(CASES) == 293
+    assert f"a corpus of {len(CASES)} attacks" in " ".join(DOCS.read_text(encoding="utf-8").split())
