@@ -86,7 +86,14 @@ def standings(found: Iterable[Verification], trusted: Collection[str] | None = N
         if trusted is None or one.content_digest in trusted or _doubts(one):
             for digest in one.records:
                 of[digest].append(one)
-    return {digest: _standing(said) for digest, said in of.items()}
+    known: dict[tuple[int, ...], Standing] = {}  # records of one entry have the same verifications
+    result = {}
+    for digest, said in of.items():
+        key = tuple(map(id, said))
+        if key not in known:
+            known[key] = _standing(said)
+        result[digest] = known[key]
+    return result
 
 
 def lowest(found: Iterable[Standing]) -> Standing:

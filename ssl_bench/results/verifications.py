@@ -126,8 +126,11 @@ def from_json(body: Mapping[str, Any], where: str) -> Verification:
 
 
 def from_text(text: str) -> Verification:
-    """Return the verification that `to_text` wrote and that was checked before."""
-    return from_json(json.loads(text), "a verification")
+    """Return the verification that `to_text` wrote and that was read and checked before, without the checks."""
+    body = json.loads(text)
+    made = object.__new__(Verification)
+    made.__dict__.update(body | {"records": tuple(body["records"])})
+    return made
 
 
 def now() -> str:
