@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ssl_bench.results.roots import File, FixedRoot
 from ssl_bench.results.store import Results
+from ssl_bench.submission import tables
 from ssl_bench.submission.bundle import RECORDS, Bundle
 
 
@@ -25,7 +26,10 @@ class _Samples:
     def read(self, name: str) -> bytes:
         if name not in self._names:
             raise FileNotFoundError(name)
-        return self._bundle.contents[self._names[name]]
+        own = self._names[name]
+        content = self._bundle.contents[own]
+        tables.read(content, f"{self._bundle.where}: {own}", self._bundle.limits)  # a store opens it in its own process
+        return content
 
 
 def results(bundle: Bundle) -> Results:

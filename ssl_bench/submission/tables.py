@@ -1,118 +1,138 @@
-"""Per-sample predictions from strangers: a Parquet file's own description is asked first, then it is decoded in bounds.
+"""Per-sample predictions from strangers, opened in a process of their own that may die of them; see `decoding`.
 
-What a file says may be a lie: a dictionary of one long word and a run of references is a few bytes that decode to any
-length. So words stay references until their length is known, and, where the system knows limits of memory, the decoder
-has no more of it than a table may take.
+One process serves one after another. Of what it answers nothing is believed, either: numbers have types and sizes that
+are checked, words come as JSON.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
 from typing import Any
 
-from ssl_bench.errors import UsageError, missing_package, reason
-from ssl_bench.results import samples as sample_files
-from ssl_bench.results.samples import Table
-from ssl_bench.submission.limits import USUAL, Limits
+import numpy as np
 
-TYPES = frozenset({"BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE", "BYTE_ARRAY"})
-PIECE = 65_536
-"""Rows that are decoded at a time."""
-SLACK = 2**30
-"""Memory that the decoder may take beyond the table itself, in bytes."""
-THRIFT = 2**20
-"""Longest word, and most items of a list, in a file's own description."""
+from ssl_bench.errors import UsageError
+from ssl_bench.results.samples import Table
+from ssl_bench.submission.decoding import LENGTHS
+from ssl_bench.submission.limits import USUAL, Limits, readable
+
+SECONDS = 300.0
+"""That one table may take."""
+NUMBERS = frozenset({"|b1", "<i8", "<f2", "<f4", "<f8"})
+"""Types of columns of numbers."""
+
+
+class _Broken(Exception):
+    """The process ended, or answered nonsense."""
+
+
+class _Decoder:
+    """The process, started when it is first asked and again after it died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, content: bytes, limits: Limits, *, decode: bool) -> tuple[dict[str, Any], bytes]:
+        """Return the answer's header and bytes; raise _Broken where there is none."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._process = _start()
+            process = self._process
+            watch = threading.Timer(SECONDS, process.kill)
+            watch.start()
+            try:
+                return _asked(process, content, limits, decode)
+            except (OSError, ValueError, _Broken) as error:
+                process.kill()
+                process.wait()
+                self._process = None
+                raise _Broken(str(error)) from error
+            finally:
+                watch.cancel()
+
+
+_DECODER = _Decoder()
+
+
+def _start() -> subprocess.Popen[bytes]:
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", "")}
+    command = [sys.executable, "-m", "ssl_bench.submission.decoding"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
+
+
+def _asked(
+    process: subprocess.Popen[bytes], content: bytes, limits: Limits, decode: bool
+) -> tuple[dict[str, Any], bytes]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    head = json.dumps({"decode": decode, "limits": dataclasses.asdict(limits)}).encode()
+    process.stdin.write(LENGTHS.pack(len(head), len(content)) + head)
+    process.stdin.write(content)
+    process.stdin.flush()
+    lengths = process.stdout.read(LENGTHS.size)
+    if len(lengths) < LENGTHS.size:
+        raise _Broken(f"the process that opens it died of it, or took more than {SECONDS:g} s")
+    header, size = LENGTHS.unpack(lengths)
+    if header > 2**20 or size > 4 * limits.decoded:
+        raise _Broken("the process that opens it answers nonsense")
+    said = json.loads(process.stdout.read(header))
+    return said, process.stdout.read(size)
 
 
 def check_form(content: bytes, where: str, limits: Limits = USUAL) -> None:
     """Raise UsageError naming `where` for a file that is no Parquet, or is larger or of other types than predictions;
     only its description is read."""
-    _opened(content, where, limits)
+    _answer(content, where, limits, decode=False)
 
 
 def read(content: bytes, where: str, limits: Limits = USUAL) -> Table:
     """Return the table in a Parquet file; raise UsageError naming `where` for what `check_form` refuses, what does not
     decode, and what decodes to more than the limits."""
-    file = _opened(content, where, limits)
-    words = [file.schema_arrow.names[i] for i, kind in enumerate(file.schema_arrow.types) if str(kind) == "string"]
+    said, rest = _answer(content, where, limits, decode=True)
     try:
-        with _bounded_memory(limits.decoded + SLACK):
-            file = _opened(content, where, limits, read_dictionary=words)
-            decoded = 0
-            for piece in file.iter_batches(PIECE, use_threads=False):
-                decoded += sum(_width(column) for column in piece.columns)
-                if decoded > limits.decoded:
-                    raise UsageError(f"{where}: decodes to more than {limits.decoded:,} bytes")
-            return sample_files.decode(content)
-    except MemoryError:
-        raise UsageError(f"{where}: decodes to more than {limits.decoded:,} bytes") from None
-    except (ValueError, TypeError, OSError, NotImplementedError) as error:
-        raise UsageError(f"{where}: is no table of predictions: {reason(error)}") from error
+        return _unpacked(said["columns"], rest)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{where}: is no table of predictions: what it decodes to is none") from error
 
 
-def _opened(content: bytes, where: str, limits: Limits, **options: Any) -> Any:
-    """Return the open file, of which nothing but the description was read."""
+def _answer(content: bytes, where: str, limits: Limits, *, decode: bool) -> tuple[dict[str, Any], bytes]:
     try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError:
-        raise missing_package("pyarrow", "", "reading per-sample predictions") from None
-    try:
-        file = parquet.ParquetFile(
-            arrow.BufferReader(content),
-            pre_buffer=False,
-            thrift_string_size_limit=THRIFT,
-            thrift_container_size_limit=THRIFT,
-            **options,
-        )
-        what = _wrong(file.metadata, limits)
-    except (ValueError, TypeError, OSError, NotImplementedError, MemoryError) as error:
-        raise UsageError(f"{where}: is no Parquet file: {reason(error)}") from error
-    if what:
-        raise UsageError(f"{where}: {what}")
-    return file
+        said, rest = _DECODER.ask(content, limits, decode=decode)
+    except _Broken as error:
+        raise UsageError(f"{where}: is no Parquet file: {error}") from None
+    if error_text := said.get("error"):
+        raise UsageError(f"{where}: {readable(str(error_text), 400)}")
+    return said, rest
 
 
-def _wrong(said: Any, limits: Limits) -> str:
-    """Return what of a file's description is beyond the limits, or ""."""
-    if said.num_columns > limits.columns:
-        return f"has {said.num_columns:,} columns, more than {limits.columns}"
-    if said.num_rows > limits.rows:
-        return f"has {said.num_rows:,} rows, more than {limits.rows:,}"
-    if said.num_row_groups > 1 + said.num_rows:
-        return f"has {said.num_row_groups:,} row groups for {said.num_rows:,} rows"
-    chunks = [said.row_group(i).column(j) for i in range(said.num_row_groups) for j in range(said.num_columns)]
-    if other := {chunk.physical_type for chunk in chunks} - TYPES:
-        return f"holds {', '.join(sorted(other))}, which no prediction is"
-    if (decoded := sum(chunk.total_uncompressed_size for chunk in chunks)) > limits.decoded:
-        return f"decodes to {decoded:,} bytes, more than {limits.decoded:,}"
-    return ""
-
-
-def _width(column: Any) -> int:
-    """Return the bytes of a column once words are no longer references."""
-    if not hasattr(column, "dictionary"):
-        return int(column.nbytes)
-    longest = max((len(word.as_py() or "") for word in column.dictionary), default=0)
-    return int(column.nbytes) + 4 * longest * len(column)
-
-
-@contextlib.contextmanager
-def _bounded_memory(more: int) -> Iterator[None]:
-    """Let the process take at most `more` bytes of further address space within the block, where the system can."""
-    try:
-        import resource
-        from pathlib import Path
-
-        now = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        bound = now + more if soft == resource.RLIM_INFINITY else min(soft, now + more)
-        resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
-    except (ImportError, OSError, ValueError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+def _unpacked(columns: list[dict[str, Any]], rest: bytes) -> Table:
+    """Return the table that `decoding.packed` packed; raise ValueError for anything else."""
+    table: dict[str, Any] = {}
+    start = 0
+    for column in columns:
+        name, dtype, shape, size = (column[key] for key in ("name", "dtype", "shape", "bytes"))
+        part = rest[start : start + size]
+        start += size
+        if dtype:
+            if dtype not in NUMBERS or math.prod(shape) * np.dtype(dtype).itemsize != len(part):
+                raise ValueError(name)
+            table[name] = np.frombuffer(part, dtype).reshape(shape)
+        else:
+            values = json.loads(part)
+            whole = all(isinstance(one, str) for one in values) or all(
+                isinstance(one, list) and all(type(item) is int for item in one) for one in values
+            )
+            if not isinstance(values, list) or not whole:
+                raise ValueError(name)
+            table[name] = values
+    if start != len(rest):
+        raise ValueError("bytes are left")
+    return table
