@@ -110,8 +110,10 @@ def test_what_is_honest_agrees(lab: Submitter, verify: Callable[..., Said], leve
         assert f"--nonce {nonce}" in said.err
 
 
-def test_a_verification_shows_on_the_board(lab: Submitter, verify: Callable[..., Said], tmp_path: Path) -> None:
-    """What was verified stands on the board at that level; where signatures are asked for, only if it is signed."""
+def test_a_verification_shows_on_the_board(
+    lab: Submitter, command: Command, verify: Callable[..., Said], tmp_path: Path
+) -> None:
+    """What was verified stands on the board, where signatures are asked for only if signed, until it is disputed."""
     from ssl_bench.cli.board_command import make
     from ssl_bench.settings import resolve
 
@@ -121,9 +123,7 @@ def test_a_verification_shows_on_the_board(lab: Submitter, verify: Callable[...,
     (tmp_path / "signers").write_text(f'judge@lab namespaces="ssl-bench.verification" {kind} {public}\n')
     bundle = handed_in(lab)
     settings = resolve({"results": "store"}).settings
-    results = Results("store")
-    for record in bundles.read(bundle).records:
-        results.put(record)
+    assert command("results", "import", bundle, "--results", "store").code == 0
 
     def level(verifiers: Path | None = None) -> str:
         return make(Results("store"), settings, verifiers=verifiers).tables[0].rows[0].standing.level
@@ -134,6 +134,10 @@ def test_a_verification_shows_on_the_board(lab: Submitter, verify: Callable[...,
     assert verify(bundle, "--level", "full", "--results", "store", "--by", "judge@lab", "--sign", key).code == 0
     assert (level(), level(tmp_path / "signers")) == ("reproduced", "reproduced")
     assert verify(bundle, "--sign", key).code == 2
+    record = Results("store").records()[0].record_id
+    words = ("--by", "a@lab", "--reason", "how?", "--link", "https://example.org/7", "--results", "store")
+    assert command("results", "dispute", record, *words).code == 0
+    assert (level(), level(tmp_path / "signers")) == ("disputed", "disputed")
 
 
 def test_a_server_may_draw_the_nonce(lab: Submitter, verify: Callable[..., Said], cache: Path) -> None:

@@ -90,11 +90,13 @@ def pandas(arena: Arena) -> bytes:
     return buffer.getvalue()
 
 
-def words() -> bytes:
-    """One word of 100 kB and a million references to it: 100 GB in 10 kB."""
-    return encoded(
-        sample_id=arrow.DictionaryArray.from_arrays(arrow.array(np.zeros(1_000_000, np.int32)), ["x" * 100_000])
-    )
+def words(told: bool) -> bytes:
+    """One word of 100 kB and a million references to it, 100 GB in 10 kB; with or without telling of it."""
+    column = arrow.DictionaryArray.from_arrays(arrow.array(np.zeros(1_000_000, np.int32)), ["x" * 100_000])
+    buffer = io.BytesIO()
+    parquet.write_table(arrow.table({"sample_id": column}), buffer, compression="zstd", store_schema=told)
+    assert len(buffer.getvalue()) < 10_000
+    return buffer.getvalue()
 
 
 def rows() -> bytes:
@@ -167,7 +169,8 @@ CASES = (
     ),
     Case("a type that is unpickled", predictions(extension), "'sample_id'|is no table|is no Parquet"),
     Case("a payload in the words of pandas", predictions(pandas), "'sample_id'"),
-    Case("one long word and a million references", predictions(lambda a: words()), TOO_LARGE),
+    Case("one long word and a million references", predictions(lambda a: words(told=False)), TOO_LARGE),
+    Case("a column of references", predictions(lambda a: words(told=True)), "types that no prediction has"),
     Case("nine million rows in a kilobyte", predictions(lambda a: rows()), "has 9,000,000 rows, more than"),
     Case("a table that unfolds to a thousand times its size", scores, TOO_LARGE),
     Case("a table that lies of its size", predictions(liar), "is no|rows|decodes"),
@@ -177,7 +180,7 @@ CASES = (
         predictions(encoded(a=arrow.array([b"x" * 7] * 3, arrow.binary(7)))),
         "which no prediction is",
     ),
-    Case("columns in columns", predictions(encoded(a=[{"b": {"c": [[[1]]]}}] * 40)), "'a'|is no table"),
+    Case("columns in columns", predictions(encoded(a=[{"b": {"c": [[[1]]]}}] * 40)), "types that no prediction has"),
     Case("an .npy of objects", sketched(lambda a: npy(np.array([a.code], dtype=object))), NO_SKETCH),
     Case("an .npy with a pickle behind a right header", sketched(npy_of_objects), NO_SKETCH),
     Case("a pickle for a sketch", sketched(lambda a: a.pickled), NO_SKETCH),
