@@ -10,6 +10,7 @@ from ssl_bench.datasets import index
 from ssl_bench.errors import SslBenchError, UsageError, did_you_mean
 from ssl_bench.jobs import Request, expand
 from ssl_bench.model_zoo import ModelCard
+from ssl_bench.scoring import headline
 from ssl_bench.settings import Settings
 from ssl_bench.submission.limits import readable
 from ssl_bench.submission.rounds import Ask, Round
@@ -31,7 +32,9 @@ def current(suite: str, settings: Settings) -> Round:
         key = job.task.name, job.protocol_name
         seeds = (*asks[key].seeds, job.seed) if key in asks else (job.seed,)
         recipe = protocols.recipe(job.protocol)
-        asks[key] = Ask(*key, job.protocol.version, recipe, job.requested, seeds)
+        first = headline(job.task, job.protocol)
+        metric = "" if first == job.task.metric else first
+        asks[key] = Ask(*key, job.protocol.version, recipe, job.requested, seeds, metric)
     return Round(get_suite(suite, settings.shelves), tasks, tuple(asks.values()))
 
 

@@ -17,6 +17,7 @@ FLOORS = [
     {
         "aggregators",
         "files",
+        "signatures",
         "json_schema",
         "cards",
         "predictions",
@@ -36,6 +37,7 @@ FLOORS = [
     {
         "api",
         "runner",
+        "remeasure",
         "recording",
         "outcome",
         "jobs",

@@ -21,6 +21,7 @@ from ssl_bench.settings import Resolved, Settings
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.evidence import Evidence
     from ssl_bench.leaderboard.ranking import Board
+    from ssl_bench.leaderboard.rows import Standings
 
 
 @click.command(name="board")
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
 @click.option("--unpaired", is_flag=True, help="Test without per-sample predictions: what packed records alone give.")
+@click.option(
+    "--verifiers",
+    type=click.Path(path_type=Path),
+    help="List of signers (OpenSSH's); without their signature a check counts for nothing.",
+)
 @with_settings(PLACES)
 def command(
     suite: str,
@@ -44,6 +50,7 @@ def command(
     markdown: Path | None,
     csv: Path | None,
     unpaired: bool,
+    verifiers: Path | None,
     resolved: Resolved,
 ) -> None:
     """Render the records as one self-contained HTML page, and as tables.
@@ -68,6 +75,7 @@ def command(
         markdown=markdown,
         csv=csv,
         unpaired=unpaired,
+        verifiers=verifiers,
     )
     for path in (html, markdown, csv):
         if path is not None:
@@ -85,6 +93,7 @@ def write_boards(
     markdown: Path | None = None,
     csv: Path | None = None,
     unpaired: bool = False,
+    verifiers: Path | None = None,
 ) -> None:
     """Write the records of the results folder as each form that a path is given for."""
     from ssl_bench.leaderboard import site, text
@@ -98,6 +107,7 @@ def write_boards(
         questions=questions,
         division=division,
         unpaired=unpaired,
+        verifiers=verifiers,
     )
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
@@ -111,12 +121,14 @@ def make(
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
+    verifiers: Path | None = None,
     division: Division = "closed",
     unpaired: bool = False,
 ) -> Board:
     """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
 
-    `unpaired` tests as if no per-sample predictions were there, so that they change nothing of the board.
+    `verifiers` lists whose signatures count; without it every verification counts. `unpaired` tests as if no per-sample
+    predictions were there, so that they change nothing of the board.
     """
     from ssl_bench.leaderboard import entries
     from ssl_bench.leaderboard.evidence import NOTHING
@@ -138,10 +150,22 @@ def make(
             *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
         drift=results.drift,
+        standings=_standings(results, settings, verifiers),
         entries=entries.read_all(settings.shelves),
         division=division,
         evidence=NOTHING if unpaired else _evidence(results, settings),
     )
+
+
+def _standings(results: Results, settings: Settings, verifiers: Path | None) -> Standings:
+    """Return how far records were checked, by anybody or by the verifiers on a list."""
+    from ssl_bench.results import trust
+    from ssl_bench.results.standing import standings
+
+    found = results.verifications()
+    memory = settings.cache / "signatures.txt"
+    trusted = trust.signed_by_known(found, verifiers, memory) if verifiers else None
+    return standings(found, trusted)
 
 
 def _belied(results: Results, records: list[Record], settings: Settings) -> Mapping[str, str]:

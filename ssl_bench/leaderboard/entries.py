@@ -58,6 +58,8 @@ def _problems(entry: Entry) -> Iterator[str]:
     words = {key: text for key, text in texts.items() if isinstance(text, str)}
     lists = [("data", word) for word in entry.data] + [("contamination", seen) for seen in entry.contamination.values()]
     long = sorted({key for key, word in (*words.items(), *lists) if len(word) > LONGEST})
+    unseen = {key for key, word in (*words.items(), *lists) if not word.replace("\n", " ").isprintable()}
+    yield from (f"{key} holds letters that are not shown, or that turn the text round" for key in sorted(unseen))
     yield from (f"{key} has more than {LONGEST} characters" for key in long)
     yield from (f"{key} is empty" for key in NEEDED if not words[key].strip())
     if not re.fullmatch("[0-9a-f]{64}", entry.sha256):

@@ -20,7 +20,7 @@ from ssl_bench.leaderboard.entries import Division, Entry
 from ssl_bench.leaderboard.evidence import NOTHING, Evidence
 from ssl_bench.leaderboard.means import Mean, Means
 from ssl_bench.leaderboard.places import UNRANKED, Places, places
-from ssl_bench.leaderboard.rows import Cell, Drift, Row, by_row, make_row, rank
+from ssl_bench.leaderboard.rows import UNKNOWN, Cell, Drift, Row, Standings, by_row, make_row, rank
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import MetricDefinition, Record
 from ssl_bench.tasks import SuiteCard
@@ -78,6 +78,7 @@ def make_board(
     questions: Sequence[str] = (),
     skipped: Iterable[tuple[str, str]] = (),
     drift: Drift = NO_DRIFT,
+    standings: Standings = UNKNOWN,
     entries: Mapping[str, Entry] = NO_ENTRIES,
     division: Division = "closed",
     evidence: Evidence = NOTHING,
@@ -86,9 +87,9 @@ def make_board(
 
     `protocols` chooses protocols as "knn" or "knn,k=20,version=1"; without it the suite's, or all, are shown.
     `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board;
-    `drift` (record id to the records of a job that has unequal numbers, oldest first) marks cells. `entries` are what
-    submitters declare, by their models' names; those of another `division` are left out. `evidence` holds the
-    per-sample predictions for what is bold and for ranks.
+    `drift` (record id to the records of a job that has unequal numbers, oldest first) marks cells. `standings` says how
+    far records were checked. `entries` are what submitters declare, by their models' names; those of another `division`
+    are left out. `evidence` holds the per-sample predictions for what is bold and for ranks.
     Raises IncomparableError where one column would hold two questions, UsageError for a choice that chooses nothing.
     """
     left_out = list(skipped)
@@ -99,7 +100,9 @@ def make_board(
     names = choice.protocol_order(suite, chosen, asked=bool(protocols or questions))
     chosen = choice.of_the_suite(chosen, suite, names, left_out)
     tables = tuple(
-        _make_table(name, [record for record in chosen if record.protocol.name == name], suite, cards or {}, drift)
+        _make_table(
+            name, [record for record in chosen if record.protocol.name == name], suite, cards or {}, drift, standings
+        )
         for name in names
         if any(record.protocol.name == name for record in chosen)
     )
@@ -111,7 +114,12 @@ def make_board(
 
 
 def _make_table(
-    protocol: str, records: list[Record], suite: SuiteCard, cards: Mapping[str, ModelCard], drift: Drift
+    protocol: str,
+    records: list[Record],
+    suite: SuiteCard,
+    cards: Mapping[str, ModelCard],
+    drift: Drift,
+    standings: Standings,
 ) -> Table:
     groups = suite.asks(protocol)
     group_of = {task: group for group, tasks in reversed(list(groups.items())) for task in tasks}
@@ -125,7 +133,7 @@ def _make_table(
         if task in by_task
     )
     means = Means(suite.aggregator, groups, columns)
-    rows = [make_row(found, variant, columns, means, cards, drift) for found, variant in by_row(records)]
+    rows = [make_row(found, variant, columns, means, cards, drift, standings) for found, variant in by_row(records)]
     first = records[0].protocol
     return Table(
         protocol=protocol,

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ssl_bench import signatures
 from ssl_bench.results.record import Record
-from ssl_bench.submission import attestation, bundle, signatures
+from ssl_bench.submission import attestation, bundle
 from ssl_bench.submission.bundle import Bundle
 from ssl_bench.submission.manifest import Asked, Harness
 from ssl_bench.submission.sketch import Sketch

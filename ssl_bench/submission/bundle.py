@@ -33,7 +33,7 @@ from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
 from ssl_bench.submission import archive, sketch, tables
 from ssl_bench.submission.archive import Member
-from ssl_bench.submission.limits import USUAL, Limits, check_depth, parse_json, readable
+from ssl_bench.submission.limits import USUAL, Limits, check_depth, check_keys, parse_json, readable
 from ssl_bench.submission.manifest import Asked, Harness, Held, Manifest
 from ssl_bench.submission.sketch import Sketch
 
@@ -156,6 +156,8 @@ def read(path: Path, limits: Limits = USUAL) -> Bundle:
 
     Raises MissingError where there is no file, UsageError naming bundle, member and what is wrong of any damage.
     """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+        raise MissingError(f"cannot read {path}: it is no file")
     try:
         with path.open("rb") as file:
             members = archive.scan(file, os.fstat(file.fileno()).st_size, limits)
@@ -259,6 +261,7 @@ def _records(content: bytes, where: str, limits: Limits) -> Iterator[Record]:
 def _entry(content: bytes, where: str, limits: Limits) -> Entry:
     text = _text(content, where, limits)
     check_depth(content, where, limits)
+    check_keys(text, where, limits)
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 from ssl_bench.errors import UsageError
 from ssl_bench.results.record import parse
 
+_TOML_WORDS = re.compile(r'"(?:[^"\\\n]|\\.)*"?|\'[^\'\n]*\'?|#[^\n]*')
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
@@ -53,6 +54,14 @@ def check_depth(content: bytes, where: str, limits: Limits = USUAL) -> None:
         depth += 1 if bracket in b"[{" else -1
         if depth > limits.depth:
             raise UsageError(f"{where}: is nested more than {limits.depth} deep")
+
+
+def check_keys(text: str, where: str, limits: Limits = USUAL) -> None:
+    """Raise UsageError where a line of TOML has more dots outside its words than tables may be deep: `a.a.a.…` takes a
+    parser time that grows with the square of its length, and 80 kB of it take a minute."""
+    for number, line in enumerate(_TOML_WORDS.sub("", text).splitlines(), start=1):
+        if line.count(".") > limits.depth:
+            raise UsageError(f"{where}: line {number}: a key has more than {limits.depth} parts")
 
 
 def parse_json(content: bytes, where: str, limits: Limits = USUAL) -> dict[str, Any]:

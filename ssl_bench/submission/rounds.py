@@ -30,6 +30,8 @@ class Ask:
     """Which features, of any model alike."""
     seeds: tuple[int, ...]
     """All that are published, and none else."""
+    metric: str = ""
+    """The headline, where it is not the task's own."""
 
     @functools.cached_property
     def canonical(self) -> str:

@@ -32,7 +32,7 @@ from ssl_bench.submission.waivers import Waiver
 from ssl_bench.tasks import Source, SuiteCard, TaskCard
 from tests.results.factory import RECIPES, make_metric, sha
 from tests.submission.factory import CARD, make_bundle, scored, written
-from tests.submission.test_signatures import make_key
+from tests.test_signatures import make_key
 
 Answer = tuple[Record, bytes]
 
@@ -182,10 +182,11 @@ def test_a_headline_that_predictions_do_not_hold_is_pointed_at() -> None:
     )
     samples = Samples(hashlib.sha256(content).hexdigest(), 40, ("sample_id", "target", "hits"))
     metric = metrics.get("map")
-    definition = MetricDefinition(metric.unit, True, metric.low, metric.high, None)
+    definition = MetricDefinition(metric.unit, True, metric.low, metric.high, metric.chance(10), metric.high)
     task = dataclasses.replace(record.task, metric="map", metrics={"map": definition}, ids=None)
     ranked = dataclasses.replace(record, task=task, samples=samples, metrics={"map": MetricValue(1.0, 40)})
-    report = judged((ranked, content), other)
+    asks = (dataclasses.replace(ROUND.asks[0], metric="map"), ROUND.asks[1])
+    report = judged((ranked, content), other, round=dataclasses.replace(ROUND, asks=asks))
     assert codes(report) == ["headline-stated"]
     assert report.accepted
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from ssl_bench import metrics
 from ssl_bench.files import canonical_json
 from ssl_bench.results.record import Record
 from ssl_bench.submission.checks.base import Case, where
 from ssl_bench.submission.findings import Finding
 from ssl_bench.submission.limits import readable
 from ssl_bench.submission.rounds import Ask
+from ssl_bench.tasks import TaskCard
 
 RERUN = "Run `ssl-bench submit` with this release; it measures what is missing"
 
@@ -79,6 +81,23 @@ def _as_asked(case: Case, ask: Ask, record: Record) -> Iterator[Finding]:
     yield from _data(case, ask, record)
 
 
+def _read_otherwise(ask: Ask, record: Record, card: TaskCard) -> Iterator[str]:
+    """Give what a record says of its metrics that is not so; unit, direction and range no record can state wrongly."""
+    first = ask.metric or card.metric
+    if record.task.metric != first:
+        yield f"the headline is {readable(record.task.metric)}, not {first}"
+    for name, said in record.task.metrics.items():
+        if (metric := metrics.METRICS.get(name)) is None:
+            continue  # of an older release
+        ceiling = card.ceiling if name == first else None
+        if ceiling is None and metric.unit == "fraction":
+            ceiling = metric.high if metric.higher_is_better else metric.low
+        if said.chance != metric.chance(card.classes):
+            yield f"the chance level of {name} is {said.chance}, not {metric.chance(card.classes)}"
+        if said.ceiling != ceiling:
+            yield f"the ceiling of {name} is {said.ceiling}, not {ceiling}"
+
+
 def _data(case: Case, ask: Ask, record: Record) -> Iterator[Finding]:
     """Give whether a record's data is another than the task's card, or everybody else's records, say."""
     here, task, card = where(record), record.task, case.round.tasks[ask.task]
@@ -87,6 +106,9 @@ def _data(case: Case, ask: Ask, record: Record) -> Iterator[Finding]:
         what = f"version {task.version} of {task.classes} classes, {readable(task.kind)}"
         yield Finding("task-differs", here, f"the record is of another task: {what}", mend)
         return
+    if differing := sorted(_read_otherwise(ask, record, card)):
+        what = f"its numbers are to be read otherwise than the task's: {', '.join(differing)}"
+        yield Finding("task-differs", here, what, "Hand in records as `ssl-bench run` wrote them")
     others = {peer.task.digest for peer in case.others if peer.task.name == ask.task and not peer.task.truncated}
     expected = {card.source.digest} if card.source.digest else others
     if not expected:

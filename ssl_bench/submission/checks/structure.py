@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ssl_bench import signatures
 from ssl_bench.errors import MissingError, UsageError
-from ssl_bench.submission import signatures
 from ssl_bench.submission.attestation import subjects
 from ssl_bench.submission.bundle import ATTEST
 from ssl_bench.submission.checks.base import Case

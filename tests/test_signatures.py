@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ssl_bench import signatures
 from ssl_bench.errors import MissingError, UsageError
-from ssl_bench.submission import signatures
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not installed")
 
