@@ -12,7 +12,7 @@ from ssl_bench.files import canonical_json
 from ssl_bench.leaderboard import text
 from ssl_bench.leaderboard.plots import Dot, dot_plot
 from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
-from ssl_bench.pages import csp_hash, render, template, trusted
+from ssl_bench.pages import page, template, trusted
 from ssl_bench.results.describe import command, number
 from ssl_bench.results.record import MetricDefinition, Record
 from ssl_bench.results.store import digest_of
@@ -25,15 +25,7 @@ POOLED_KEYS = ("model", "features", "task", "environment", "code")
 
 def html(board: Board) -> str:
     """Return the board as a page; raise MissingError where jinja2 or a template file is not there."""
-    style, script = template("board.css"), template("board.js")
-    return render(
-        template("board.html"),
-        **_context(board),
-        style=trusted(style),
-        script=trusted(script),
-        style_hash=csp_hash(style),
-        script_hash=csp_hash(script),
-    )
+    return page("board.html", style=template("board.css"), script=template("board.js"), **_context(board))
 
 
 def json_block(value: Any) -> str:
