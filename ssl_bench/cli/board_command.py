@@ -1,8 +1,10 @@
-"""`ssl-bench board`: the records as one HTML page, Markdown and CSV."""
+"""`ssl-bench board`: the records as one HTML page, as tables and as data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import gc
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,6 @@ import click
 from ssl_bench import model_zoo, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import SslBenchError, UsageError
-from ssl_bench.files import write_text
 from ssl_bench.leaderboard.entries import Division
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import Record
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 )
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
-@click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
+@click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per model and protocol.")
+@click.option("--latex", type=click.Path(path_type=Path), help="LaTeX tables to write.")
+@click.option("--json", type=click.Path(path_type=Path), help="JSON to write: all that the page tells.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Parquet to write, one row per number.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write every form into.")
 @click.option("--unpaired", is_flag=True, help="Test without per-sample predictions: what packed records alone give.")
 @click.option(
     "--verifiers",
@@ -46,14 +51,13 @@ def command(
     protocols: tuple[str, ...],
     questions: tuple[str, ...],
     division: Division,
-    html: Path | None,
-    markdown: Path | None,
-    csv: Path | None,
     unpaired: bool,
     verifiers: Path | None,
+    out: Path | None,
     resolved: Resolved,
+    **forms: Path | None,
 ) -> None:
-    """Render the records as one self-contained HTML page, and as tables.
+    """Render the records as one self-contained HTML page, as tables and as data.
 
     The page needs no network and opens from the disk; equal records give equal bytes. Records that answer different
     questions never share a column (exit code 5 says which differ).
@@ -62,56 +66,73 @@ def command(
     Examples:
       ssl-bench board --html board.html
       ssl-bench board --suite small7 --protocol knn --markdown board.md
+      ssl-bench board --out site                 board.html, .md, .csv, .tex, .json and .parquet
     """
-    if html is None and markdown is None and csv is None:
-        html = Path("board.html")
-    write_boards(
-        resolved.settings,
+    asked = {form: path for form, path in forms.items() if path is not None}
+    if not asked and out is None:
+        asked = {"html": Path("board.html")}
+    settings = resolved.settings
+    found = write_boards(
+        settings,
+        asked,
+        out,
         suite=suite,
         protocols=protocols,
         questions=questions,
         division=division,
-        html=html,
-        markdown=markdown,
-        csv=csv,
         unpaired=unpaired,
         verifiers=verifiers,
     )
-    for path in (html, markdown, csv):
-        if path is not None:
-            click.echo(path)
+    for path in found:
+        click.echo(path)
 
 
 def write_boards(
     settings: Settings,
+    forms: Mapping[str, Path],
+    folder: Path | None = None,
     *,
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
     division: Division = "closed",
-    html: Path | None = None,
-    markdown: Path | None = None,
-    csv: Path | None = None,
     unpaired: bool = False,
     verifiers: Path | None = None,
-) -> None:
-    """Write the records of the results folder as each form that a path is given for."""
-    from ssl_bench.leaderboard import site, text
+) -> list[Path]:
+    """Write the records of the results folder in the given forms, and in every form into a folder where one is given.
+
+    Returns the files. `forms` maps names of `leaderboard.forms.FORMS` to paths.
+    """
+    from ssl_bench.leaderboard import forms as known
 
     results = Results(settings.results, settings.cache)
-    board = make(
-        results,
-        settings,
-        suite=suite,
-        protocols=protocols,
-        questions=questions,
-        division=division,
-        unpaired=unpaired,
-        verifiers=verifiers,
-    )
-    for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
-        if path is not None:
-            write_text(path, render(board))
+    with _without_collection():
+        board = make(
+            results,
+            settings,
+            suite=suite,
+            protocols=protocols,
+            questions=questions,
+            division=division,
+            unpaired=unpaired,
+            verifiers=verifiers,
+        )
+        for form, path in forms.items():
+            known.write(board, form, path)
+        return [*forms.values(), *(known.write_all(board, folder) if folder else ())]
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Let Python not look for cycles meanwhile: records hold none, and looking at 100,000 again and again takes longer
+    than to read them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def make(

@@ -20,7 +20,7 @@ from ssl_bench.leaderboard.entries import Division, Entry
 from ssl_bench.leaderboard.evidence import NOTHING, Evidence
 from ssl_bench.leaderboard.means import Mean, Means
 from ssl_bench.leaderboard.places import UNRANKED, Places, places
-from ssl_bench.leaderboard.rows import UNKNOWN, Cell, Drift, Row, Standings, by_row, make_row, rank
+from ssl_bench.leaderboard.rows import NO_STANDINGS, Cell, Drift, Row, Standings, by_row, make_row, rank
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import MetricDefinition, Record
 from ssl_bench.tasks import SuiteCard
@@ -78,7 +78,7 @@ def make_board(
     questions: Sequence[str] = (),
     skipped: Iterable[tuple[str, str]] = (),
     drift: Drift = NO_DRIFT,
-    standings: Standings = UNKNOWN,
+    standings: Standings = NO_STANDINGS,
     entries: Mapping[str, Entry] = NO_ENTRIES,
     division: Division = "closed",
     evidence: Evidence = NOTHING,
@@ -107,9 +107,7 @@ def make_board(
         if any(record.protocol.name == name for record in chosen)
     )
     known = costs.of_records(chosen)
-    tables = tuple(
-        _tested(_with_costs(_declared(table, suite, entries), known), evidence) for table in tables
-    )
+    tables = tuple(_tested(_with_costs(_declared(table, suite, entries), known), evidence) for table in tables)
     return Board(suite, tables, tuple(left_out))
 
 

@@ -26,7 +26,7 @@ Z = 1.959964
 Drift = Mapping[str, Sequence[Record]]
 Standings = Mapping[str, Standing]
 """Content digest to how that record stands; what is not there was not checked."""
-UNKNOWN: Standings = {}
+NO_STANDINGS: Standings = {}
 CONTROLS = frozenset({"random", "pixels", "majority"})
 """Adapters of models that know nothing: what any pretraining must beat."""
 
@@ -114,7 +114,7 @@ def make_row(
     means: Means,
     cards: Mapping[str, ModelCard],
     drift: Drift,
-    standings: Standings = UNKNOWN,
+    standings: Standings = NO_STANDINGS,
 ) -> Row:
     """Return the row of one model's records of a table, with a cell per column, the means and the lowest standing."""
     by_task: dict[str, list[Record]] = defaultdict(list)
@@ -138,9 +138,9 @@ def _make_cell(records: list[Record], card: ModelCard | None, drift: Drift) -> C
     whole = len(intervals) == len(records)
     key = f"{records[0].task.name}/{records[0].protocol.name}"
     return Cell(
-        value=fmean(values),
-        low=fmean(interval.low for interval in intervals) if whole else None,
-        high=fmean(interval.high for interval in intervals) if whole else None,
+        value=_mean(values),
+        low=_mean([interval.low for interval in intervals]) if whole else None,
+        high=_mean([interval.high for interval in intervals]) if whole else None,
         records=tuple(records),
         spread=_spread(values),
         published=card.published.get(key) if card else None,
@@ -148,10 +148,17 @@ def _make_cell(records: list[Record], card: ModelCard | None, drift: Drift) -> C
     )
 
 
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean over seeds; most jobs have one, and need no exact sum."""
+    return values[0] if len(values) == 1 else fmean(values)
+
+
 def _spread(values: Sequence[float]) -> float | None:
     """Return the standard deviation over seeds; Python's own is exact and a hundred times slower."""
+    if len(values) < 2:
+        return None
     middle = fmean(values)
-    return math.sqrt(sum((value - middle) ** 2 for value in values) / (len(values) - 1)) if len(values) > 1 else None
+    return math.sqrt(sum((value - middle) ** 2 for value in values) / (len(values) - 1))
 
 
 def rank(row: Row, means: MetricDefinition) -> tuple[float, str, str]:
