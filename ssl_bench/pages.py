@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from typing import Any
 
@@ -34,16 +35,28 @@ def trusted(content: str) -> Any:
 
 
 def render(page: str, **context: Any) -> str:
-    """Return a template's text, filled in; every value but a trusted one is escaped. An unknown name is an error."""
+    """Return a template's text, filled in; every value but a trusted one is escaped. An unknown name is an error.
+
+    A template may include others by their file names.
+    """
+    return str(_compiled(page).render(**context))
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(page: str) -> Any:
     try:
         import jinja2
     except ImportError:
         raise missing_package("jinja2", "", "building a page") from None
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(template),
     )
     environment.filters |= {"link": link}
-    return environment.from_string(page).render(**context)
+    return environment.from_string(page)
 
 
 def link(url: str) -> str:

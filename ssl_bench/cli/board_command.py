@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,9 +17,18 @@ from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
+from ssl_bench.tasks import TaskCard
 
 if TYPE_CHECKING:
+    from ssl_bench.leaderboard.material import Material
     from ssl_bench.leaderboard.ranking import Board
+
+EXAMPLES = click.option(
+    "--examples",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Images per task that a model gets right, and as many wrong, where data and licence allow [default: none].",
+)
 
 
 @click.command(name="board")
@@ -28,6 +38,8 @@ if TYPE_CHECKING:
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
+@click.option("--pages", type=click.Path(path_type=Path), help="Folder to fill: the board, a page per model and task.")
+@EXAMPLES
 @with_settings(PLACES)
 def command(
     suite: str,
@@ -36,6 +48,8 @@ def command(
     html: Path | None,
     markdown: Path | None,
     csv: Path | None,
+    pages: Path | None,
+    examples: int,
     resolved: Resolved,
 ) -> None:
     """Render the records as one self-contained HTML page, and as tables.
@@ -47,8 +61,9 @@ def command(
     Examples:
       ssl-bench board --html board.html
       ssl-bench board --suite small7 --protocol knn --markdown board.md
+      ssl-bench board --pages site                            board.html, models/*.html, tasks/*.html
     """
-    if html is None and markdown is None and csv is None:
+    if html is None and markdown is None and csv is None and pages is None:
         html = Path("board.html")
     write_boards(
         resolved.settings,
@@ -58,8 +73,10 @@ def command(
         html=html,
         markdown=markdown,
         csv=csv,
+        pages=pages,
+        examples=examples,
     )
-    for path in (html, markdown, csv):
+    for path in (html, markdown, csv, pages):
         if path is not None:
             click.echo(path)
 
@@ -73,16 +90,19 @@ def write_boards(
     html: Path | None = None,
     markdown: Path | None = None,
     csv: Path | None = None,
+    pages: Path | None = None,
+    examples: int = 0,
 ) -> None:
     """Write the records of the results folder as each form that a path is given for."""
-    from ssl_bench.leaderboard import site, text
+    from ssl_bench.leaderboard import folder, site, text
 
-    board = make(
-        Results(settings.results, settings.cache), settings, suite=suite, protocols=protocols, questions=questions
-    )
+    results = Results(settings.results, settings.cache)
+    board = make(results, settings, suite=suite, protocols=protocols, questions=questions)
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
             write_text(path, render(board))
+    if pages is not None:
+        folder.write(material(results, board, settings, examples), pages)
 
 
 def make(
@@ -113,6 +133,38 @@ def make(
         ],
         drift=results.drift,
     )
+
+
+def material(results: Results, board: Board, settings: Settings, examples: int = 0) -> Material:
+    """Return what the pages of a board's models and tasks are made of: the board, and what lies beside it here."""
+    from ssl_bench.cli.example_images import images_of
+    from ssl_bench.leaderboard.material import Material
+    from ssl_bench.results.samples import sample_name
+
+    here = results.files.sample_files()
+
+    def predictions(record: Record) -> Mapping[str, Any] | None:
+        return results.read_samples(record) if sample_name(record.samples.sha256) in here else None
+
+    return Material(
+        board,
+        _cards_of({record.model.name for record in board.records}, settings),
+        _task_cards({record.task.name for record in board.records}, settings),
+        results.drift,
+        tuple(results.withdrawn),
+        predictions,
+        images_of(settings) if examples else None,
+        examples,
+    )
+
+
+def _task_cards(names: set[str], settings: Settings) -> Mapping[str, TaskCard]:
+    """Return the cards of the tasks that still have one."""
+    found, known = {}, tasks.names(settings.shelves)
+    for name in sorted(names & set(known)):
+        with contextlib.suppress(SslBenchError):  # a record outlives its card
+            found[name] = tasks.get(name, settings.shelves)
+    return found
 
 
 def _belied(results: Results, records: list[Record], settings: Settings) -> Mapping[str, str]:

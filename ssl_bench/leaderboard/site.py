@@ -9,7 +9,7 @@ from typing import Any
 
 from ssl_bench.errors import UsageError
 from ssl_bench.files import canonical_json
-from ssl_bench.leaderboard import text
+from ssl_bench.leaderboard import addresses, text
 from ssl_bench.leaderboard.plots import Dot, dot_plot
 from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
 from ssl_bench.pages import csp_hash, render, template, trusted
@@ -23,17 +23,30 @@ POOLED_KEYS = ("model", "features", "task", "environment", "code")
 """Blocks that many records share, written into the page once."""
 
 
-def html(board: Board) -> str:
-    """Return the board as a page; raise MissingError where jinja2 or a template file is not there."""
+def html(board: Board, *, pages: bool = False) -> str:
+    """Return the board as a page; raise MissingError where jinja2 or a template file is not there.
+
+    `pages` says that the pages of its models and tasks lie beside it, so that it may link to them.
+    """
     style, script = template("board.css"), template("board.js")
     return render(
         template("board.html"),
         **_context(board),
+        pages=_pages(board) if pages else {},
         style=trusted(style),
         script=trusted(script),
         style_hash=csp_hash(style),
         script_hash=csp_hash(script),
     )
+
+
+def _pages(board: Board) -> dict[str, dict[str, str]]:
+    """Return the addresses of the pages of models and tasks, by name."""
+    columns = (column for table in board.tables for column in table.columns)
+    return {
+        "models": {row.model.name: addresses.of_model(row.model.name) for table in board.tables for row in table.rows},
+        "tasks": {column.task.name: addresses.of_task(column.task.name) for column in columns},
+    }
 
 
 def json_block(value: Any) -> str:
