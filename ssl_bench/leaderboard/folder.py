@@ -14,7 +14,7 @@ from ssl_bench.files import write_text
 from ssl_bench.leaderboard import addresses, model_page, site, task_page, text
 from ssl_bench.leaderboard.material import Material
 from ssl_bench.leaderboard.ranking import Board
-from ssl_bench.pages import csp_hash, render, template, trusted
+from ssl_bench.pages import page, template
 
 Files = Mapping[str, Callable[[], str]]
 """Name in the folder to what renders the file's text."""
@@ -54,8 +54,8 @@ def write(material: Material, folder: Path) -> list[Path]:
     Raises MissingError where the folder cannot be written.
     """
     written = []
-    for name, page in pages_of(material):
-        write_text(folder / name, page)
+    for name, content in pages_of(material):
+        write_text(folder / name, content)
         written.append(folder / name)
     for path in (*folder.glob("models/*.html"), *folder.glob("tasks/*.html")):
         if path not in written and MARK in path.read_text(encoding="utf-8", errors="replace")[:2000]:
@@ -73,13 +73,11 @@ def task_html(material: Material, name: str) -> str:
     return _filled("task.html", material, **task_page.context(material, name))
 
 
-def _filled(page: str, material: Material, **context: Any) -> str:
-    style = f"{template('board.css')}\n{template('pages.css')}"
+def _filled(template_name: str, material: Material, **context: Any) -> str:
     suite = material.board.suite
-    return render(
-        template(page),
+    return page(
+        template_name,
+        style=f"{template('board.css')}\n{template('pages.css')}",
+        board={"title": suite.title or "Results", "page": addresses.UP + addresses.BOARD},
         **context,
-        board={"title": suite.title or "Results", "page": addresses.UP + addresses.BOARD, "suite": suite},
-        style=trusted(style),
-        style_hash=csp_hash(style),
     )

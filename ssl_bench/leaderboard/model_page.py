@@ -25,7 +25,7 @@ def context(material: Material, name: str) -> dict[str, Any]:
     records = [record for _, row in rows for cell in row.cells if cell for record in cell.records]
     card, entry = material.models.get(name), rows[0][1].entry
     return {
-        "name": name,
+        "model": name,
         "title": rows[0][1].model.title or name,
         "control": rows[0][1].control,
         "standing": rows[0][1].standing,

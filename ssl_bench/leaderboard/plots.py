@@ -1,4 +1,4 @@
-"""Dot plots with intervals, as SVG text. Colours come from the page's style sheet, so that they follow its scheme."""
+"""Plots of a board, as SVG text. Colours come from the page's style sheet, so that they follow its scheme."""
 
 from __future__ import annotations
 
@@ -6,12 +6,49 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from html import escape
 
+from ssl_bench.leaderboard.ranking import Board, Table
+from ssl_bench.leaderboard.text import label
 from ssl_bench.results.record import MetricDefinition
 
 WIDTH, LABELS, RIGHT, LINE, TOP, BOTTOM = 460, 186, 20, 19, 8, 26
 """Pixels: the whole width, the space for names, the right margin, one model, and above and below the models."""
 NAME = 25
 """Letters of a model's name that fit."""
+MOST = 50
+"""Models that a plot shows; of more, the best."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One plot."""
+
+    id: str
+    title: str
+    note: str
+    svg: str
+    """An svg element whose foreign names are escaped, or empty: `note` then says why."""
+
+
+def figures(board: Board) -> list[Figure]:
+    """Return the plots of the board as a whole."""
+    return []
+
+
+def of_table(table: Table) -> list[Figure]:
+    """Return the plots of one table: every task's values with their intervals."""
+    found = []
+    for index, column in enumerate(table.columns):
+        dots = [
+            Dot(label(row), cell.value, cell.low, cell.high, row.control, cell.best)
+            for row in table.rows
+            if (cell := row.cells[index])
+        ]
+        sign = -1 if column.definition.higher_is_better else 1
+        dots.sort(key=lambda dot: (sign * dot.value, dot.label))
+        title = f"{column.task.title}, {column.task.metric}, {table.protocol}"
+        svg = dot_plot(title, dots[:MOST], column.definition)
+        found.append(Figure(f"{table.protocol}-{index}", column.task.title, column.task.metric, svg))
+    return found
 
 
 @dataclasses.dataclass(frozen=True)

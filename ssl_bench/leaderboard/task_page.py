@@ -33,7 +33,7 @@ def context(material: Material, name: str) -> dict[str, Any]:
     card = material.tasks.get(name)
     looked = [found for table, place in places if (found := _looked_into(material, table, place, card))]
     return {
-        "name": name,
+        "task": name,
         "title": column.task.title or name,
         "note": card.note.strip() if card else "",
         "facts": words.facts(_facts([table.columns[place] for table, place in places], card)),
