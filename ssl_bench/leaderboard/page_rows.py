@@ -84,7 +84,9 @@ def size(parameters: int) -> str:
     """Return a number of parameters in millions, or "—" for a model that has none."""
     if not parameters:
         return "—"
-    return f"{parameters / 1e6:.{0 if parameters >= 9_950_000 else 1}f}\u00a0M" if parameters >= 50_000 else "<0.1\u00a0M"
+    return (
+        f"{parameters / 1e6:.{0 if parameters >= 9_950_000 else 1}f}\u00a0M" if parameters >= 50_000 else "<0.1\u00a0M"
+    )
 
 
 def _mean(mean: Mean | None, definition: MetricDefinition) -> dict[str, Any]:

@@ -117,13 +117,13 @@ class Handler(BaseHTTPRequestHandler):
         """Answer with a page, or with why there is none."""
         name = urllib.parse.unquote(self.path.partition("?")[0]).removeprefix("/") or addresses.BOARD
         if not self.server.answers_to(self.headers.get("Host", "")):
-            return self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this board is not served under that name")
+            return self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "this board is not served under that name")
         try:
             page = self.server.pages.get(name)
         except SslBenchError as error:
-            return self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         if page is None:
-            return self.send_error(HTTPStatus.NOT_FOUND, "there is no such page; the board is at /")
+            return self._refuse(HTTPStatus.NOT_FOUND, "there is no such page; the board is at /")
         if page.tag in re.findall(r'"[^"]*"', self.headers.get("If-None-Match", "")):
             return self._send(HTTPStatus.NOT_MODIFIED, dataclasses.replace(page, content=b""), page.tag)
         return self._send(HTTPStatus.OK, page, page.tag)
@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _not_allowed(self) -> None:
-        self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "GET and HEAD are answered")
+        self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "GET and HEAD are answered")
 
     def _send(self, status: int, page: Page, tag: str = "") -> None:
         self.send_response(status)
@@ -154,11 +154,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(page.content)
 
+    def _refuse(self, code: HTTPStatus, why: str) -> None:
+        """Answer with one line of plain text."""
+        self._send(code, Page(f"{why}\n".encode(), "text/plain; charset=utf-8", NOTHING))
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer with one line of plain text; nothing of the request comes back."""
+        """Answer what is no request; the base class's messages repeat the request's words, and are left out."""
         self.close_connection = True
-        words = message or HTTPStatus(code).phrase
-        self._send(code, Page(f"{words}\n".encode(), "text/plain; charset=utf-8", NOTHING))
+        self._refuse(HTTPStatus(code), HTTPStatus(code).phrase)
 
     def log_message(self, format: str, *words: Any) -> None:
         """Say nothing: requests are the words of whoever asks."""
