@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import webbrowser
 from collections.abc import Callable
@@ -64,9 +65,7 @@ def command(
         if not listener.local:
             print(f"warning: whoever reaches {host} can read these pages", file=sys.stderr)
         click.echo(f"{listener.url}  records: {settings.results}; Ctrl-C ends it")
-        if open_browser:
-            webbrowser.open(listener.url)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
+            if open_browser:
+                webbrowser.open(listener.url)
             listener.serve_forever()
-        except KeyboardInterrupt:
-            click.echo()

@@ -140,6 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "GET and HEAD are answered")
 
     def _send(self, status: int, page: Page, tag: str = "") -> None:
+        self.request_version = "HTTP/1.0"  # 0.9 has no headers to say what an answer is
         self.send_response(status)
         headers = HEADERS | {"Content-Security-Policy": f"{page.policy}; frame-ancestors 'none'"}
         if tag:

@@ -236,7 +236,8 @@ def _examples(material: Material, looked: Sequence[Looked], card: TaskCard | Non
     licence = card.source.licence if card else ""
     if not licences.allows_showing(licence):
         return {"why": f"Its licence does not allow showing images: {licence or 'none stated'}.", "groups": []}
-    best = next(((one, *found) for one in looked for found in one.answers if not found[0].control), None)
+    known = [(one, *found) for one in looked for found in one.answers]
+    best = min(known, key=lambda found: found[1].control, default=None)  # the first that is no control, or the first
     if best is None:
         return {"why": "The per-sample predictions are not here.", "groups": []}
     one, row, record, said = best
