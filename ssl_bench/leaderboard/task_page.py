@@ -107,6 +107,7 @@ def _table(table: Table, place: int) -> dict[str, Any]:
                 "control": row.control,
                 "page": addresses.UP + addresses.of_model(row.model.name),
                 "value": number(cell.value, definition),
+                "id": cell.records[0].record_id[:12],
                 "interval": interval(cell, definition),
                 "seeds": len(cell.records),
                 "spread": number(cell.spread, definition) if cell.spread is not None else "",

@@ -125,3 +125,19 @@ def test_images_of_other_samples_are_not_shown(command: Command) -> None:
     assert set(images(record, ids)) == set(ids)
     assert images(make_record(task="digits"), ids) == {}
     assert images(make_record(task="nowhere"), ids) == {}
+
+
+def test_serving_loads_nothing_heavy(records: Path) -> None:
+    """A server of records without predictions imports neither torch nor what tables and images need."""
+    code = (
+        "import sys\nfrom ssl_bench import cli\nfrom ssl_bench.leaderboard import folder, server\n"
+        "def once(listener):\n"
+        "    for page in ('board.html', 'models/model000.html', 'tasks/cifar10.html'):\n"
+        "        assert listener.pages.get(page)\n"
+        "server.Server.serve_forever = once\n"
+        f"sys.argv = ['ssl-bench', 'serve', '--port', '0', '--results', {str(records)!r}]\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print(sorted({'torch', 'pandas', 'pyarrow', 'scipy', 'sklearn', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
