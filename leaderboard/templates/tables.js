@@ -1,11 +1,12 @@
 "use strict";
 // The tables: which rows stand, in which order, in which numbers, under which headings.
 //
-// Of a long table only so many rows are shown at once, the first ones of the order; one rule of the style sheet hides
-// the others. A row is rewritten when it is shown. So a sort costs what is seen, not what there is.
+// Of a long table only the first hundred rows of the order are shown; one rule of the style sheet hides the others. A
+// row is put in its place and rewritten when it is shown, what fits a screen first. So a sort costs what is seen, not
+// what there is.
 const tables = (() => {
   const { data, make } = drawer;
-  const AT_ONCE = 24, STEP = 100, FEW_COLUMNS = 24;
+  const AT_ONCE = 1500, MOST_AT_ONCE = 24, STEP = 100, FEW_COLUMNS = 24;
   const sheet = document.styleSheets[0];
   const rules = new Map();
 
@@ -102,6 +103,9 @@ const tables = (() => {
     }
     paint(place) {
       if (this.painted.get(place) === this.version) return;
+      if (!this.painted.has(place)) this.openable(this.rows[place]);
+      this.painted.set(place, this.version);
+      if (this.state.view === "raw" && this.base === undefined && !this.printed.has(place)) return;
       const cells = [...this.rows[place].cells].slice(2), printed = this.keep(place, cells);
       const view = this.view[place], isBase = place === this.base;
       this.rows[place].classList.toggle("base", isBase);
@@ -110,8 +114,6 @@ const tables = (() => {
         const other = this.base === undefined || isBase ? undefined : this.number(this.view[this.base], id);
         this.write(cell, at, printed[i], this.number(view, id), column >= 0 ? [view.low[column], view.high[column]] : null, other);
       });
-      if (!this.painted.has(place)) this.openable(this.rows[place]);
-      this.painted.set(place, this.version);
     }
     paintChance() {
       const cells = [...this.foot.cells].slice(2), printed = this.keep("chance", cells);
@@ -164,24 +166,25 @@ const tables = (() => {
         return one - other;
       });
     }
-    // Show the first rows of the order now, the others in the moments after.
+    // Put the first rows of the order in their places, a screenful now and the others in the moments after.
     arrange() {
       const run = (this.run += 1), shown = this.order.slice(0, this.limit);
-      let placed = 0;
+      const columns = this.ids.length - this.hidden.reduce((sum, span) => sum + span.end - span.start, 0);
+      let placed = 0, there = this.body.firstElementChild;
       const step = (count) => {
-        const next = shown.slice(placed, placed + count);
-        for (const place of next) this.paint(place);
-        const nodes = next.map((place) => this.rows[place]);
-        if (placed) this.rows[shown[placed - 1]].after(...nodes);
-        else this.body.prepend(...nodes);
-        placed += next.length;
-        hide(`${this.element.id} rows`, placed < this.rows.length ? `#${this.element.id} > tbody > tr:nth-child(n + ${placed + 1})` : "");
-        this.element.toggleAttribute("aria-busy", false);
-        if (placed >= shown.length) return;
-        this.element.setAttribute("aria-busy", "true");
-        requestAnimationFrame(() => setTimeout(() => { if (run === this.run) step(AT_ONCE); }));
+        for (const place of shown.slice(placed, placed + count)) {
+          const row = this.rows[place];
+          this.paint(place);
+          if (row === there) there = there.nextElementSibling;
+          else this.body.insertBefore(row, there);
+        }
+        placed += count;
+        if (placed < shown.length) this.element.setAttribute("aria-busy", "true");
+        else this.element.removeAttribute("aria-busy");
+        if (placed < shown.length) requestAnimationFrame(() => setTimeout(() => { if (run === this.run) step(count); }));
       };
-      step(shown.length * this.ids.length < 4000 ? shown.length : AT_ONCE);
+      hide(`${this.element.id} rows`, shown.length < this.rows.length ? `#${this.element.id} > tbody > tr:nth-child(n + ${shown.length + 1})` : "");
+      step(Math.min(MOST_AT_ONCE, Math.max(12, Math.floor(AT_ONCE / columns))));
       this.sayMore(shown.length);
     }
     sayMore(shown) {
