@@ -43,10 +43,13 @@ def answers_of(record: Record, table: Table) -> Answers | None:
     if "set" in table:
         clean = np.flatnonzero(np.asarray(table["set"], dtype=object) == "test")
         ids, targets, said = ids[clean], targets[clean], said[clean]
-    whole = all(array.dtype == np.int64 and array.ndim == 1 for array in (targets, said))
-    if not whole or not len(said) or said.min() < 0 or said.max() >= record.task.classes:
+    if not len(said) or not all(_are_classes(array, record.task.classes) for array in (targets, said)):
         return None
     return Answers(tuple(map(str, ids)), targets, said)
+
+
+def _are_classes(labels: NDArray[Any], classes: int) -> bool:
+    return labels.dtype == np.int64 and labels.ndim == 1 and labels.min() >= 0 and bool(labels.max() < classes)
 
 
 def _first(targets: Any) -> Any:

@@ -34,7 +34,7 @@ def context(material: Material, name: str) -> dict[str, Any]:
         "networks": list(model_facts.networks(rows, card)),
         "tables": [_table(material, table, row) for table, row in rows],
         "unmeasured": list(_unmeasured(card, rows)),
-        "curves": [part for table, row in rows if (part := _curves(table, row))["figures"]],
+        "curves": [part for table, row in rows if (part := _curves(table, row))["told"]],
         "costs": [_costs(table, row) for table, row in rows],
         "machines": list(_machines(records)),
         "history": _history(material, name, rows, records),
@@ -148,7 +148,8 @@ def _curves(table: Table, row: Row) -> dict[str, Any]:
                     "converged": record.protocol.converged,
                 }
             )
-    return {"protocol": table.protocol, "variant": row.variant, "figures": figures, "chosen": chosen}
+    told = bool(figures) or any(line["selected"] != "—" or line["edge"] is not None for line in chosen)
+    return {"protocol": table.protocol, "variant": row.variant, "figures": figures, "chosen": chosen, "told": told}
 
 
 COSTS = (

@@ -93,11 +93,12 @@ def test_of_shifted_sets_the_clean_one_is_answered() -> None:
         {"pred": np.array([0, 1, 2, 0, 1, 10])},
         {"pred": np.array([0, 1, 2, 0, 1, -1])},
         {"pred": np.array([0.0, 1, 2, 0, 1, 2])},
+        {"target": np.array([0, 1, 2, 0, 1, -1])},
         {"target": np.zeros((6, 2), dtype=np.int64)},
         {"episode": np.zeros(6, dtype=np.int64)},
         {"sample_id": [], "target": np.zeros(0, dtype=np.int64), "pred": np.zeros(0, dtype=np.int64)},
     ],
-    ids=["too high", "below 0", "no whole numbers", "several labels", "episodes", "nothing"],
+    ids=["too high", "below 0", "no whole numbers", "no class", "several labels", "episodes", "nothing"],
 )
 def test_what_is_no_answer_is_none(odd: dict[str, object]) -> None:
     """Predictions that name no class of the task, or of which several may be right, are not counted."""
