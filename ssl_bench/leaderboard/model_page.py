@@ -138,7 +138,7 @@ def _curves(table: Table, row: Row) -> dict[str, Any]:
             svg = curves.plot(title, found, column.task.metrics)
             figures.append({"title": column.task.title, "seeds": len(found), "svg": trusted(svg)})
         for record in cell.records:
-            selected = ", ".join(f"{key} {words.spelt(value)}" for key, value in record.protocol.selected.items())
+            selected = ", ".join(f"{key} {value}" for key, value in words.facts(record.protocol.selected.items()))
             chosen.append(
                 {
                     "task": column.task.name,
@@ -200,6 +200,11 @@ def _machines(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
         packages = environment.pop("packages", None) or {}
         yield {
             "count": len(same),
+            "words": " · ".join(
+                str(part)
+                for part in (environment.get("device"), environment.get("cpu"), str(code.get("commit", ""))[:12])
+                if part
+            ),
             "dirty": code.get("dirty") is True,
             "facts": words.facts(
                 [(f"code {key}", value) for key, value in sorted(code.items())] + sorted(environment.items())

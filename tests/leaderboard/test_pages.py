@@ -243,7 +243,7 @@ def test_the_cause_and_the_way_back_are_shown() -> None:
     record = dataclasses.replace(make_record(), code={"version": "0.1.0", "commit": "abc", "dirty": True})
     page = model_page(record)
     said = text_of(page)
-    assert "1 record · from a changed working tree" in said
+    assert "1 record · NVIDIA H100 · abc · from a changed working tree" in said
     assert command(record) in said
     (whole,) = re.findall(r'<pre class="json">(.*?)</pre>', page, flags=re.DOTALL)
     assert json.loads(unescape(whole)) == record.to_json()
