@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench import model_zoo, tasks
-from ssl_bench.cli.options import PLACES, with_settings
-from ssl_bench.errors import SslBenchError, UsageError
+from ssl_bench import tasks
+from ssl_bench.cli import board_material
+from ssl_bench.cli.options import PLACES, Command, stacked, with_settings
+from ssl_bench.errors import UsageError
 from ssl_bench.files import write_text
-from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
-from ssl_bench.tasks import TaskCard
 
 if TYPE_CHECKING:
-    from ssl_bench.leaderboard.material import Material
     from ssl_bench.leaderboard.ranking import Board
 
+CHOICE = (
+    click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean."),
+    click.option("--protocol", "-p", "protocols", multiple=True, help="Only this protocol, or protocol,field=value."),
+    click.option(
+        "--question", "questions", multiple=True, help="Only records that answer this question (first digits)."
+    ),
+)
+"""What a board is made of, as `make` takes it; `serve` has the same words."""
 EXAMPLES = click.option(
     "--examples",
     type=click.IntRange(min=0),
@@ -31,10 +36,13 @@ EXAMPLES = click.option(
 )
 
 
+def choosing(command: Command) -> Command:
+    """Give a command the options of `CHOICE`; it receives them as further keywords."""
+    return stacked(CHOICE, command)
+
+
 @click.command(name="board")
-@click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean.")
-@click.option("--protocol", "-p", "protocols", multiple=True, help="Only this protocol, or protocol,field=value.")
-@click.option("--question", "questions", multiple=True, help="Only records that answer this question (first digits).")
+@choosing
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
@@ -42,15 +50,13 @@ EXAMPLES = click.option(
 @EXAMPLES
 @with_settings(PLACES)
 def command(
-    suite: str,
-    protocols: tuple[str, ...],
-    questions: tuple[str, ...],
     html: Path | None,
     markdown: Path | None,
     csv: Path | None,
     pages: Path | None,
     examples: int,
     resolved: Resolved,
+    **choice: Any,
 ) -> None:
     """Render the records as one self-contained HTML page, and as tables.
 
@@ -65,17 +71,7 @@ def command(
     """
     if html is None and markdown is None and csv is None and pages is None:
         html = Path("board.html")
-    write_boards(
-        resolved.settings,
-        suite=suite,
-        protocols=protocols,
-        questions=questions,
-        html=html,
-        markdown=markdown,
-        csv=csv,
-        pages=pages,
-        examples=examples,
-    )
+    write_boards(resolved.settings, html=html, markdown=markdown, csv=csv, pages=pages, examples=examples, **choice)
     for path in (html, markdown, csv, pages):
         if path is not None:
             click.echo(path)
@@ -84,25 +80,23 @@ def command(
 def write_boards(
     settings: Settings,
     *,
-    suite: str = "",
-    protocols: tuple[str, ...] = (),
-    questions: tuple[str, ...] = (),
     html: Path | None = None,
     markdown: Path | None = None,
     csv: Path | None = None,
     pages: Path | None = None,
     examples: int = 0,
+    **choice: Any,
 ) -> None:
-    """Write the records of the results folder as each form that a path is given for."""
+    """Write the records of the results folder as each form that a path is given for; `choice` is as for `make`."""
     from ssl_bench.leaderboard import folder, site, text
 
     results = Results(settings.results, settings.cache)
-    board = make(results, settings, suite=suite, protocols=protocols, questions=questions)
+    board = make(results, settings, **choice)
     for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
         if path is not None:
             write_text(path, render(board))
     if pages is not None:
-        folder.write(material(results, board, settings, examples), pages)
+        folder.write(board_material.gathered(results, board, settings, examples), pages)
 
 
 def make(
@@ -123,7 +117,7 @@ def make(
     return make_board(
         [record for record in records if record.content_digest not in belied],
         tasks.get_suite(suite, settings.shelves) if suite else None,
-        _cards_of({record.model.name for record in records}, settings),
+        board_material.model_cards({record.model.name for record in records}, settings),
         protocols=protocols,
         questions=questions,
         skipped=[
@@ -133,38 +127,6 @@ def make(
         ],
         drift=results.drift,
     )
-
-
-def material(results: Results, board: Board, settings: Settings, examples: int = 0) -> Material:
-    """Return what the pages of a board's models and tasks are made of: the board, and what lies beside it here."""
-    from ssl_bench.cli.example_images import images_of
-    from ssl_bench.leaderboard.material import Material
-    from ssl_bench.results.samples import sample_name
-
-    here = results.files.sample_files()
-
-    def predictions(record: Record) -> Mapping[str, Any] | None:
-        return results.read_samples(record) if sample_name(record.samples.sha256) in here else None
-
-    return Material(
-        board,
-        _cards_of({record.model.name for record in board.records}, settings),
-        _task_cards({record.task.name for record in board.records}, settings),
-        results.drift,
-        tuple(results.withdrawn),
-        predictions,
-        images_of(settings) if examples else None,
-        examples,
-    )
-
-
-def _task_cards(names: set[str], settings: Settings) -> Mapping[str, TaskCard]:
-    """Return the cards of the tasks that still have one."""
-    found, known = {}, tasks.names(settings.shelves)
-    for name in sorted(names & set(known)):
-        with contextlib.suppress(SslBenchError):  # a record outlives its card
-            found[name] = tasks.get(name, settings.shelves)
-    return found
 
 
 def _belied(results: Results, records: list[Record], settings: Settings) -> Mapping[str, str]:
@@ -181,14 +143,3 @@ def _belied(results: Results, records: list[Record], settings: Settings) -> Mapp
 
 def _named(record: Record) -> str:
     return f"{record.model.name} × {record.task.name} × {record.protocol.name} ({record.record_id[:8]})"
-
-
-def _cards_of(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:
-    """Return the cards of the measured models that still have one: published numbers stand beside ours."""
-    found, known = {}, model_zoo.names(settings.shelves)
-    for name in sorted(name for name in names if name.partition(",")[0] in known):
-        try:
-            found[name] = model_zoo.get(name, settings.shelves)
-        except SslBenchError:
-            continue  # a record outlives its card
-    return found

@@ -6,10 +6,11 @@ import contextlib
 import sys
 import webbrowser
 from collections.abc import Callable
+from typing import Any
 
 import click
 
-from ssl_bench.cli import board_command
+from ssl_bench.cli import board_command, board_material
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.files import digest_json
 from ssl_bench.results.store import Results
@@ -17,23 +18,19 @@ from ssl_bench.settings import Resolved
 
 
 @click.command(name="serve")
-@click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean.")
-@click.option("--protocol", "-p", "protocols", multiple=True, help="Only this protocol, or protocol,field=value.")
-@click.option("--question", "questions", multiple=True, help="Only records that answer this question (first digits).")
+@board_command.choosing
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; another lets others read.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the board in a browser.")
 @board_command.EXAMPLES
 @with_settings(PLACES)
 def command(
-    suite: str,
-    protocols: tuple[str, ...],
-    questions: tuple[str, ...],
     port: int,
     host: str,
     open_browser: bool,
     examples: int,
     resolved: Resolved,
+    **choice: Any,
 ) -> None:
     """Serve the board, with a page per model and task, to a browser of this machine.
 
@@ -55,9 +52,9 @@ def command(
 
     def files() -> dict[str, Callable[[], str]]:
         results = Results(settings.results, settings.cache)  # anew, since an index belongs to one thread
-        board = board_command.make(results, settings, suite=suite, protocols=protocols, questions=questions)
+        board = board_command.make(results, settings, **choice)
         results.index.close()
-        return folder.files_of(board_command.material(results, board, settings, examples)) | folder.records_of(board)
+        return folder.files_of(board_material.gathered(results, board, settings, examples)) | folder.records_of(board)
 
     pages = server.Pages(files, stamp)
     pages.get("")  # what is wrong with the records or the words is said now, not in a browser
