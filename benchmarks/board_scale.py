@@ -1,7 +1,7 @@
 """The board's page at 1,000 models x 100 tasks: how long it takes to build, how large it is, and how fast a browser is.
 
-Records are committed ones under other names and values, packed as they are published. The page is built by the command
-in a process of its own and opened from the disk in the system's Chromium. A sort is timed from the click to the frame in
+Records are committed ones under other names and values, packed as they are published. The command builds the page in a
+process of its own, and the system's Chromium opens it from the disk. A sort is timed from the click to the frame in
 which the new order stands on the screen: in the columns that the page opens with, and with all columns shown.
 
 Run: python benchmarks/board_scale.py [--models 1000] [--tasks 100] [--keep FOLDER]

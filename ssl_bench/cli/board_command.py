@@ -1,8 +1,11 @@
-"""`ssl-bench board`: the records as one HTML page, Markdown and CSV."""
+"""`ssl-bench board`: the records as one HTML page, as tables and as data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import functools
+import gc
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,6 @@ from ssl_bench import tasks
 from ssl_bench.cli import board_material
 from ssl_bench.cli.options import PLACES, Command, stacked, with_settings
 from ssl_bench.errors import UsageError
-from ssl_bench.files import write_text
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
@@ -27,7 +29,9 @@ CHOICE = (
         "--question", "questions", multiple=True, help="Only records that answer this question (first digits)."
     ),
 )
-"""What a board is made of, as `make` takes it; `serve` has the same words."""
+CHOICE_NAMES = ("suite", "protocols", "questions")
+"""Of the options of `CHOICE`, as `make` takes them."""
+PAGES = click.Path(path_type=Path, file_okay=False)
 EXAMPLES = click.option(
     "--examples",
     type=click.IntRange(min=0),
@@ -36,29 +40,37 @@ EXAMPLES = click.option(
 )
 
 
-def choosing(command: Command) -> Command:
-    """Give a command the options of `CHOICE`; it receives them as further keywords."""
-    return stacked(CHOICE, command)
+def choosing(function: Command) -> Command:
+    """Give a command the options of what a board is made of; it receives them as one argument, `choice`."""
+
+    @functools.wraps(function)
+    def wrapped(**given: Any) -> Any:
+        return function(choice={name: given.pop(name) for name in CHOICE_NAMES}, **given)
+
+    return stacked(CHOICE, wrapped)
 
 
 @click.command(name="board")
 @choosing
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
-@click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
-@click.option("--pages", type=click.Path(path_type=Path), help="Folder to fill: the board, a page per model and task.")
+@click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per model and protocol.")
+@click.option("--latex", type=click.Path(path_type=Path), help="LaTeX tables to write.")
+@click.option("--json", type=click.Path(path_type=Path), help="JSON to write: all that the page tells.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Parquet to write, one row per number.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write every form into.")
+@click.option("--pages", type=PAGES, help="Folder to fill with the board and a page per model and task.")
 @EXAMPLES
 @with_settings(PLACES)
 def command(
-    html: Path | None,
-    markdown: Path | None,
-    csv: Path | None,
+    choice: Mapping[str, Any],
+    out: Path | None,
     pages: Path | None,
     examples: int,
     resolved: Resolved,
-    **choice: Any,
+    **forms: Path | None,
 ) -> None:
-    """Render the records as one self-contained HTML page, and as tables.
+    """Render the records as one self-contained HTML page, as tables and as data.
 
     The page needs no network and opens from the disk; equal records give equal bytes. Records that answer different
     questions never share a column (exit code 5 says which differ).
@@ -67,36 +79,56 @@ def command(
     Examples:
       ssl-bench board --html board.html
       ssl-bench board --suite small7 --protocol knn --markdown board.md
-      ssl-bench board --pages site                            board.html, models/*.html, tasks/*.html
+      ssl-bench board --out site                 board.html, .md, .csv, .tex, .json and .parquet
+      ssl-bench board --pages site               board.html, models/*.html, tasks/*.html
     """
-    if html is None and markdown is None and csv is None and pages is None:
-        html = Path("board.html")
-    write_boards(resolved.settings, html=html, markdown=markdown, csv=csv, pages=pages, examples=examples, **choice)
-    for path in (html, markdown, csv, pages):
-        if path is not None:
-            click.echo(path)
+    asked = {form: path for form, path in forms.items() if path is not None}
+    if not asked and out is None and pages is None:
+        asked = {"html": Path("board.html")}
+    for path in write_boards(resolved.settings, asked, out, pages, examples=examples, **choice):
+        click.echo(path)
 
 
 def write_boards(
     settings: Settings,
-    *,
-    html: Path | None = None,
-    markdown: Path | None = None,
-    csv: Path | None = None,
+    forms: Mapping[str, Path],
+    out: Path | None = None,
     pages: Path | None = None,
+    *,
     examples: int = 0,
     **choice: Any,
-) -> None:
-    """Write the records of the results folder as each form that a path is given for; `choice` is as for `make`."""
-    from ssl_bench.leaderboard import folder, site, text
+) -> list[Path]:
+    """Write the records of the results folder in the given forms, and in every form into a folder where one is given.
+
+    Returns the files, and the folder of `pages`. `forms` maps names of `leaderboard.forms.FORMS` to paths; `choice` is
+    as for `make`.
+    """
+    from ssl_bench.leaderboard import folder
+    from ssl_bench.leaderboard import forms as known
 
     results = Results(settings.results, settings.cache)
-    board = make(results, settings, **choice)
-    for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
-        if path is not None:
-            write_text(path, render(board))
-    if pages is not None:
-        folder.write(board_material.gathered(results, board, settings, examples), pages)
+    with _without_collection():
+        board = make(results, settings, **choice)
+        for form, path in forms.items():
+            known.write(board, form, path)
+        written = [*forms.values(), *(known.write_all(board, out) if out else ())]
+        if pages is not None:
+            folder.write(board_material.gathered(results, board, settings, examples), pages)
+            written.append(pages)
+    return written
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Let Python not look for cycles meanwhile: records hold none, and looking at 100,000 again and again takes longer
+    than to read them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def make(

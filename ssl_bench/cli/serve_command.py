@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -25,12 +25,12 @@ from ssl_bench.settings import Resolved
 @board_command.EXAMPLES
 @with_settings(PLACES)
 def command(
+    choice: Mapping[str, Any],
     port: int,
     host: str,
     open_browser: bool,
     examples: int,
     resolved: Resolved,
-    **choice: Any,
 ) -> None:
     """Serve the board, with a page per model and task, to a browser of this machine.
 

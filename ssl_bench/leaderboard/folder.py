@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_bench.files import write_text
-from ssl_bench.leaderboard import addresses, model_page, site, task_page, text
+from ssl_bench.leaderboard import addresses, data, model_page, site, task_page, text
 from ssl_bench.leaderboard.material import Material
 from ssl_bench.leaderboard.ranking import Board
 from ssl_bench.pages import page, template
@@ -29,6 +29,7 @@ def files_of(material: Material) -> dict[str, Callable[[], str]]:
         addresses.BOARD: lambda: site.html(board, pages=True),
         "board.csv": lambda: text.csv_text(board),
         "board.md": lambda: text.markdown(board),
+        "board.json": lambda: data.json_text(board),
     }
     for name in material.by_model:
         files[addresses.of_model(name)] = functools.partial(model_html, material, name)

@@ -54,11 +54,11 @@ def _pages(board: Board) -> dict[str, dict[str, str]]:
 
 
 def _widths(tables: list[dict[str, Any]]) -> str:
-    """Return the widths of group headings above columns of a fixed width; the page's policy allows none in the table."""
+    """Return the widths of group headings above columns of a fixed width; the policy allows none in the table."""
     many = [table for table in tables if table["many"]]
     found = {span for table in many for _, span in table["spans"]}
     found |= {1 + table["clean"] + len(table["groups"]) for table in many}
-    return "".join(f".many .s{span} {{ flex: {span} 0 {span * CELL}px; }}\n" for span in sorted(found))
+    return "".join(f".board.many .s{span} {{ flex: {span} 0 {span * CELL}px; }}\n" for span in sorted(found))
 
 
 # ---------------------------------------------------------------- what the template gets

@@ -44,11 +44,11 @@ def of(row: Row) -> Traits:
 def facets(rows: Iterable[Row], protocols: Iterable[str]) -> list[tuple[str, str, list[str]]]:
     """Return (key, title, values) of every closed set of which the rows have more than one value."""
     found = [of(row) for row in rows]
-    known = [
+    known: list[tuple[str, str, list[str]]] = [
         ("protocol", "Protocol", list(protocols)),
         ("data", "Data", _sorted(name for one in found for name in one.data)),
         ("licence", "Licence", _sorted(one.licence for one in found)),
-        ("level", "Checked", [level for level in LEVELS if any(one.level == level for one in found)]),
+        ("level", "Checked", [str(level) for level in LEVELS if any(one.level == level for one in found)]),
         ("pooling", "Pooling", _sorted(one.pooling for one in found)),
         ("division", "Division", _sorted(one.division for one in found)),
     ]

@@ -107,8 +107,8 @@ def test_a_folder_of_pages_with_examples_from_the_data(command: Command) -> None
     command("run", "-m", PIXELS, "-t", "digits", "-p", "knn")
     assert command("board", "--pages", "site", "--examples", 4).out == "site\n"
     names = {path.relative_to("site").as_posix() for path in Path("site").rglob("*.*")}
-    assert {"board.html", "board.csv", "board.md", "tasks/digits.html"} < names
-    assert len(names) == 5
+    assert {"board.html", "board.csv", "board.md", "board.json", "tasks/digits.html"} < names
+    assert len(names) == 6
     page = Path("site/tasks/digits.html").read_text()
     assert page.count('<img src="data:image/png;base64,') >= 5  # four right, and whatever pixels get wrong
     assert "seed 0:" in page
