@@ -52,8 +52,8 @@ def command(
 
     def files() -> dict[str, Callable[[], str]]:
         results = Results(settings.results, settings.cache)  # anew, since an index belongs to one thread
-        board = board_command.make(results, settings, **choice)
-        results.index.close()
+        with contextlib.closing(results.index):
+            board = board_command.make(results, settings, **choice)
         return folder.files_of(board_material.gathered(results, board, settings, examples)) | folder.records_of(board)
 
     pages = server.Pages(files, stamp)

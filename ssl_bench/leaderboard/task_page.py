@@ -38,6 +38,7 @@ def context(material: Material, name: str) -> dict[str, Any]:
         "note": card.note.strip() if card else "",
         "facts": words.facts(_facts([table.columns[place] for table, place in places], card)),
         "splits": _splits(column, card),
+        "overview": _overview(places),
         "tables": [_table(table, place) for table, place in places],
         "looked": [_shown(one) for one in looked],
         "examples": _examples(material, looked, card),
@@ -60,8 +61,8 @@ def _facts(columns: Sequence[Column], card: TaskCard | None) -> Iterator[tuple[s
     yield "citation", task.source.get("citation")
     yield "reader", card.reader if card else ""
     yield "version", str(task.version)
-    for digest, metric in {column.task.digest: column.task.metric for column in columns}.items():
-        yield "task digest", f"{digest} ({metric})"
+    for digest in dict.fromkeys(column.task.digest for column in columns):
+        yield "task digest", digest
     yield "label map sha256", task.labels.sha256 if task.labels else ""
     yield "card", f"tasks/{card.name}.toml" if card else "none: the records tell what they knew"
 
@@ -123,6 +124,34 @@ def _table(table: Table, place: int) -> dict[str, Any]:
     }
 
 
+def _overview(places: Sequence[tuple[Table, int]]) -> dict[str, Any]:
+    """Return every model's value under every protocol, by the first protocol's order; none where there is but one."""
+    values: dict[tuple[str, str], dict[int, tuple[str, str, bool]]] = {}
+    rows: dict[tuple[str, str], Row] = {}
+    for i, (table, place) in enumerate(places):
+        definition = table.columns[place].definition
+        for row, cell in _ordered(table, place):
+            key = row.model.name, row.variant
+            rows.setdefault(key, row)
+            values.setdefault(key, {})[i] = number(cell.value, definition), interval(cell, definition), cell.best
+    return {
+        "heads": [(table.protocol, table.columns[place].task.metric) for table, place in places],
+        "lines": [
+            (
+                {
+                    "label": label(row),
+                    "page": addresses.UP + addresses.of_model(row.model.name),
+                    "control": row.control,
+                },
+                [values[key].get(i) for i in range(len(places))],
+            )
+            for key, row in rows.items()
+        ]
+        if len(places) > 1
+        else [],
+    }
+
+
 def _ordered(table: Table, place: int) -> list[tuple[Row, Cell]]:
     """Return the rows that answer a column, best first."""
     sign = -1 if table.columns[place].definition.higher_is_better else 1
@@ -162,6 +191,7 @@ def _looked_into(material: Material, table: Table, place: int, card: TaskCard | 
 def _shown(looked: Looked) -> dict[str, Any]:
     return {
         "protocol": looked.protocol,
+        "clean": looked.answers[0][1].task.kind == "robustness",
         "confusions": [
             {
                 "label": label(row),

@@ -329,6 +329,18 @@ def test_a_tasks_page_ranks_models_under_every_protocol() -> None:
     assert " C " not in said.partition("knn v1")[2]
 
 
+def test_a_task_under_several_protocols_has_one_table_of_all() -> None:
+    """Every model has a line with its value and interval under every protocol, and a dash where it was not asked."""
+    records = [make_record("a", value=0.5), make_record("b", value=0.75)]
+    page = folder.task_html(
+        material([*records, make_record("b", protocol="logistic_regression", value=0.8)]), "cifar10"
+    )
+    said = text_of(page)
+    assert "Under every protocol Model knn top1 logistic_regression top1" in said
+    assert "b 75.0 74.1–75.8 80.0 79.2–80.8 a 50.0 49.0–51.0 —" in said
+    assert "Under every protocol" not in folder.task_html(material(records), "cifar10")
+
+
 def test_confusions_recall_and_agreement_come_from_predictions(tmp_path: Path) -> None:
     """Where predictions are here the page counts them; the classes have their names."""
     page = folder.task_html(scored(tmp_path), "cifar10")
