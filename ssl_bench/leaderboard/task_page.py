@@ -137,18 +137,15 @@ def _overview(places: Sequence[tuple[Table, int]]) -> dict[str, Any]:
     return {
         "heads": [(table.protocol, table.columns[place].task.metric) for table, place in places],
         "lines": [
-            (
-                {
-                    "label": label(row),
-                    "page": addresses.UP + addresses.of_model(row.model.name),
-                    "control": row.control,
-                },
-                [values[key].get(i) for i in range(len(places))],
-            )
+            {
+                "label": label(row),
+                "page": addresses.UP + addresses.of_model(row.model.name),
+                "control": row.control,
+                "values": [values[key].get(i) for i in range(len(places))],
+            }
             for key, row in rows.items()
-        ]
-        if len(places) > 1
-        else [],
+            if len(places) > 1
+        ],
     }
 
 
