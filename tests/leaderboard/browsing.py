@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,8 +18,16 @@ REQUIRED = os.environ.get("SSL_BENCH_BROWSER") == "required"
 def _missing(what: str) -> None:
     """Skip the test by name of what is missing, or fail it where the environment says that a browser is required."""
     if REQUIRED:
-        pytest.fail(f"{what} is missing and SSL_BENCH_BROWSER=required; install it (Debian: apt-get install chromium)")
+        pytest.fail(f"{what} is missing and SSL_BENCH_BROWSER=required; install it (`.ci/run` shows how)")
     pytest.skip(f"{what} is missing")
+
+
+def package(name: str) -> Any:
+    """Return an imported module of a package that these tests need."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        _missing(f"the package {name.partition('.')[0]}")
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +36,7 @@ def browser() -> Iterator[Any]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         _missing("chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _missing("the package playwright")
-    with sync_playwright() as playwright:
+    with package("playwright.sync_api").sync_playwright() as playwright:
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=path, args=options)
         yield browser

@@ -23,6 +23,7 @@ from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.results.standing import Standing
 from ssl_bench.results.store import Results
 from ssl_bench.tasks import SuiteCard
+from tests.leaderboard.browsing import package
 from tests.leaderboard.test_site import HOSTILE
 from tests.results.factory import make_model, make_record, make_task
 
@@ -492,7 +493,7 @@ VIEWS = {
 @pytest.mark.parametrize("view", VIEWS)
 def test_no_grave_fault_of_accessibility(visitor, small, view):
     """axe-core finds no serious and no critical fault: light, dark, on a phone, with the drawer or a menu open."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    axe = package("axe_playwright_python.sync_playwright")
     options, act = VIEWS[view]
     tab = visitor.open(small, **options)
     if act:

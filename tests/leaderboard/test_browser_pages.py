@@ -17,6 +17,7 @@ from PIL import Image
 from ssl_bench import tasks
 from ssl_bench.leaderboard import addresses, folder, server
 from ssl_bench.leaderboard.material import Material
+from tests.leaderboard.browsing import package
 from tests.leaderboard.test_pages import hostile, material, scored
 from tests.leaderboard.test_site import HOSTILE
 from tests.results.factory import make_grid
@@ -78,7 +79,7 @@ def visit(browser: Any) -> Iterator[Visit]:
 
 def faults(page: Any) -> list[str]:
     """Return what axe-core finds that keeps people out: rule, element and message of every serious fault."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    axe = package("axe_playwright_python.sync_playwright")
     found = axe.Axe().run(page).response["violations"]
     return [
         f"{rule['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
