@@ -10,6 +10,7 @@ import dataclasses
 import html
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ PLAIN = InputSpec((96, 96), resize="short", mean=(0.0,) * 3, std=(1.0,) * 3)
 """How images are shown where no model says what it sees."""
 SIDE = 112
 """Pixels of a shown image's longer side."""
+LARGE = 8_000
+"""Bytes of a PNG, such as of a photograph, from which on a JPEG is shown instead."""
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1b1b1f;background:#fff}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}table{border-collapse:collapse}
@@ -167,19 +170,26 @@ def _figure(split: Split, position: int, spec: InputSpec, wrong: bool = False) -
 
 
 def thumbnail(split: Split, position: int, spec: InputSpec = PLAIN) -> str:
-    """Return a sample's image as a small PNG in a `data:` address."""
+    """Return a sample's image, small, in a `data:` address: as PNG, or as JPEG where that is a large file."""
     return _data_url(pixels(decode(split.read(position), split.ids[position]), spec))
 
 
 def _data_url(seen: NDArray[np.uint8]) -> str:
-    """Return uint8 pixels (channels, height, width) as a small PNG."""
+    """Return uint8 pixels (channels, height, width) as a small image."""
     from PIL import Image
 
     image = Image.fromarray(seen[0] if len(seen) == 1 else seen.transpose(1, 2, 0))
     image.thumbnail((SIDE, SIDE))
+    kind, content = "png", _saved(image, "png")
+    if len(content) > LARGE:
+        kind, content = "jpeg", _saved(image, "jpeg")
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _saved(image: Any, kind: str) -> bytes:
     file = io.BytesIO()
-    image.save(file, "png")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    image.save(file, kind)
+    return file.getvalue()
 
 
 def neighbours_of(trial: Trial, count: int, k: int = 6) -> Neighbours:

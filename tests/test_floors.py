@@ -133,6 +133,7 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
         ["results", "ls"],
         ["schema", "record"],
         ["board", "--results", str(EXAMPLE), "--html", "{tmp}/board.html"],
+        ["board", "--results", str(EXAMPLE), "--pages", "{tmp}/pages"],
         ["compare", str(EXAMPLE), str(EXAMPLE), "--html", "{tmp}/compare.html"],
         ["power", "--results", str(EXAMPLE)],
     ],

@@ -39,10 +39,11 @@ def test_every_command_of_the_readme_runs(command: Command, tmp_path: Path) -> N
         protocol.unlink(missing_ok=True)
 
 
-def test_every_command_about_records_runs(command: Command) -> None:
-    """The commands of `docs/records.md` run one after another, and each exits with 0."""
-    found = commands((TOP / "docs" / "records.md").read_text(encoding="utf-8"))
-    assert len(found) >= 10
+@pytest.mark.parametrize(("page", "least"), [("records.md", 10), ("board.md", 5)])
+def test_every_command_of_the_docs_runs(command: Command, page: str, least: int) -> None:
+    """The commands of a page of `docs/` run one after another, and each exits with 0."""
+    found = commands((TOP / "docs" / page).read_text(encoding="utf-8"))
+    assert len(found) >= least
     for words in found:
         said = command(*words[1:])
         assert said.code == 0, (words, said.err)

@@ -27,6 +27,7 @@ COMMANDS = {
     "power": "Say which differences a comparison could see.",
     "baseline": "Keep named sets of records to compare with.",
     "board": "Render records as one HTML page and as tables.",
+    "serve": "Serve the board and its pages to a browser of this machine.",
     "schema": "Print the JSON Schema of records, plans and cards.",
     "cache": "Look at the feature cache, check it, make room.",
     "demo": "Run the whole way on real data, offline, in a minute.",
@@ -36,7 +37,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
-    "Look": ("look", "list", "show", "model", "results", "board", "schema", "cache"),
+    "Look": ("look", "list", "show", "model", "results", "board", "serve", "schema", "cache"),
     "Compare": ("compare", "power", "baseline"),
     "Hand in": ("submit", "verify"),
     "Start": ("demo", "doctor", "new", "completion"),

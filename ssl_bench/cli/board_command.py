@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench import model_zoo, tasks
-from ssl_bench.cli.options import PLACES, with_settings
-from ssl_bench.errors import SslBenchError, UsageError
+from ssl_bench import tasks
+from ssl_bench.cli import board_material
+from ssl_bench.cli.options import PLACES, Command, stacked, with_settings
+from ssl_bench.errors import UsageError
 from ssl_bench.leaderboard.entries import Division
-from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
@@ -24,14 +25,45 @@ if TYPE_CHECKING:
     from ssl_bench.leaderboard.ranking import Board
     from ssl_bench.leaderboard.rows import Standings
 
+CHOICE = (
+    click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean."),
+    click.option("--protocol", "-p", "protocols", multiple=True, help="Only this protocol, or protocol,field=value."),
+    click.option(
+        "--question", "questions", multiple=True, help="Only records that answer this question (first digits)."
+    ),
+    click.option(
+        "--division", type=click.Choice(["closed", "open"]), default="closed", help="Of the entries.", show_default=True
+    ),
+    click.option("--unpaired", is_flag=True, help="Test without per-sample predictions: by packed records alone."),
+    click.option(
+        "--verifiers",
+        type=click.Path(path_type=Path),
+        help="List of signers (OpenSSH's); without their signature a check counts for nothing.",
+    ),
+)
+CHOICE_NAMES = ("suite", "protocols", "questions", "division", "unpaired", "verifiers")
+"""Of the options of `CHOICE`, as `make` takes them."""
+PAGES = click.Path(path_type=Path, file_okay=False)
+EXAMPLES = click.option(
+    "--examples",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Images per task that a model gets right, and as many wrong, where data and licence allow [default: none].",
+)
+
+
+def choosing(function: Command) -> Command:
+    """Give a command the options of what a board is made of; it receives them as one argument, `choice`."""
+
+    @functools.wraps(function)
+    def wrapped(**given: Any) -> Any:
+        return function(choice={name: given.pop(name) for name in CHOICE_NAMES}, **given)
+
+    return stacked(CHOICE, wrapped)
+
 
 @click.command(name="board")
-@click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean.")
-@click.option("--protocol", "-p", "protocols", multiple=True, help="Only this protocol, or protocol,field=value.")
-@click.option("--question", "questions", multiple=True, help="Only records that answer this question (first digits).")
-@click.option(
-    "--division", type=click.Choice(["closed", "open"]), default="closed", help="Of the entries.", show_default=True
-)
+@choosing
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
 @click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per model and protocol.")
@@ -39,21 +71,14 @@ if TYPE_CHECKING:
 @click.option("--json", type=click.Path(path_type=Path), help="JSON to write: all that the page tells.")
 @click.option("--parquet", type=click.Path(path_type=Path), help="Parquet to write, one row per number.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write every form into.")
-@click.option("--unpaired", is_flag=True, help="Test without per-sample predictions: what packed records alone give.")
-@click.option(
-    "--verifiers",
-    type=click.Path(path_type=Path),
-    help="List of signers (OpenSSH's); without their signature a check counts for nothing.",
-)
+@click.option("--pages", type=PAGES, help="Folder to fill with the board and a page per model and task.")
+@EXAMPLES
 @with_settings(PLACES)
 def command(
-    suite: str,
-    protocols: tuple[str, ...],
-    questions: tuple[str, ...],
-    division: Division,
-    unpaired: bool,
-    verifiers: Path | None,
+    choice: Mapping[str, Any],
     out: Path | None,
+    pages: Path | None,
+    examples: int,
     resolved: Resolved,
     **forms: Path | None,
 ) -> None:
@@ -67,59 +92,42 @@ def command(
       ssl-bench board --html board.html
       ssl-bench board --suite small7 --protocol knn --markdown board.md
       ssl-bench board --out site                 board.html, .md, .csv, .tex, .json and .parquet
+      ssl-bench board --pages site               board.html, models/*.html, tasks/*.html
     """
     asked = {form: path for form, path in forms.items() if path is not None}
-    if not asked and out is None:
+    if not asked and out is None and pages is None:
         asked = {"html": Path("board.html")}
-    settings = resolved.settings
-    found = write_boards(
-        settings,
-        asked,
-        out,
-        suite=suite,
-        protocols=protocols,
-        questions=questions,
-        division=division,
-        unpaired=unpaired,
-        verifiers=verifiers,
-    )
-    for path in found:
+    for path in write_boards(resolved.settings, asked, out, pages, examples=examples, **choice):
         click.echo(path)
 
 
 def write_boards(
     settings: Settings,
     forms: Mapping[str, Path],
-    folder: Path | None = None,
+    out: Path | None = None,
+    pages: Path | None = None,
     *,
-    suite: str = "",
-    protocols: tuple[str, ...] = (),
-    questions: tuple[str, ...] = (),
-    division: Division = "closed",
-    unpaired: bool = False,
-    verifiers: Path | None = None,
+    examples: int = 0,
+    **choice: Any,
 ) -> list[Path]:
     """Write the records of the results folder in the given forms, and in every form into a folder where one is given.
 
-    Returns the files. `forms` maps names of `leaderboard.forms.FORMS` to paths.
+    Returns the files, and the folder of `pages`. `forms` maps names of `leaderboard.forms.FORMS` to paths; `choice` is
+    as for `make`.
     """
+    from ssl_bench.leaderboard import folder
     from ssl_bench.leaderboard import forms as known
 
     results = Results(settings.results, settings.cache)
     with _without_collection():
-        board = make(
-            results,
-            settings,
-            suite=suite,
-            protocols=protocols,
-            questions=questions,
-            division=division,
-            unpaired=unpaired,
-            verifiers=verifiers,
-        )
+        board = make(results, settings, **choice)
         for form, path in forms.items():
             known.write(board, form, path)
-        return [*forms.values(), *(known.write_all(board, folder) if folder else ())]
+        written = [*forms.values(), *(known.write_all(board, out) if out else ())]
+        if pages is not None:
+            folder.write(board_material.gathered(results, board, settings, examples), pages)
+            written.append(pages)
+    return written
 
 
 @contextlib.contextmanager
@@ -162,7 +170,7 @@ def make(
     return make_board(
         [record for record in records if record.content_digest not in belied],
         tasks.get_suite(suite, settings.shelves) if suite else None,
-        _cards_of({record.model.name for record in records}, settings),
+        board_material.model_cards({record.model.name for record in records}, settings),
         protocols=protocols,
         questions=questions,
         skipped=[
@@ -218,14 +226,3 @@ def _evidence(results: Results, settings: Settings) -> Evidence:
 
 def _named(record: Record) -> str:
     return f"{record.model.name} × {record.task.name} × {record.protocol.name} ({record.record_id[:8]})"
-
-
-def _cards_of(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:
-    """Return the cards of the measured models that still have one: published numbers stand beside ours."""
-    found, known = {}, model_zoo.names(settings.shelves)
-    for name in sorted(name for name in names if name.partition(",")[0] in known):
-        try:
-            found[name] = model_zoo.get(name, settings.shelves)
-        except SslBenchError:
-            continue  # a record outlives its card
-    return found

@@ -74,7 +74,8 @@ SETTING_NAMES = (
 REQUEST_NAMES = ("models", "suite", "tasks", "exclude", "protocols", "seeds", "pooled", "input", "precision", "limit")
 
 
-def _stack(options: tuple[Any, ...], function: Command) -> Command:
+def stacked(options: tuple[Any, ...], function: Command) -> Command:
+    """Give a command some options, in their order."""
     for option in reversed(options):
         function = option(function)
     return function
@@ -89,7 +90,7 @@ def with_settings(*groups: tuple[Any, ...]) -> Callable[[Command], Command]:
             flags = {name: given.pop(name) for name in SETTING_NAMES if name in given}
             return function(resolved=settings.resolve(flags), **given)
 
-        return _stack(tuple(option for group in groups for option in group), wrapped)
+        return stacked(tuple(option for group in groups for option in group), wrapped)
 
     return decorate
 
@@ -106,7 +107,7 @@ def with_request(function: Command) -> Command:
             words["tasks"] = (str(given["data"].resolve()),)  # a folder of images is the task
         return function(request=Request(**words | {"seeds": parse_seeds(words["seeds"])}), **given)
 
-    return _stack(SELECT, wrapped)
+    return stacked(SELECT, wrapped)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -69,3 +69,15 @@ def test_absent_data_and_weights_are_told(command: Command) -> None:
     """What is missing is named with the command that gets it, and exit code 6."""
     assert command("look", "vtab1k_dtd").code == 6
     assert "ssl-bench fetch --model dinov2_vitb14" in command("look", "digits", "-m", "dinov2_vitb14").err
+
+
+def test_drawings_are_exact_and_photographs_small() -> None:
+    """An image that PNG keeps in little is shown pixel by pixel, any other as JPEG."""
+    split = datasets.load(tasks.get("digits"), Path())["test"]
+    assert look.thumbnail(split, 0).startswith("data:image/png;base64,")
+    noise = np.random.default_rng(0).integers(0, 256, (1, 200, 200, 3)).astype(np.uint8)
+    photograph = dataclasses.replace(split.take(slice(0, 1)), source=datasets.base.Arrays(lambda: noise, 1))
+    photograph = dataclasses.replace(photograph, rows=np.zeros(1, dtype=np.int64))
+    shown = look.thumbnail(photograph, 0, dataclasses.replace(look.PLAIN, size=(112, 112)))
+    assert shown.startswith("data:image/jpeg;base64,")
+    assert len(shown) < 20_000

@@ -23,11 +23,10 @@ from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.results.standing import Standing
 from ssl_bench.results.store import Results
 from ssl_bench.tasks import SuiteCard
-from tests.leaderboard.browsing import browser, package, visitor
+from tests.leaderboard.browsing import package
 from tests.leaderboard.test_site import HOSTILE
 from tests.results.factory import make_model, make_record, make_task
 
-__all__ = ["browser", "visitor"]
 TOP = Path(__file__).parents[2]
 SUITE = SuiteCard("s", "Small", {"A": ("cifar10", "cifar100"), "B": ("dtd",)}, ("knn", "logistic_regression"))
 VALUES = {
