@@ -109,7 +109,7 @@ class _Run:
                 self._evaluate(evaluate, every)
             elif time.monotonic() - self._kept > self.keep_seconds:
                 self._keep()
-        self.history.at_once = self.updater.at_once
+        self.history.at_once = self.updater.gradients.at_once
         self.history.peak_memory_mb = _peak_memory_mb(self.updater.device)
 
     def _step(self, step: int, rate: float) -> tuple[float, bool]:

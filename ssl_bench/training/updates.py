@@ -1,24 +1,19 @@
-"""One update: the gradient of a whole batch, gathered over micro-batches and processes, and what is done with it."""
+"""One update: what is done with a step's gradient, and all that the next update depends on."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ssl_bench import distributed
-from ssl_bench.errors import MissingError, UsageError, is_out_of_memory
-from ssl_bench.training import mixing
 from ssl_bench.training.base import Batches, Group, Settings
+from ssl_bench.training.gradients import Gradients
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
-AT_ONCE = {"cpu": 64, "cuda": 256}
-"""Images per forward pass, where nothing is said."""
 PATIENCE = 20
 """Steps in a row that float16 may leave out."""
 
@@ -38,20 +33,14 @@ class Updater:
     ) -> None:
         import torch
 
-        self.network, self.batches, self.settings, self.seed = network, batches, settings, seed
+        self.network, self.settings = network, settings
         self.device = next(network.parameters()).device
-        self.places = mixing.places(settings.batch, distributed.rank(), distributed.world())
-        if not self.places:
-            raise UsageError(f"a batch of {settings.batch} images is too small for {distributed.world()} processes")
-        self.at_once = min(at_once or AT_ONCE.get(self.device.type, 64), len(self.places))
         self.parameters = _alone(network, groups)
         self.optimiser = _optimiser(groups, settings)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "float16")
         distributed.copy_first(network.state_dict().values())
         self.average = _average(network, settings)
-        self.call: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compile else network
-        self._parts: Iterator[tuple[Tensor, Tensor]] = iter(())
-        self._next = -1
+        self.gradients = Gradients(network, self.parameters, batches, settings, self.scaler, seed=seed, at_once=at_once)
         self._left_out = 0
 
     def step(self, step: int, rate: float) -> tuple[float, bool]:
@@ -59,7 +48,7 @@ class Updater:
 
         Raises FloatingPointError, before anything is changed, where the loss is no number.
         """
-        loss = self._gathered(step)()
+        loss = self.gradients.gather(step)()
         if not math.isfinite(loss) and not self.scaler.is_enabled():
             raise FloatingPointError(loss)
         for group in self.optimiser.param_groups:
@@ -86,101 +75,6 @@ class Updater:
         self.optimiser.zero_grad(set_to_none=True)
         return self.scaler.get_scale() < scale
 
-    def _gathered(self, step: int) -> Callable[[], float]:
-        """Gather the gradient of a step's batch, in smaller parts where memory runs out; return what tells its loss."""
-        while True:
-            try:
-                loss, told = self._gather(step)
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            self._shrink()  # out here, where the error no longer holds on to what was computed
-        if distributed.world() == 1:
-            return told
-        distributed.add([*(parameter.grad for parameter in self.parameters if parameter.grad is not None), loss])
-        return lambda: float(loss)
-
-    def _gather(self, step: int) -> tuple[Tensor, Callable[[], float]]:
-        """Add up the gradient of this process's share; return its loss, and what tells it as soon as it is known."""
-        import torch
-
-        self._turn_to(step)
-        total, done = torch.zeros((), device=self.device, dtype=self.parameters[0].dtype), 0
-        told = _fetched(total)
-        while done < len(self.places):
-            images, targets = next(self._parts)
-            drawn = self._drawn(step, images)
-            if drawn.share < 1:
-                images, others = mixing.mixed(images, drawn), mixing.partners(targets)
-            else:
-                others = targets
-            for start in range(0, len(images), self.at_once):
-                part = slice(start, start + self.at_once)
-                _seed([self.seed, step, self.places[done + start]])
-                loss = self._loss(images[part], targets[part], others[part], drawn.share)
-                total += loss.detach()
-                told = _fetched(total)
-                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            done += len(images)
-        self._next = step + 1
-        return total, told
-
-    def _drawn(self, step: int, images: Tensor) -> mixing.Drawn:
-        mix = self.settings.mixup
-        return mixing.draw(mix, self.seed, step, *images.shape[2:]) if mix is not None else mixing.Drawn()
-
-    def _loss(self, images: Tensor, targets: Tensor, others: Tensor, share: float) -> Tensor:
-        """Return what these images add to the mean cross-entropy of the batch.
-
-        It is linear in the target: mixed targets' is the mixture of the two targets' own.
-        """
-        import torch
-
-        lower = self.settings.precision != "float32"
-        with torch.autocast(self.device.type, getattr(torch, self.settings.precision), enabled=lower):
-            logits = self.call(images)
-        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-        loss = self._cross_entropy(logits, targets)
-        if share < 1:
-            loss = share * loss + (1 - share) * self._cross_entropy(logits, others)
-        return loss / self.settings.batch
-
-    def _cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
-        from torch.nn.functional import cross_entropy
-
-        targets = targets.to(logits.dtype) if targets.is_floating_point() else targets
-        return cross_entropy(logits, targets, reduction="sum", label_smoothing=self.settings.label_smoothing)
-
-    def _turn_to(self, step: int) -> None:
-        """Have the data go on with this step; parts are even, so that partners in mixing stay together."""
-        if self._next == step:
-            return
-        self._close()
-        even = max(2, self.at_once - self.at_once % 2)
-        count = -(-len(self.places) // even)
-        self._parts = self.batches(step, self.places, 2 * -(-len(self.places) // (2 * count)))
-
-    def _shrink(self) -> None:
-        """Begin the step anew with half as many images at once; raise MissingError where that is none."""
-        import torch
-
-        if self.at_once == 1:
-            raise MissingError(
-                "one image at a time does not fit into memory; train in bfloat16, with smaller images or a smaller "
-                "network, or on a device with more memory"
-            )
-        self.at_once = (self.at_once + 1) // 2
-        self.optimiser.zero_grad(set_to_none=True)
-        self._next = -1
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _close(self) -> None:
-        """End the data's threads or processes."""
-        if callable(close := getattr(self._parts, "close", None)):
-            close()
-
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
         """Hold the network in training mode, and the data open, for the block."""
@@ -188,8 +82,7 @@ class Updater:
         try:
             yield
         finally:
-            self._close()
-            self._next = -1
+            self.gradients.close()
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -229,7 +122,7 @@ class Updater:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": self.average.module.state_dict() if self.average is not None else {},
-            "at_once": self.at_once,
+            "at_once": self.gradients.at_once,
             "left_out": self._left_out,
         }
 
@@ -240,7 +133,7 @@ class Updater:
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
-        self.at_once, self._left_out = min(state["at_once"], len(self.places)), state["left_out"]
+        self.gradients.at_once, self._left_out = state["at_once"], state["left_out"]
 
 
 def _alone(network: nn.Module, groups: Sequence[Group]) -> list[nn.Parameter]:
@@ -271,26 +164,3 @@ def _average(network: nn.Module, settings: Settings) -> Any:
     from timm.utils import ModelEmaV3
 
     return ModelEmaV3(network, decay=settings.ema)
-
-
-def _seed(words: Sequence[int]) -> None:
-    """Set torch's generators to what stands for these numbers."""
-    import torch
-
-    torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1))
-
-
-def _fetched(loss: Tensor) -> Callable[[], float]:
-    """Begin to copy a loss from the device; return what waits for that, and not for what the device does after it."""
-    import torch
-
-    copy = loss.detach().to("cpu", non_blocking=True, copy=True)
-    if not loss.is_cuda:
-        return lambda: float(copy)
-    copied = torch.cuda.current_stream(loss.device).record_event()
-
-    def told() -> float:
-        copied.synchronize()
-        return float(copy)
-
-    return told
