@@ -54,6 +54,8 @@ class Settings:
     warmup: int = 0
     """Steps from `warmup_rate` to `rate`, which are among `steps`."""
     warmup_rate: float = 0.0
+    warmup_reaches: bool = False
+    """True: the last step of the warm-up has `rate`, as BEiT's; False: the step after it has, as MAE's."""
     least_rate: float = 0.0
     """What the schedule falls to; a group's is this times its `rate_scale`."""
     power: float = 1.0

@@ -59,8 +59,8 @@ def train(
         updater = Updater(network, groups, batches, settings, seed=seed, at_once=at_once)
         run = _Run(updater, settings, state, digest_json({"of": identity, "seed": seed, **cards.plain(settings)}))
         run.keep_seconds = keep_seconds
-        run.go_on(advance)
         with updater.opened():
+            run.go_on(advance)
             run.finish(advance, evaluate, every or settings.steps)
     updater.take_average()
     return run.history
@@ -121,7 +121,7 @@ class _Run:
             elsewhere = " or bfloat16" if self.settings.precision == "float16" else ""
             kept = f". The last sound state is kept in {self.path}" if self.path and self.path.exists() else ""
             raise UsageError(
-                f"the loss of step {step + 1} of {self.settings.steps} is {error}: use a rate below "
+                f"step {step + 1} of {self.settings.steps}: {error}; use a rate below "
                 f"{self.settings.rate:g}, a longer warm-up{elsewhere}{kept}"
             ) from error
 
@@ -132,7 +132,7 @@ class _Run:
         if evaluate is None or not due or any(step == done for step, _ in self.history.evaluations):
             return
         with self.updater.averaged():
-            said = evaluate(done) if distributed.rank() == 0 else {}
+            said = _plain(evaluate(done)) if distributed.rank() == 0 else {}
         self.history.evaluations.append((done, distributed.said_by_first(said)))
         self._keep()
 
@@ -155,6 +155,14 @@ class _Run:
         self._kept = time.monotonic()
         if self.keep_seconds:
             self.keep_seconds = max(self.keep_seconds, 50 * (self._kept - start))
+
+
+def _plain(said: Measured) -> Measured:
+    """Return copies, on the CPU, of what an evaluation says, of the types that a state may hold."""
+    return {
+        name: float(value) if isinstance(value, int | float) else value.detach().cpu().clone()
+        for name, value in said.items()
+    }
 
 
 def _peak_memory_mb(device: Any) -> float:

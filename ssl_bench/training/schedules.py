@@ -16,7 +16,12 @@ def rates(settings: Settings) -> NDArray[np.float64]:
     With warm-up w, steps n, peak r and least m, step t of the cosine has r t / w below w, and from there on
     m + (r - m) (1 + cos(π (t - w) / (n - w))) / 2: MAE's util/lr_sched.py. "one_cycle" is torch's OneCycleLR.
     """
-    return _one_cycle(settings) if settings.schedule == "one_cycle" else _timm(settings)
+    if settings.schedule == "one_cycle":
+        return _one_cycle(settings)
+    table = _timm(settings)
+    if settings.warmup_reaches:
+        table[: settings.warmup] = np.linspace(settings.warmup_rate, settings.rate, settings.warmup)[: settings.steps]
+    return table
 
 
 def _timm(settings: Settings) -> NDArray[np.float64]:

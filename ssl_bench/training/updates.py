@@ -46,17 +46,17 @@ class Updater:
     def step(self, step: int, rate: float) -> tuple[float, bool]:
         """Make one update; return the mean loss of the batch before it, and whether float16 left the update out.
 
-        Raises FloatingPointError, before anything is changed, where the loss is no number.
+        Raises FloatingPointError where the loss is no number, before anything is changed, or float16 does not do.
         """
         loss = self.gradients.gather(step)()
         if not math.isfinite(loss) and not self.scaler.is_enabled():
-            raise FloatingPointError(loss)
+            raise FloatingPointError(f"the loss is {loss}")
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["rate_scale"]
         left_out = self._move()
         self._left_out = self._left_out + 1 if left_out else 0
         if self._left_out == PATIENCE:
-            raise FloatingPointError(loss)
+            raise FloatingPointError(f"the gradients of {PATIENCE} steps in a row are beyond float16")
         distributed.copy_first(self.network.buffers())
         if self.average is not None:
             self.average.update(self.network)
