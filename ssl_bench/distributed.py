@@ -6,10 +6,13 @@ measures, writes records and shows progress; the others only take part in traini
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from ssl_bench.errors import UsageError, reason
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,8 +46,36 @@ def join(device: str) -> str:
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
+        try:
+            distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
+        except (RuntimeError, ValueError) as error:
+            raise UsageError(
+                f"RANK and WORLD_SIZE say that this is one of {world()} processes, and the others are not to be found "
+                f"({reason(error)}): start them with torchrun, or unset both"
+            ) from error
     return device
+
+
+def leave() -> None:
+    """Part from the other processes, if there are any."""
+    if world() == 1:
+        return
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def first_goes_ahead() -> Iterator[None]:
+    """Run the block in the first process, and in the others once it is through there: they find what it prepared."""
+    if rank():
+        said_by_first(None)
+    try:
+        yield
+    finally:
+        if not rank():
+            said_by_first(None)
 
 
 def add(tensors: Iterable[Tensor]) -> None:

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from ssl_bench import distributed
+
 Advance = Callable[[int], None]
 
 
@@ -82,7 +84,9 @@ class RichProgress(Progress):
 
 
 def choose(kind: str) -> Progress:
-    """Return the progress for a setting: auto, rich, plain or none."""
+    """Return the progress for a setting: auto, rich, plain or none; of several processes the first alone shows any."""
+    if distributed.rank():
+        return Progress()
     if kind == "auto":
         kind = "rich" if sys.stderr.isatty() else "plain"
     return {"rich": RichProgress, "plain": PlainProgress}.get(kind, Progress)()

@@ -35,7 +35,7 @@ FLOORS = [
     {"features", "extraction", "loading", "meters"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
-    {"api", "runner", "recording", "outcome", "jobs", "plan", "fetch", "look", "leaderboard", "comparison"},
+    {"api", "runner", "machine", "recording", "outcome", "jobs", "plan", "fetch", "look", "leaderboard", "comparison"},
     {"cli"},
 ]
 PUBLISHING = {"results", "leaderboard", "comparison"}
@@ -56,6 +56,7 @@ MEASURING = {
     "scoring",
     "api",
     "runner",
+    "machine",
     "recording",
     "jobs",
     "plan",

@@ -97,7 +97,7 @@ def _folders(settings: Settings) -> Iterator[Finding]:
 
 
 def _writable(path: Path | str, cache: Path) -> tuple[bool, str]:
-    from ssl_bench.runner import preflight
+    from ssl_bench.machine import preflight
 
     try:
         preflight(Settings(results=path, cache=cache))

@@ -204,6 +204,9 @@ class Protocol(abc.ABC):
     """Kinds of task that can be asked so."""
     reads: ClassVar[tuple[str, ...]] = ()
     """Splits whose images it looks at; empty: all that the task has."""
+    trains: ClassVar[bool] = False
+    """True: it trains the network by `ssl_bench.training`, in which all processes of a job take part; what else it
+    does, and all that other protocols do, is the first process's alone."""
     reads_words: ClassVar[bool] = False
     """True: the class names and prompts of the task's card are part of the question."""
 
