@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ssl_bench import distributed
-from ssl_bench.errors import MissingError, UsageError, is_out_of_memory
+from ssl_bench.errors import MissingError, is_out_of_memory
 from ssl_bench.training import mixing
 from ssl_bench.training.base import Batches, Settings
 from ssl_bench.training.seeds import seed_all
@@ -39,8 +39,6 @@ class Gradients:
         self.parameters, self.batches, self.settings, self.scaler = parameters, batches, settings, scaler
         self.seed, self.device = seed, parameters[0].device
         self.places = mixing.places(settings.batch, distributed.rank(), distributed.world())
-        if not self.places:
-            raise UsageError(f"a batch of {settings.batch} images is too small for {distributed.world()} processes")
         self.at_once = min(at_once or AT_ONCE.get(self.device.type, 64), len(self.places))
         self.call: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compile else network
         self._depth = Depth(network, settings.batch)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssl_bench.errors import UsageError
 from ssl_bench.training.base import Mix
 
 if TYPE_CHECKING:
@@ -19,8 +20,13 @@ if TYPE_CHECKING:
 
 
 def places(batch: int, rank: int, world: int) -> list[int]:
-    """Return a process's places of a batch, each followed by its partner; of an odd batch the middle has none."""
+    """Return a process's places of a batch, each followed by its partner; of an odd batch the middle has none.
+
+    Raises UsageError, in every process, where one of them would have none.
+    """
     pairs = -(-batch // 2)
+    if pairs < world:
+        raise UsageError(f"a batch of {batch} images is too small for {world} processes, which take pairs")
     own = range(rank * pairs // world, (rank + 1) * pairs // world)
     return [place for first in own for place in dict.fromkeys((first, batch - 1 - first))]
 

@@ -38,9 +38,9 @@ class Updater:
         self.parameters = _alone(network, groups)
         self.optimiser = _optimiser(groups, settings)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "float16")
+        self.gradients = Gradients(network, self.parameters, batches, settings, self.scaler, seed=seed, at_once=at_once)
         distributed.copy_first(network.state_dict().values())
         self.average = _average(network, settings)
-        self.gradients = Gradients(network, self.parameters, batches, settings, self.scaler, seed=seed, at_once=at_once)
         self._left_out = 0
 
     def step(self, step: int, rate: float) -> tuple[float, bool]:
