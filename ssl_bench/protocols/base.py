@@ -76,7 +76,14 @@ class Supply:
         """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
         raise UsageError("this trial has no dense features")
 
-    def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
+    def batches(
+        self,
+        split: str,
+        augmentation: Augmentation | None,
+        order: IntArray,
+        size: int | Sequence[int],
+        places: IntArray | None = None,
+    ) -> Iterator[Tensor]:
         """Give normalised images (up to `size`, channels, height, width) of the samples at `order`, on the device."""
         raise UsageError("this trial has no images")
 
@@ -169,13 +176,22 @@ class Trial:
         self._check(split)
         return self.supply.dense(split)
 
-    def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
+    def batches(
+        self,
+        split: str,
+        augmentation: Augmentation | None,
+        order: IntArray,
+        size: int | Sequence[int],
+        places: IntArray | None = None,
+    ) -> Iterator[Tensor]:
         """Give the images at `order`, positions in the split, augmented and normalised, in batches on the device.
 
         The same seed, split, augmentation and order give the same images, whatever `size` and however many workers.
+        `augmentation` None gives the images as they are evaluated; several sizes are those of the batches in turn;
+        `places` number the draws, where they are not those in `order`.
         """
         self._check(split)
-        return self.supply.batches(split, augmentation, order, size)
+        return self.supply.batches(split, augmentation, order, size, places)
 
     def track(self, what: str, total: int, unit: str = "steps") -> contextlib.AbstractContextManager[Advance]:
         """Show the progress of long work; see `Supply.track`."""
