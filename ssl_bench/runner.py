@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_bench import backbones, datasets, metrics, model_zoo
@@ -96,6 +98,9 @@ class Runner:
         loaded.backbone.resolve_pooling(job.pooled)
         spec = loaded.facts.spec(job.pooled, job.precision)
         trial, cost = self._trial(job, loaded, data, spec)
+        trial = dataclasses.replace(
+            trial, state=self._training / identity, choice=self._training / f"{self._shared(job, loaded, data)}.json"
+        )
         meter, start = Meter(self.device), time.monotonic()
         answer = job.protocol.answer(trial)
         seconds = time.monotonic() - start - cost.seconds
@@ -112,9 +117,11 @@ class Runner:
             embed_dim=features.shape[1] if features is not None else 0,
             keep=self.results.put_samples,
             environment=self._environment(),
-            timing=self._timing(job, loaded, cost, seconds) | meter.read(),
+            timing=self._timing(job, loaded, cost, seconds) | dict(answer.cost) | meter.read(),
         )
-        if self.results.put(record).outcome == "drift":
+        outcome = self.results.put(record).outcome
+        shutil.rmtree(self._training / identity, ignore_errors=True)
+        if outcome == "drift":
             self.progress.say(f"{job.label}: a run beside this one got other numbers; both records are kept")
         return record, True
 
@@ -122,6 +129,15 @@ class Runner:
         """Return what the job's protocol would look at."""
         loaded, data = self._load_model(job.model), self._load_data(job.task, job.limit)
         return self._trial(job, loaded, data, loaded.facts.spec(job.pooled, job.precision))[0]
+
+    @property
+    def _training(self) -> Path:
+        """Where long training keeps its state."""
+        return self.settings.cache / "training"
+
+    def _shared(self, job: Job, loaded: Loaded, data: Data) -> str:
+        """Return what is the same for all seeds of a job, and for no other."""
+        return job_record_id(dataclasses.replace(job, seed=0), loaded.facts, data.task_digest)
 
     @property
     def _work(self) -> Work:
@@ -224,6 +240,7 @@ class Runner:
             shifts={name: shift.classes for name, shift in job.task.shifts.items()},
             metric=headline(job.task, job.protocol),
             pooled=job.pooled,
+            precision=job.precision,
         )
         return trial, supply.cost
 

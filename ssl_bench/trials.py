@@ -118,6 +118,10 @@ class CachedSupply(Supply):
             self.data.splits[split], self.spec.input, augmentation, order, size, self.seed, self.work, places
         )
 
+    def reseeded(self, seed: int) -> CachedSupply:
+        """Return a supply that draws from another seed."""
+        return dataclasses.replace(self, seed=seed)
+
     def subset(self, name: str) -> IntArray:
         """Return the positions in train of a published subset."""
         return subsets.positions(name, self.data.splits["train"].ids, self.folder)

@@ -55,7 +55,7 @@ def decay_groups(network: nn.Module) -> list[list[nn.Parameter]]:
     (optim_factory.py of https://github.com/facebookresearch/ConvNeXt), which makes 12 layers of ConvNeXt-B.
     """
     single, blocks = groups(network), block_names(network)
-    if any(_attends(network.get_submodule(name)) for name in blocks):
+    if any(attends(network.get_submodule(name)) for name in blocks):
         return single
     found, before = [single[0]], ("", -1)
     for name, parameters in zip(blocks, single[1:-1], strict=True):
@@ -67,7 +67,8 @@ def decay_groups(network: nn.Module) -> list[list[nn.Parameter]]:
     return [*found, single[-1]]
 
 
-def _attends(block: nn.Module) -> bool:
+def attends(block: nn.Module) -> bool:
+    """True for a block of a transformer."""
     return any("attn" in name or "attention" in name for name, _ in block.named_modules())
 
 

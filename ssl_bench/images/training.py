@@ -114,7 +114,17 @@ def _own(name: str) -> Any:
     module.random = DRAWS
     if hasattr(module, "_get_pixels"):
         module._get_pixels = _noise
+    if hasattr(module, "NAME_TO_OP"):
+        for known in [name for name in module.NAME_TO_OP if name.startswith("Posterize")]:
+            module.NAME_TO_OP[known] = _posterised
     return module
+
+
+def _posterised(picture: Any, bits: int, **_: Any) -> Any:
+    """Return an image with so many bits per channel, black for none, which later versions of Pillow refuse."""
+    from PIL import Image, ImageOps
+
+    return ImageOps.posterize(picture, bits) if bits > 0 else Image.new(picture.mode, picture.size)
 
 
 def _noise(per_pixel: bool, rand_color: bool, size: tuple[int, ...], **_: Any) -> Tensor:

@@ -73,7 +73,7 @@ class Recipe:
     """Last blocks that are trained, with what stands behind them; 0: the whole network."""
     rank: int = 0
     """Of low-rank matrices beside the attention's, which are trained in place of the network; 0: none."""
-    alpha: float = 16.0
+    alpha: int = 16
     """Those matrices' product is multiplied by alpha / rank."""
     dropout: float = 0.1
     """Before those matrices."""
