@@ -26,6 +26,8 @@ from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import TaskCard
 
+BACKWARD = 2
+"""Forward passes that a backward pass takes as long as: it multiplies by weights and by activations."""
 State = Literal["done", "probe", "extract", "missing", "skip"]
 
 
@@ -82,7 +84,7 @@ class Planner:
         every = {name: d[limited(len(d), job.limit)] for name, d in table.digests.items()}
         passes = job.protocol.passes({name: len(digests) for name, digests in every.items()})
         spec = facts.spec(job.pooled, job.precision)
-        missing, images = passes.crops, passes.crops
+        missing = images = passes.crops + passes.trained
         for view, splits in passes.kept.items():
             here = dataclasses.replace(spec, pooled=DENSE) if view == DENSE else dataclasses.replace(spec, view=view)
             digests = {name: every[name] for name in splits}
@@ -92,7 +94,13 @@ class Planner:
             counted |= {(here.key, table.task_digest, name) for name in digests}
         if not missing:
             return Planned(job, "probe", images=0, record_id=identity)
-        return Planned(job, "extract", images=images, seconds=self._estimate(spec, images), record_id=identity)
+        return Planned(
+            job,
+            "extract",
+            images=images,
+            seconds=self._estimate(spec, images + BACKWARD * passes.trained),
+            record_id=identity,
+        )
 
     def _unknown_images(self, job: Job, table: Index | None, counted: set[tuple[str, ...]]) -> int | None:
         """Without the model's digest every image counts, once per view; without an index none is known."""
@@ -104,7 +112,7 @@ class Planner:
             keys = {name: (job.model.name, table.task_digest, view, name) for name in splits}
             images += sum(sizes[name] for name, key in keys.items() if key not in counted)
             counted |= set(keys.values())
-        return images + passes.crops
+        return images + passes.crops + passes.trained
 
     def _estimate(self, spec: Spec, images: int) -> float | None:
         rate = known_speed(self.settings, spec)

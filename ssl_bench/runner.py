@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_bench import backbones, datasets, distributed, metrics, model_zoo
@@ -97,7 +99,7 @@ class Runner:
         if present:
             return self.results.get(identity), False
         spec = loaded.facts.spec(job.pooled, job.precision)
-        trial, cost = self._trial(job, loaded, data, spec)
+        trial, cost = self._trial(job, loaded, data, spec, identity)
         meter, start = Meter(self.device), time.monotonic()
         answer = job.protocol.answer(trial)
         seconds = time.monotonic() - start - cost.seconds
@@ -114,9 +116,11 @@ class Runner:
             embed_dim=features.shape[1] if features is not None else 0,
             keep=self.results.put_samples,
             environment=self._environment(),
-            timing=self._timing(job, loaded, cost, seconds) | meter.read(),
+            timing=self._timing(job, loaded, cost, seconds) | dict(answer.cost) | meter.read(),
         )
-        if self.results.put(record).outcome == "drift":
+        outcome = self.results.put(record).outcome
+        shutil.rmtree(self._training / identity, ignore_errors=True)
+        if outcome == "drift":
             self.progress.say(f"{job.label}: a run beside this one got other numbers; both records are kept")
         return record, True
 
@@ -138,14 +142,24 @@ class Runner:
         """Train beside the first process, which keeps what comes of it."""
         if not job.protocol.trains:
             return
-        data, loaded, _ = self._prepared(job)
+        data, loaded, identity = self._prepared(job)
         if not distributed.said_by_first(True):
-            job.protocol.answer(self._trial(job, loaded, data, loaded.facts.spec(job.pooled, job.precision))[0])
+            spec = loaded.facts.spec(job.pooled, job.precision)
+            job.protocol.answer(self._trial(job, loaded, data, spec, identity)[0])
 
     def trial(self, job: Job) -> Trial:
         """Return what the job's protocol would look at."""
         loaded, data = self._load_model(job.model), self._load_data(job.task, job.limit)
         return self._trial(job, loaded, data, loaded.facts.spec(job.pooled, job.precision))[0]
+
+    @property
+    def _training(self) -> Path:
+        """Where long training keeps its state."""
+        return self.settings.cache / "training"
+
+    def _shared(self, job: Job, loaded: Loaded, data: Data) -> str:
+        """Return what is the same for all seeds of a job, and for no other."""
+        return job_record_id(dataclasses.replace(job, seed=0), loaded.facts, data.task_digest)
 
     @property
     def _work(self) -> Work:
@@ -220,7 +234,9 @@ class Runner:
         with self.progress.track(f"{card.name}: reading all images once", total) as advance:
             return index.build(card, self.settings.data, self.settings.cache, splits, advance)
 
-    def _trial(self, job: Job, loaded: Loaded, data: Data, spec: Spec) -> tuple[Trial, Cost]:
+    def _trial(self, job: Job, loaded: Loaded, data: Data, spec: Spec, identity: str = "") -> tuple[Trial, Cost]:
+        """Return what a job's protocol looks at, and what its features cost; long training keeps its state under the
+        identity of the job's record, and what it chose under what all seeds of the job share."""
         supply = CachedSupply(
             backbone=loaded.backbone,
             spec=spec,
@@ -248,6 +264,9 @@ class Runner:
             shifts={name: shift.classes for name, shift in job.task.shifts.items()},
             metric=headline(job.task, job.protocol),
             pooled=job.pooled,
+            precision=job.precision,
+            state=self._training / identity if identity else None,
+            choice=self._training / f"{self._shared(job, loaded, data)}.json" if identity else None,
         )
         return trial, supply.cost
 
