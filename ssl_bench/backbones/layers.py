@@ -30,6 +30,8 @@ TOGETHER = 3
 """Blocks of one stage of a convolutional network that layer-wise decay takes for one layer."""
 BEHIND = ("proj",)
 """Parameters of the network itself, not of a module in it, that stand behind the blocks; others stand before them."""
+SHARED = "rel_pos_bias."
+"""Positions that all blocks of a BEiT share, which its authors count to the last layer."""
 
 
 def groups(network: nn.Module) -> list[list[nn.Parameter]]:
@@ -111,8 +113,8 @@ def _group_of(name: str, blocks: list[str], order: dict[str, int], last: int) ->
     if own is not None:
         return own + 1
     module, _, _ = name.rpartition(".")
-    if not module:
-        return len(blocks) + 1 if name in BEHIND else 0
+    if not module or name.startswith(SHARED):
+        return len(blocks) + 1 if name in BEHIND or module else 0
     place = order[module]
     if place > last:
         return len(blocks) + 1

@@ -82,8 +82,7 @@ class Tuned(nn.Module):
         Layer k of n has the share `layer_decay` ** (n - k) of the rate, where the head's is n: MAE's
         util/lr_decay.py and BEiT's optim_factory.py. Raises UsageError for a network whose layers are not known.
         """
-        ranks = self._layers(recipe)
-        top = max(ranks.values(), default=0)
+        ranks, top = self._layers(recipe)
         found: dict[tuple[int, bool], Group] = {}
         for name, parameter in self.named_parameters():
             if not parameter.requires_grad:
@@ -102,15 +101,16 @@ class Tuned(nn.Module):
             group.parameters.append(parameter)
         return [found[key] for key in sorted(found)]
 
-    def _layers(self, recipe: Recipe) -> dict[int, int]:
-        """Return the number of each of the network's parameters, by identity; none where one rate is for all."""
+    def _layers(self, recipe: Recipe) -> tuple[dict[int, int], int]:
+        """Return the layer of each of the network's parameters, by identity, and the head's; one where one rate is for
+        all."""
         if recipe.layer_decay == 1:
-            return {}
+            return {}, 0
         try:
             groups = layers.decay_groups(self.network)
         except UsageError as error:
             raise UsageError(f"{error}; ask for fine_tune,layer_decay=1, which trains all at one rate") from error
-        return {id(parameter): layer for layer, group in enumerate(groups) for parameter in group}
+        return {id(parameter): layer for layer, group in enumerate(groups) for parameter in group}, len(groups) - 1
 
     def _spare_the_unused(self, images: Tensor) -> None:
         """Leave without gradients what the logits do not depend on, such as a head of the network's own."""

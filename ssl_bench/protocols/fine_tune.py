@@ -20,16 +20,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from ssl_bench import distributed, metrics
-from ssl_bench.errors import DataError, UsageError
-from ssl_bench.files import write_text
+from ssl_bench import distributed
+from ssl_bench.errors import UsageError
 from ssl_bench.protocols import _heads, _recipes, _supports, base
 from ssl_bench.protocols._recipes import Recipe
 
@@ -195,20 +192,18 @@ class Protocol(base.Protocol):
         Raises UsageError for a model without a network, where the recipe does not fit the network or the data, and
         where the loss is no number; DataError where train holds one class.
         """
-        from ssl_bench.protocols import _tuned, _tuning
+        from ssl_bench.protocols import _candidates, _tuned, _tuning
 
         if trial.backbone is None or trial.backbone.network is None or trial.backbone.recalls:
             raise UsageError("fine_tune trains a network, and this model has none that can be trained")
         self.check(trial.labels, trial.classes)
         recipe = self.resolved(*_tuned.size_of(trial.backbone))
         pairs, pool = self.candidates(recipe), self.pool(trial)
-        rows = self.chosen_among(trial, recipe) if len(pairs) > 1 else []
-        rate, decay = pairs[0]
-        if rows:
-            best = max(range(len(rows)), key=lambda row: (*_standing(rows[row], trial), -row))
-            if "diverged" in rows[best]:
-                raise DataError("fine_tune: the loss of every candidate was no number; give lower rates")
-            rate, decay = pairs[best]
+        rows = []
+        if len(pairs) > 1:
+            first = trial.reseeded(0)
+            rows = _candidates.tried(first, recipe, pairs, *self.choosing(first, recipe))
+        rate, decay = pairs[_candidates.best(rows, trial)] if rows else pairs[0]
         samples = sum(len(positions) for _, positions in pool)
         found = self.final(trial, recipe, pool, rate, decay)
         if distributed.rank():
@@ -233,39 +228,6 @@ class Protocol(base.Protocol):
         if whole and chooses and trial.has_val:
             return [("train", support), ("val", np.arange(trial.sizes["val"]))]
         return [("train", support)]
-
-    def chosen_among(self, trial: base.Trial, recipe: Recipe) -> list[dict[str, Any]]:
-        """Return a row for each candidate, with what was measured on the samples that choose.
-
-        All seeds share the choice, which seed 0 makes; rows are kept as they are found.
-        """
-        from ssl_bench.protocols import _tuning
-
-        first = trial.reseeded(0)
-        fitted, split, held = self.choosing(first, recipe)
-        rows: list[dict[str, Any]] = distributed.said_by_first(_kept(trial.choice))
-        pairs = self.candidates(recipe)
-        for number, (rate, decay) in enumerate(pairs[len(rows) :], start=len(rows) + 1):
-            row: dict[str, Any] = {"rate": rate, "decay": decay}
-            try:
-                what = f"candidate {number} of {len(pairs)}"
-                run = _tuning.run(first, recipe, [("train", fitted)], rate, decay, what=what)
-            except UsageError as error:
-                if not isinstance(error.__cause__, FloatingPointError):
-                    raise
-                rows.append(row | {"diverged": True})
-            else:
-                said = {}
-                if not distributed.rank():
-                    logits = _tuning.logits(run.network, first, split, held)
-                    said = _tuning.measured(logits, trial.labels[split][held], trial)
-                rows.append(row | distributed.said_by_first(said))
-            if distributed.rank():
-                continue
-            _keep(trial.choice, rows)
-            for path in trial.state.glob("candidate_*.pt") if trial.state else ():
-                path.unlink()
-        return rows
 
     def choosing(self, trial: base.Trial, recipe: Recipe) -> tuple[base.IntArray, str, base.IntArray]:
         """Return the positions in train that candidates are trained on, and split and positions of those that choose:
@@ -327,21 +289,3 @@ class Protocol(base.Protocol):
         lacks = sorted(set(range(trial.classes)) - set(labels.tolist()))
         on = "val" if split == "val" else f"{len(held)} samples of train"
         return found | {"rate": rate, "decay": decay, "selected_on": on} | ({"absent_there": lacks} if lacks else {})
-
-
-def _standing(row: Mapping[str, Any], trial: base.Trial) -> tuple[bool, float]:
-    """Return what candidates are ordered by: first those whose loss stayed a number, then by the task's metric."""
-    metric = metrics.get(trial.metric or "top1")
-    value = float(row.get(f"val_{metric.name}", 0.0))
-    return "diverged" not in row, value if metric.higher_is_better else -value
-
-
-def _kept(path: Path | None) -> list[dict[str, Any]]:
-    """Return the rows of candidates that were tried before, in an earlier sitting or for another seed."""
-    return list(json.loads(path.read_text(encoding="utf-8"))) if path is not None and path.exists() else []
-
-
-def _keep(path: Path | None, rows: list[dict[str, Any]]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(rows))
