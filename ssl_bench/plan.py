@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from ssl_bench import datasets, model_zoo, subsets
+from ssl_bench import datasets, distributed, model_zoo, subsets
 from ssl_bench.datasets import index
 from ssl_bench.datasets.index import Index
 from ssl_bench.errors import MissingError
@@ -21,6 +21,7 @@ from ssl_bench.facts import ModelFacts, known_facts, known_speed
 from ssl_bench.features import FeatureStore
 from ssl_bench.files import megabytes
 from ssl_bench.jobs import Job, job_record_id, limited, unsuited
+from ssl_bench.machine import choose_device
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
@@ -152,3 +153,11 @@ class Planner:
 def missing_lines(planned: Sequence[Planned]) -> list[str]:
     """Return each thing that a plan lacks, once."""
     return list(dict.fromkeys(line for item in planned for line in item.lacks))
+
+
+def undone(planned: Sequence[Planned], settings: Settings) -> list[Job]:
+    """Return the jobs without a record; of several processes all go by what the first one found."""
+    places = [place for place, item in enumerate(planned) if item.state not in ("done", "skip")]
+    if distributed.world() > 1:
+        distributed.join(choose_device(settings.device))
+    return [planned[place].job for place in distributed.said_by_first(places)]

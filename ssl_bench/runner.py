@@ -27,7 +27,7 @@ from ssl_bench.machine import choose_device, clear_errors, preflight
 from ssl_bench.meters import Meter, flops_per_image
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Failure, Outcome
-from ssl_bench.plan import Planned
+from ssl_bench.plan import Planned, undone
 from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Trial
 from ssl_bench.recording import Loaded, make_record, truth_of
@@ -287,10 +287,7 @@ def run_planned(
     results = Results(settings.results)
     done = [results.get(item.record_id) for item in planned if item.state == "done"]
     skipped = [Failure(item.job, UnsuitedError(item.reason)) for item in planned if item.state == "skip"]
-    jobs = [item.job for item in planned if item.state not in ("done", "skip")]
-    if distributed.world() > 1:
-        jobs = _agreed(planned, settings)
-    if not jobs:
+    if not (jobs := undone(planned, settings)):
         distributed.leave()
         return Outcome(present=done, skipped=skipped)
     preflight(settings)
@@ -299,10 +296,3 @@ def run_planned(
     if not outcome.failures:
         distributed.leave()
     return dataclasses.replace(outcome, present=[*done, *outcome.present], skipped=[*skipped, *outcome.skipped])
-
-
-def _agreed(planned: Sequence[Planned], settings: Settings) -> list[Job]:
-    """Return the jobs that the first process found to be without a record, so that all run the same ones."""
-    distributed.join(choose_device(settings.device))
-    undone = [place for place, item in enumerate(planned) if item.state not in ("done", "skip")]
-    return [planned[place].job for place in distributed.said_by_first(undone)]

@@ -29,7 +29,7 @@ def _timm(settings: Settings) -> NDArray[np.float64]:
 
     optimiser = _idle(settings)
     shape = {
-        "t_initial": max(settings.steps - settings.warmup, 1),
+        "t_initial": max(settings.steps - settings.warmup, 2),  # of one step only the start is seen
         "lr_min": settings.rate if settings.schedule == "constant" else settings.least_rate,
         "warmup_t": settings.warmup,
         "warmup_lr_init": settings.warmup_rate,
