@@ -274,8 +274,6 @@ def test_supports_are_those_of_the_frozen_protocols(field: str, other: str, own_
     twin = asked(f"{other}{few},c_low=0,c_high=0,c_steps=1", trial)
     assert answer.selected["support"] == twin.selected["support"]
     assert answer.selected["resolved"]["samples"] < 40
-        2 if "shots" in field else 3
-    )
 
 
 def test_few_labels_choose_within_themselves(trial: Trial) -> None:
