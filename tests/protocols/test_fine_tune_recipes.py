@@ -62,7 +62,7 @@ def test_every_number_can_be_given(name: str) -> None:
     """Each field of a recipe is a field of the protocol, and what is given takes the recipe's place."""
     fields = set(vars(_recipes.recipe(name))) - {"source"}
     assert fields <= set(vars(protocols.get("fine_tune")))
-    protocol = protocols.get(f"fine_tune,recipe={name},epochs=3,batch=32,auto=none,rate=0.5,decay=0.1")
+    protocol = protocols.get(f"fine_tune,recipe={name},epochs=3,warmup=1,batch=32,auto=none,rate=0.5,decay=0.1")
     assert isinstance(protocol, Protocol)
     found = protocol.resolved()
     assert (found.epochs, found.steps, found.batch, found.auto, found.rate) == (3.0, 0, 32, "", (0.5,))
@@ -71,8 +71,8 @@ def test_every_number_can_be_given(name: str) -> None:
 def test_what_is_asked_is_what_is_recorded() -> None:
     """A record's recipe holds the recipe's name, the variant, and what was given in place of its numbers."""
     assert protocols.recipe(protocols.get("fine_tune")) == {"recipe": "mae", "variant": "strict"}
-    found = protocols.recipe(protocols.get("fine_tune,recipe=beit,epochs=20,rate=1e-3+1e-4"))
-    assert found == {"recipe": "beit", "variant": "strict", "epochs": 20.0, "rate": [1e-3, 1e-4]}
+    found = protocols.recipe(protocols.get("fine_tune,recipe=beit,epochs=30,rate=1e-3+1e-4"))
+    assert found == {"recipe": "beit", "variant": "strict", "epochs": 30.0, "rate": [1e-3, 1e-4]}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,7 @@ def test_what_is_asked_is_what_is_recorded() -> None:
     [
         ("recipe=maee", "Did you mean mae?"),
         ("epochs=0", "epochs must be from 1e-06"),
+        ("epochs=5", "a warm-up of 5 epochs leaves nothing of 5; give warmup too"),
         ("batch=0", "batch must be from 1"),
         ("rate=0", "rate must be above 0"),
         ("decay=-1", "decay 0 or more"),
@@ -104,7 +105,7 @@ def test_mistakes(text: str, says: str) -> None:
 def test_what_passes_the_network() -> None:
     """A plan counts steps times batch, for each candidate and once more, and what is looked at."""
     sizes = {"train": 1000, "val": 200, "test": 500}
-    passes = protocols.get("fine_tune,epochs=2,batch=100").passes(sizes)
+    passes = protocols.get("fine_tune,epochs=2,warmup=1,batch=100").passes(sizes)
     assert (passes.trained, passes.crops) == (2000, 500 + 200)
     passes = protocols.get("fine_tune,recipe=kornblith,rate=0.1+0.01,decay=0,steps=10").passes(sizes)
     assert (passes.trained, passes.crops) == (3 * 640, 500 + 2 * 200)
