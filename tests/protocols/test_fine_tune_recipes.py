@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,8 @@ from ssl_bench import protocols
 from ssl_bench.errors import UsageError
 from ssl_bench.protocols import _recipes
 from ssl_bench.protocols.fine_tune import Protocol
+from ssl_bench.results.store import Results
+from ssl_bench.settings import Settings
 from tests.cli.conftest import Command, command
 
 __all__ = ["command"]
@@ -134,3 +140,29 @@ def test_a_run_writes_one_record_and_keeps_no_state(command: Command, tmp_path: 
         assert word in shown.out
     assert not list((tmp_path / "cache" / "training").glob("*/*"))
     assert "1 records present" in command(*words).err
+
+
+@pytest.mark.slow
+def test_a_killed_command_ends_with_the_same_record(own_settings: Settings, tmp_path: Path) -> None:
+    """Killed by SIGKILL in the middle of training and asked again, a command writes the record of one left alone."""
+    cache = tmp_path / "killed" / "cache"
+    words = [sys.executable, "-m", "ssl_bench", "run", "-m", "digits_vit", "-t", "digits", "--seeds", "0"]
+    words += ["-p", "fine_tune,steps=60,batch=16,warmup=0,rate=0.01", "--device", "cpu", "--workers", "0"]
+
+    def places(name: str) -> list[str]:
+        return ["--results", str(tmp_path / name / "results"), "--cache", str(tmp_path / name / "cache")]
+
+    first = subprocess.Popen([*words, *places("killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not list(cache.glob("training/*/run.pt")):
+        assert first.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    first.kill()
+    assert first.wait() == -9, "it had ended before it was killed"
+    for name in ("killed", "alone"):
+        subprocess.run([*words, *places(name)], check=True, capture_output=True)
+    one, other = (Results(tmp_path / name / "results").records()[0] for name in ("killed", "alone"))
+    assert one.record_id == other.record_id
+    assert one.samples.sha256 == other.samples.sha256
+    assert (one.metrics, one.protocol) == (other.metrics, other.protocol)
+    assert not list(cache.glob("training/*/*"))
