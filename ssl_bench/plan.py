@@ -73,7 +73,7 @@ class Planner:
         if lacks:
             return Planned(job, "missing", lacks=lacks)
         facts, table = self._facts_of(job.model), self._index_of(job.task)
-        if table is not None and (reason := unsuited(job, table.labels)):
+        if reason := unsuited(job, table.labels if table is not None else None):
             return Planned(job, "skip", images=0, reason=reason)
         if facts is None or table is None:
             return Planned(job, "extract", images=self._unknown_images(job, table, counted))

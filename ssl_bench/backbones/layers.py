@@ -6,6 +6,7 @@ the families of checkpoints give to their lists; a stage's downsampling belongs 
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -59,12 +60,12 @@ def decay_groups(network: nn.Module) -> list[list[nn.Parameter]]:
     single, blocks = groups(network), block_names(network)
     if any(attends(network.get_submodule(name)) for name in blocks):
         return single
-    found, before = [single[0]], ("", -1)
+    found, seen = [single[0]], collections.Counter[str]()
     for name, parameters in zip(blocks, single[1:-1], strict=True):
-        stage, _, number = re.sub(r"^(.*\D)(\d+)$", r"\1 \2", name).rpartition(" ")
-        if (stage, int(number) // TOGETHER) != before:
+        stage = name.rstrip("0123456789")
+        if seen[stage] % TOGETHER == 0:
             found.append([])
-        before = (stage, int(number) // TOGETHER)
+        seen[stage] += 1
         found[-1] += parameters
     return [*found, single[-1]]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ssl_bench.backbones import layers
 from ssl_bench.backbones.base import Backbone, build_seeded
-from ssl_bench.errors import UsageError, missing_package
+from ssl_bench.errors import DataError, UsageError, missing_package
 from ssl_bench.protocols._recipes import Recipe
 from ssl_bench.training import Group
 
@@ -61,10 +61,13 @@ class Tuned(nn.Module):
             _adapt(network, recipe)
         images = _blank(backbone, network)
         with torch.no_grad():
-            width = self._pooled(images).shape[1]
+            said = self._pooled(images)
+        if not bool(said.isfinite().all()):
+            raise DataError("the features of a black image are NaN or infinite before any training")
+        width = said.shape[1]
         self.norm = nn.LayerNorm(width, eps=moved.eps) if moved is not None else nn.Identity()
         self.head = _head(width, classes, recipe)
-        self.to(images.device)
+        self.to(images.device).eval()
         if recipe.blocks:
             _train_last(network, recipe.blocks)
         self._spare_the_unused(images)

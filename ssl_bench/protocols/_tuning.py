@@ -38,8 +38,11 @@ def steps_of(recipe: Recipe, samples: int) -> tuple[int, int]:
     than a batch, which those codes cannot train on, pass in permutations one after the other, as often in all.
     """
     a_epoch = samples // recipe.batch or samples / recipe.batch
-    steps = recipe.steps or max(1, round(recipe.epochs * a_epoch))
-    return steps, min(round(recipe.warmup * a_epoch), steps - 1)
+    warmup = round(recipe.warmup * a_epoch)
+    if recipe.steps:
+        return recipe.steps, warmup
+    steps = max(1, round(recipe.epochs * a_epoch))
+    return steps, min(warmup, steps - 1)
 
 
 def settings_of(recipe: Recipe, samples: int, rate: float, precision: Any) -> Settings:

@@ -131,7 +131,12 @@ class Protocol(base.Protocol):
             raise UsageError(f"fine_tune: fraction must be above 0 and at most 1, not {self.fraction:g}")
         if self.shots is not None and self.shots < 1:
             raise UsageError(f"fine_tune: shots must be 1 or more, not {self.shots}")
-        if self.variant == "paper" and (self.recipe in GRIDS or len(self.candidates(self.resolved())) > 1):
+        found = self.resolved()
+        if not found.steps and found.warmup >= found.epochs:
+            raise UsageError(
+                f"fine_tune: a warm-up of {found.warmup:g} epochs leaves nothing of {found.epochs:g}; give warmup too"
+            )
+        if self.variant == "paper" and (self.recipe in GRIDS or len(self.candidates(found)) > 1):
             raise UsageError("fine_tune: variant=paper reports the best epoch of one run; this recipe chooses by val")
 
     @property
