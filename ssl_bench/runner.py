@@ -265,6 +265,8 @@ class Runner:
             metric=headline(job.task, job.protocol),
             pooled=job.pooled,
             precision=job.precision,
+            at_once=self.settings.batch_size,
+            compile=self.settings.compile,
             state=self._training / identity if identity else None,
             choice=self._training / f"{self._shared(job, loaded, data)}.json" if identity else None,
         )

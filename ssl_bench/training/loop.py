@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,7 +58,8 @@ def train(
     devices = [] if (device := next(network.parameters()).device).type == "cpu" else [device]
     with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
         updater = Updater(network, groups, batches, settings, seed=seed, at_once=at_once)
-        run = _Run(updater, settings, state, digest_json({"of": identity, "seed": seed, **cards.plain(settings)}))
+        asked = cards.plain(dataclasses.replace(settings, compile=False))  # that is the machine's affair
+        run = _Run(updater, settings, state, digest_json({"of": identity, "seed": seed, "settings": asked}))
         run.keep_seconds = keep_seconds
         with updater.opened():
             run.go_on(advance)
