@@ -58,6 +58,7 @@ def settings_of(recipe: Recipe, samples: int, rate: float, precision: Any, compi
         nesterov=recipe.optimiser == "sgd" and recipe.momentum > 0,
         schedule=recipe.schedule,
         warmup=warmup,
+        warmup_reaches=recipe.warmup_reaches,
         least_rate=recipe.least_rate,
         clip=recipe.clip or None,
         ema=recipe.ema or None,
