@@ -84,8 +84,8 @@ def add(tensors: Iterable[Tensor]) -> None:
 
 
 def copy_first(tensors: Iterable[Tensor]) -> None:
-    """Put into each tensor, in place, what the first process holds in it."""
-    _in_buckets(tensors, "broadcast")
+    """Put into each tensor of numbers with a fraction, in place, what the first process holds in it."""
+    _in_buckets((tensor for tensor in tensors if tensor.is_floating_point()), "broadcast")
 
 
 def said_by_first(value: Value) -> Value:

@@ -66,10 +66,10 @@ class Runner:
     ) -> Outcome:
         """Run every job without a record; `on_record(job, record, is_new)` hears of each.
 
-        A job that fails leaves the others running, unless `fail_fast` or other processes wait for this one. Of several
+        A job that fails leaves the others running, unless `fail_fast` or other processes wait in it. Of several
         processes the first runs the jobs, and the others take part in those that train.
         """
-        outcome, fail_fast = Outcome(), fail_fast or distributed.world() > 1
+        outcome = Outcome()
         for job in jobs:
             try:
                 with clear_errors():
@@ -82,7 +82,7 @@ class Runner:
                 continue
             except SslBenchError as error:
                 outcome.failures.append(Failure(job, error))
-                if fail_fast:
+                if fail_fast or (distributed.world() > 1 and job.protocol.trains):
                     break
                 continue
             (outcome.written if new else outcome.present).append(record)
@@ -265,6 +265,8 @@ class Runner:
             metric=headline(job.task, job.protocol),
             pooled=job.pooled,
             precision=job.precision,
+            at_once=self.settings.batch_size,
+            compile=self.settings.compile,
             state=self._training / identity if identity else None,
             choice=self._training / f"{self._shared(job, loaded, data)}.json" if identity else None,
         )

@@ -44,6 +44,8 @@ class Recipe:
     """Updates, where the recipe counts them; 0: epochs count."""
     warmup: float = 5.0
     """Epochs in which the rate rises from 0."""
+    warmup_reaches: bool = False
+    """True: the last step of the warm-up has the whole rate, as in BEiT's code; False: the step after, as in MAE's."""
     batch: int = 1024
     schedule: Literal["cosine", "polynomial", "one_cycle", "constant"] = "cosine"
     least_rate: float = 1e-6
@@ -101,6 +103,7 @@ _BEIT = Recipe(
     source="microsoft/unilm: beit/get_started_for_image_classification.md, beit/run_class_finetuning.py",
     rate=(1e-3,),
     warmup=20.0,
+    warmup_reaches=True,
     layer_decay=0.65,
     drop_path=0.1,
     pooling="patch_mean",
@@ -111,6 +114,7 @@ _IBOT = Recipe(
     source="bytedance/ibot: evaluation/README.md, run.sh, evaluation/classification_layer_decay",
     rate=(1e-3,),
     warmup=20.0,
+    warmup_reaches=True,
     layer_decay=0.65,
     drop_path=0.2,
     pooling="cls",

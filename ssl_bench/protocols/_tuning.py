@@ -45,7 +45,7 @@ def steps_of(recipe: Recipe, samples: int) -> tuple[int, int]:
     return steps, min(warmup, steps - 1)
 
 
-def settings_of(recipe: Recipe, samples: int, rate: float, precision: Any) -> Settings:
+def settings_of(recipe: Recipe, samples: int, rate: float, precision: Any, compiled: bool = False) -> Settings:
     """Return the numbers of a run on so many images at a rate before it is scaled."""
     steps, warmup = steps_of(recipe, samples)
     mixes = recipe.mixup > 0 or recipe.cutmix > 0
@@ -58,10 +58,12 @@ def settings_of(recipe: Recipe, samples: int, rate: float, precision: Any) -> Se
         nesterov=recipe.optimiser == "sgd" and recipe.momentum > 0,
         schedule=recipe.schedule,
         warmup=warmup,
+        warmup_reaches=recipe.warmup_reaches,
         least_rate=recipe.least_rate,
         clip=recipe.clip or None,
         ema=recipe.ema or None,
         precision=precision,
+        compile=compiled,
         label_smoothing=recipe.smoothing,
         mixup=Mix(recipe.mixup, recipe.cutmix) if mixes else None,
     )
@@ -82,8 +84,7 @@ class Images:
 
     @functools.cached_property
     def _labels(self) -> Tensor:
-        labels = [self.trial.labels[split][positions] for split, positions in self.pool]
-        return torch.as_tensor(np.concatenate(labels), device=self.trial.device)
+        return torch.as_tensor(np.concatenate([self.trial.labels[split][positions] for split, positions in self.pool]))
 
     def __call__(self, first: int, places: Sequence[int], size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Give the parts of each step from `first` on; see `training.Batches`."""
@@ -128,7 +129,8 @@ class Images:
                     images = found.new_empty((len(part), *found.shape[1:])) if images is None else images
                     images[torch.as_tensor(chosen, device=found.device)] = found
             assert images is not None
-            yield images, self._labels[torch.as_tensor(part, device=self._labels.device)]
+            labels = self._labels[torch.as_tensor(part)]
+            yield images, labels.to(self.trial.device, non_blocking=True)  # without waiting for what the device does
 
     def _of_split(
         self, number: int, begin: int, drawn: list[base.IntArray], places: list[base.IntArray], of: list[base.IntArray]
@@ -212,7 +214,7 @@ def run(
     """
     assert trial.backbone is not None
     images = Images(trial, pool, recipe, 0)
-    settings = settings_of(recipe, images.samples, rate, trial.precision)
+    settings = settings_of(recipe, images.samples, rate, trial.precision, trial.compile)
     network = _tuned.tuned(trial.backbone, recipe, trial.pooled, trial.classes, trial.seed).to(trial.device)
     groups = network.groups(recipe, decay / rate if recipe.decay_by_rate else decay)
     chosen = [[split, _supports.digest(positions)] for split, positions in pool]
@@ -228,6 +230,7 @@ def run(
             advance=advance,
             evaluate=None if measure is None else lambda step: measure(network, step),
             every=every,
+            at_once=trial.at_once,
         )
     return Run(network, settings, history, groups)
 

@@ -147,6 +147,10 @@ class Trial:
     """The pooling that the job asks for, for protocols that take several unless one is named."""
     precision: str = "float32"
     """Of the arithmetic inside the network, for protocols that feed it."""
+    at_once: int = 0
+    """Images per forward pass of training; 0: as many as are usual for the device."""
+    compile: bool = False
+    """True: compile what is trained."""
     state: Path | None = None
     """Folder of what long work keeps to go on from; it is removed once the job's record is written."""
     choice: Path | None = None

@@ -6,7 +6,6 @@ is cut over micro-batches and processes. Here each has a row of draws for the wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,11 +49,11 @@ class Depth:
         odds = self._odds.view(-1, 1, 1)
         self._table = (drawn >= odds) / (1 - odds)  # (modules, calls, batch): 0, or what makes up for the others
 
-    def show(self, places: Sequence[int]) -> None:
-        """Have the next forward pass be that of the images at these places of the batch."""
+    def show(self, places: Tensor) -> None:
+        """Have the next forward pass be that of the images at these places (images,) of the batch."""
         if not self.drops:
             return
-        part = self._table[:, :, torch.tensor(places, device=self.device)]
+        part = self._table[:, :, places]
         for drop, scales in zip(self.drops.values(), part, strict=True):
             drop.scales, drop.turn = scales, 0
 

@@ -39,6 +39,7 @@ class Gradients:
         self.parameters, self.batches, self.settings, self.scaler = parameters, batches, settings, scaler
         self.seed, self.device = seed, parameters[0].device
         self.places = mixing.places(settings.batch, distributed.rank(), distributed.world())
+        self._on_device = torch.tensor(self.places, device=self.device)  # a copy at each step would wait for the device
         self.at_once = min(at_once or AT_ONCE.get(self.device.type, 64), len(self.places))
         self.call: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compile else network
         self._depth = Depth(network, settings.batch)
@@ -73,7 +74,7 @@ class Gradients:
         told = _fetched(total)
         while done < len(self.places):
             images, targets = next(self._parts)
-            for loss in self._losses(step, self.places[done : done + len(images)], images, targets):
+            for loss in self._losses(step, done, images, targets):
                 total += loss.detach()
                 told = _fetched(total)
                 self.scaler.scale(loss).backward()
@@ -81,8 +82,8 @@ class Gradients:
         self._next = step + 1
         return total, told
 
-    def _losses(self, step: int, places: Sequence[int], images: Tensor, targets: Tensor) -> Iterator[Tensor]:
-        """Give what each micro-batch of a part adds to the mean cross-entropy of the batch.
+    def _losses(self, step: int, done: int, images: Tensor, targets: Tensor) -> Iterator[Tensor]:
+        """Give what each micro-batch of a part, after the `done` images before it, adds to the batch's cross-entropy.
 
         That is linear in the target: mixed targets' is the mixture of the two targets' own.
         """
@@ -92,8 +93,8 @@ class Gradients:
         images = mixing.mixed(images, drawn) if drawn.share < 1 else images
         for start in range(0, len(images), self.at_once):
             part = slice(start, start + self.at_once)
-            seed_all([self.seed, step, places[start]])
-            self._depth.show(places[part])
+            seed_all([self.seed, step, self.places[done + start]])
+            self._depth.show(self._on_device[done : done + len(images)][part])
             logits = self._logits(images[part])
             loss = self._cross_entropy(logits, targets[part])
             if drawn.share < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,7 +49,9 @@ def train(
     network, the groups and the data, and must be equal then. The caller removes the file once it has what it wants.
     `advance` hears of steps done. `evaluate(step)` is asked every `every` steps and at the end, with the network in
     eval mode and averaged; among several processes the first is asked and all hear the answer.
-    `at_once` is how many images pass at once, 0 for as many as are usual; it is halved where memory runs out.
+    `at_once` is how many images pass at once, 0 for as many as are usual; it is halved where memory runs out. Neither
+    that nor the number of processes changes a number beyond rounding, but in networks with batch normalisation, which
+    sees what passes at once in one process, or with dropout, which is drawn for that.
 
     Raises UsageError where the loss is no number, MissingError where one image at a time does not fit into memory.
     """
@@ -57,8 +60,9 @@ def train(
     devices = [] if (device := next(network.parameters()).device).type == "cpu" else [device]
     with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
         updater = Updater(network, groups, batches, settings, seed=seed, at_once=at_once)
-        run = _Run(updater, settings, state, digest_json({"of": identity, "seed": seed, **cards.plain(settings)}))
-        run.keep_seconds = keep_seconds
+        asked = cards.plain(dataclasses.replace(settings, compile=False))  # that is the machine's affair
+        whole = digest_json({"of": identity, "seed": seed, "settings": asked})
+        run = _Run(updater, settings, state, whole, keep_seconds)
         with updater.opened():
             run.go_on(advance)
             run.finish(advance, evaluate, every or settings.steps)
@@ -69,10 +73,11 @@ def train(
 class _Run:
     """A run's history and the file that it is kept in."""
 
-    def __init__(self, updater: Updater, settings: Settings, state: Path | None, identity: str) -> None:
+    def __init__(
+        self, updater: Updater, settings: Settings, state: Path | None, identity: str, keep_seconds: float
+    ) -> None:
         self.updater, self.settings, self.path, self.identity = updater, settings, state, identity
-        self.history = History()
-        self.keep_seconds = KEEP_SECONDS
+        self.history, self.keep_seconds = History(), keep_seconds
         self._kept = time.monotonic()
 
     def go_on(self, advance: Advance) -> None:
