@@ -14,14 +14,23 @@ from ssl_bench.training import Batches, Group, Settings
 CLASSES = 4
 
 
-def network(seed: int = 0, *, drop_path: float = 0.0, dtype: torch.dtype = torch.float32) -> nn.Module:
+def network(
+    seed: int = 0, *, drop_path: float = 0.0, dropout: float = 0.0, dtype: torch.dtype = torch.float32
+) -> nn.Module:
     """Return a ViT of two blocks for images of 16 x 16 pixels; LayerNorm alone."""
     import timm
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         vit = timm.models.VisionTransformer(
-            img_size=16, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=CLASSES, drop_path_rate=drop_path
+            img_size=16,
+            patch_size=8,
+            embed_dim=16,
+            depth=2,
+            num_heads=2,
+            num_classes=CLASSES,
+            drop_path_rate=drop_path,
+            proj_drop_rate=dropout,
         )
     return vit.to(dtype)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -25,8 +26,8 @@ class Killed(BaseException):
 
 
 def _run(state: Path | None, until: int = 1000, **how: object):
-    """Train a ViT with stochastic depth and evaluations; end at a step as a killed process does."""
-    network, done = small.network(drop_path=0.3), 0
+    """Train a ViT with stochastic depth, dropout and evaluations; end at a step as a killed process does."""
+    network, done = small.network(drop_path=0.3, dropout=0.1), 0
 
     def advance(count: int) -> None:
         nonlocal done
@@ -72,7 +73,7 @@ def test_a_run_that_is_done_is_not_run_again(tmp_path: Path) -> None:
     """The file of a run that ended gives network and history without a step."""
     network, history = _run(tmp_path / "state.pt")
     heard: list[int] = []
-    again = small.network(seed=8, drop_path=0.3)
+    again = small.network(seed=8, drop_path=0.3, dropout=0.1)
     told = train(
         again,
         small.groups(again),
@@ -104,6 +105,31 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"not a state")
     with pytest.raises(UsageError, match=r"state\.pt holds no state of a training run .* remove it"):
         _run(tmp_path / "state.pt")
+
+
+def test_what_float16_is_scaled_by_goes_on(tmp_path: Path) -> None:
+    """A scale that a step beyond float16 halved is still halved after a kill."""
+
+    def loud(first: int, places: object, size: int):
+        for step, (images, labels) in enumerate(small.batches(12)(first, places, size), first):
+            yield images * (1e9 if step == 2 else 1.0), labels
+
+    def go_on(until: int) -> float:
+        network, heard = small.network(), []
+
+        def advance(count: int) -> None:
+            heard.append(count)
+            if sum(heard) == until:
+                raise Killed
+
+        how = {"seed": 0, "state": tmp_path / "state.pt", "keep_seconds": 0.0, "advance": advance}
+        with contextlib.suppress(Killed):
+            train(network, small.groups(network), loud, small.settings(precision="float16"), **how)
+        return torch.load(tmp_path / "state.pt", weights_only=True)["updater"]["scaler"]["scale"]
+
+    assert go_on(2) == 65536
+    assert go_on(5) == 32768
+    assert go_on(100) == 32768
 
 
 @pytest.mark.slow
