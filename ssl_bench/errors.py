@@ -52,6 +52,12 @@ def reason(error: Exception) -> str:
     return " ".join(text.split())[:300] or type(error).__name__
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """True for what torch says on a GPU and on the CPU, and for Python's own."""
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return " Did you mean a, b?" for the names nearest to `word`, or "" where none is near."""
     near = difflib.get_close_matches(word, sorted(set(known)), n=3, cutoff=0.6)

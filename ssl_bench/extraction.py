@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ssl_bench import cards
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
-from ssl_bench.errors import UsageError
+from ssl_bench.errors import UsageError, is_out_of_memory
 from ssl_bench.files import digest_json
 from ssl_bench.images import Augmentation, InputSpec, normalise
 from ssl_bench.loading import Crop, Work, batches, on_device
@@ -144,7 +144,7 @@ class _Pass:
                 parts.append(self._features(part))
                 done += len(part)
             except (RuntimeError, MemoryError) as error:
-                if len(part) == 1 or not _is_out_of_memory(error):
+                if len(part) == 1 or not is_out_of_memory(error):
                     raise
                 self.most = (len(part) + 1) // 2
         return torch.cat(parts) if len(parts) > 1 else parts[0]
@@ -171,19 +171,13 @@ class _Pass:
         return dense.half()
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """True for what torch says on a GPU and on the CPU, and for Python's own."""
-    text = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
-
-
 @contextlib.contextmanager
 def _fitting(spec: InputSpec) -> Iterator[None]:
     """Say in one line that a network refuses its input; what ran out of memory says so itself."""
     try:
         yield
     except (AssertionError, RuntimeError, ValueError) as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
         height, width = spec.size
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -24,6 +24,8 @@ from ssl_bench.settings import Settings
 from ssl_bench.tasks import SuiteCard, TaskCard
 
 DEFAULT_PROTOCOLS = ("knn", "logistic_regression")
+WITHOUT_NETWORK = ("embeddings", "onnx", "pixels")
+"""Adapters whose models hold no network of torch that could be trained."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,8 +192,15 @@ def job_record_id(job: Job, facts: ModelFacts, task_digest: str) -> str:
     )
 
 
-def unsuited(job: Job, labels: Mapping[str, NDArray[np.int64]]) -> str:
-    """Return why the job's task cannot be asked by its recipe, as far as the labels of its splits tell, or ""."""
+def unsuited(job: Job, labels: Mapping[str, NDArray[np.int64]] | None) -> str:
+    """Return why the job's model or task cannot be asked by its recipe, as far as card and labels tell, or "".
+
+    `labels` None are not known.
+    """
+    if job.protocol.trains and job.model.adapter in WITHOUT_NETWORK:
+        return f"{job.protocol_name} trains the network, and {job.model.name} ({job.model.adapter}) has none to train"
+    if labels is None:
+        return ""
     try:
         job.protocol.check({name: own[limited(len(own), job.limit)] for name, own in labels.items()}, job.task.classes)
     except SslBenchError as error:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.errors import DataError, SslBenchError
-from ssl_bench.images import Augmentation, InputSpec, augmented, coloured, normalise, pixels, resampling
+from ssl_bench.images import Augmentation, InputSpec, augmented, coloured, normalise, pixels, resampling, training
+from ssl_bench.images.training import TrainingAugmentation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,11 +100,15 @@ class _Augmenter(_Decoder):
 
     augmentation: Augmentation
     seed: int
+    places: Sequence[NDArray[np.int64]]
+    """Of the images of each batch, in whatever order they are drawn from."""
 
     def image(self, batch: int, place: int, position: int) -> NDArray[np.uint8]:
-        generator = np.random.default_rng([self.seed, batch * len(self.batches[0]) + place, position])
+        drawn = (self.seed, int(self.places[batch][place]), position)
         image = coloured(self.split.read(position), self.split.ids[position], self.input)
-        return augmented(image, self.input, self.augmentation, generator)
+        if isinstance(self.augmentation, TrainingAugmentation):
+            return training.trained(image, self.input, self.augmentation, training.seed_of(*drawn))
+        return augmented(image, self.input, self.augmentation, np.random.default_rng(drawn))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,18 +135,33 @@ class _Cropper(_Decoder):
 def augmented_batches(
     split: Split,
     spec: InputSpec,
-    augmentation: Augmentation,
+    augmentation: Augmentation | None,
     order: NDArray[np.int64],
-    size: int,
+    size: int | Sequence[int],
     seed: int,
     work: Work,
+    places: NDArray[np.int64] | None = None,
 ) -> Iterator[Tensor]:
-    """Give the images at `order` cropped and flipped at random, normalised and on the device, up to `size` at a time.
+    """Give the images at `order` augmented, normalised and on the device, up to `size` or just as many at a time.
 
-    What a place in `order` gets depends on `seed`, the place and the sample alone.
+    What an image gets depends on `seed`, its place and the sample alone; `places` None are those in `order`.
     """
-    for _, images in on_device(_loaded(_Augmenter(split, spec, _grouped(order, size), augmentation, seed), work), work):
-        yield normalise(images, spec)
+    parts = _grouped(order, size)
+    if augmentation is None:
+        for _, images in on_device(_loaded(_Decoder(split, spec, parts), work), work):
+            yield normalise(images, spec)
+        return
+    drawn = _grouped(np.arange(len(order)) if places is None else places, size)
+    loaded = _loaded(_Augmenter(split, spec, parts, augmentation, seed, drawn), work)
+    for (chosen, images), where in zip(on_device(loaded, work), drawn, strict=True):
+        normal = normalise(images, spec)
+        if isinstance(augmentation, TrainingAugmentation) and augmentation.erase:
+            seeds = [
+                training.seed_of(seed, place, position, 1)  # other draws than those of the crop
+                for place, position in zip(where.tolist(), chosen.tolist(), strict=True)
+            ]
+            training.erase(normal, augmentation, seeds)
+        yield normal
 
 
 def batches(
@@ -184,7 +204,9 @@ def _copied(chosen: NDArray[np.int64], images: Tensor, done: Any) -> Batch:
     return chosen, images
 
 
-def _grouped(positions: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+def _grouped(positions: NDArray[np.int64], size: int | Sequence[int]) -> list[NDArray[np.int64]]:
+    if not isinstance(size, int):
+        return np.split(positions, np.cumsum(size)[:-1])
     return [positions[i : i + max(1, size)] for i in range(0, len(positions), max(1, size))]
 
 

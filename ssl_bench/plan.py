@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from ssl_bench import datasets, model_zoo, subsets
+from ssl_bench import datasets, distributed, model_zoo, subsets
 from ssl_bench.datasets import index
 from ssl_bench.datasets.index import Index
 from ssl_bench.errors import MissingError
@@ -21,11 +21,14 @@ from ssl_bench.facts import ModelFacts, known_facts, known_speed
 from ssl_bench.features import FeatureStore
 from ssl_bench.files import megabytes
 from ssl_bench.jobs import Job, job_record_id, limited, unsuited
+from ssl_bench.machine import choose_device
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import TaskCard
 
+BACKWARD = 2
+"""Forward passes that a backward pass takes as long as: it multiplies by weights and by activations."""
 State = Literal["done", "probe", "extract", "missing", "skip"]
 
 
@@ -70,7 +73,7 @@ class Planner:
         if lacks:
             return Planned(job, "missing", lacks=lacks)
         facts, table = self._facts_of(job.model), self._index_of(job.task)
-        if table is not None and (reason := unsuited(job, table.labels)):
+        if reason := unsuited(job, table.labels if table is not None else None):
             return Planned(job, "skip", images=0, reason=reason)
         if facts is None or table is None:
             return Planned(job, "extract", images=self._unknown_images(job, table, counted))
@@ -82,7 +85,7 @@ class Planner:
         every = {name: d[limited(len(d), job.limit)] for name, d in table.digests.items()}
         passes = job.protocol.passes({name: len(digests) for name, digests in every.items()})
         spec = facts.spec(job.pooled, job.precision)
-        missing, images = passes.crops, passes.crops
+        missing = images = passes.crops + passes.trained
         for view, splits in passes.kept.items():
             here = dataclasses.replace(spec, pooled=DENSE) if view == DENSE else dataclasses.replace(spec, view=view)
             digests = {name: every[name] for name in splits}
@@ -92,7 +95,13 @@ class Planner:
             counted |= {(here.key, table.task_digest, name) for name in digests}
         if not missing:
             return Planned(job, "probe", images=0, record_id=identity)
-        return Planned(job, "extract", images=images, seconds=self._estimate(spec, images), record_id=identity)
+        return Planned(
+            job,
+            "extract",
+            images=images,
+            seconds=self._estimate(spec, images + BACKWARD * passes.trained),
+            record_id=identity,
+        )
 
     def _unknown_images(self, job: Job, table: Index | None, counted: set[tuple[str, ...]]) -> int | None:
         """Without the model's digest every image counts, once per view; without an index none is known."""
@@ -104,7 +113,7 @@ class Planner:
             keys = {name: (job.model.name, table.task_digest, view, name) for name in splits}
             images += sum(sizes[name] for name, key in keys.items() if key not in counted)
             counted |= set(keys.values())
-        return images + passes.crops
+        return images + passes.crops + passes.trained
 
     def _estimate(self, spec: Spec, images: int) -> float | None:
         rate = known_speed(self.settings, spec)
@@ -144,3 +153,11 @@ class Planner:
 def missing_lines(planned: Sequence[Planned]) -> list[str]:
     """Return each thing that a plan lacks, once."""
     return list(dict.fromkeys(line for item in planned for line in item.lacks))
+
+
+def undone(planned: Sequence[Planned], settings: Settings) -> list[Job]:
+    """Return the jobs without a record; of several processes all go by what the first one found."""
+    places = [place for place, item in enumerate(planned) if item.state not in ("done", "skip")]
+    if distributed.world() > 1:
+        distributed.join(choose_device(settings.device))
+    return [planned[place].job for place in distributed.said_by_first(places)]

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from ssl_bench import distributed
+
 Advance = Callable[[int], None]
 
 
@@ -22,6 +24,22 @@ class Progress:
         """Show one line of news."""
 
 
+class Speed:
+    """Units a second since the first report, which may tell of what an earlier run did, or of a slow start."""
+
+    def __init__(self) -> None:
+        self.start: float | None = None
+        self.done = 0
+
+    def after(self, count: int, now: float) -> float:
+        """Return the speed after `count` more; 0 where it is not known yet."""
+        if self.start is None:
+            self.start = now
+            return 0.0
+        self.done += count
+        return self.done / (now - self.start) if now > self.start else 0.0
+
+
 class PlainProgress(Progress):
     """Prints a line when work starts, every ten seconds, and when it ends."""
 
@@ -31,16 +49,17 @@ class PlainProgress(Progress):
     def track(self, label: str, total: int, unit: str = "images") -> Iterator[Advance]:
         start = last = time.monotonic()
         done = 0
+        speed = Speed()
 
         def advance(count: int) -> None:
             nonlocal done, last
             done += count
             now = time.monotonic()
+            rate = speed.after(count, now)
             if now - last >= self.every:
                 last = now
-                rate = done / (now - start)
-                left = (total - done) / rate if rate else 0.0
-                self.say(f"{label}: {done}/{total} {unit}, {rate:.0f}/s, {left:.0f} s left")
+                left = f", {rate:.{0 if rate >= 10 else 2}f}/s, {(total - done) / rate:.0f} s left" if rate else ""
+                self.say(f"{label}: {done}/{total} {unit}{left}")
 
         yield advance
         seconds = time.monotonic() - start
@@ -66,14 +85,13 @@ class RichProgress(Progress):
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
-        start, done = time.monotonic(), 0
+        speed = Speed()
         with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
             bar = bars.add_task(label, total=total, rate="")
 
             def advance(count: int) -> None:
-                nonlocal done
-                done += count
-                bars.update(bar, advance=count, rate=f"{done / max(time.monotonic() - start, 1e-9):.0f} {unit}/s")
+                rate = speed.after(count, time.monotonic())
+                bars.update(bar, advance=count, rate=f"{rate:.0f} {unit}/s" if rate else "")
 
             yield advance
 
@@ -82,7 +100,9 @@ class RichProgress(Progress):
 
 
 def choose(kind: str) -> Progress:
-    """Return the progress for a setting: auto, rich, plain or none."""
+    """Return the progress for a setting: auto, rich, plain or none; of several processes the first alone shows any."""
+    if distributed.rank():
+        return Progress()
     if kind == "auto":
         kind = "rich" if sys.stderr.isatty() else "plain"
     return {"rich": RichProgress, "plain": PlainProgress}.get(kind, Progress)()

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_bench import backbones, datasets, metrics, model_zoo
+from ssl_bench import backbones, datasets, distributed, metrics, model_zoo
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.datasets import index
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.index import Index
 from ssl_bench.environment import describe, peak_memory_mb
-from ssl_bench.errors import MissingError, SslBenchError, UnsuitedError, UsageError
+from ssl_bench.errors import SslBenchError, UnsuitedError
 from ssl_bench.extraction import Spec
 from ssl_bench.facts import ModelFacts, file_sha256, known_downloads, remember_facts, remember_speed
 from ssl_bench.features import Cost, FeatureStore
-from ssl_bench.files import check_writable
 from ssl_bench.images import decoder_name
 from ssl_bench.jobs import Job, job_record_id, limited, unsuited
 from ssl_bench.loading import Work
+from ssl_bench.machine import choose_device, clear_errors, preflight
 from ssl_bench.meters import Meter, flops_per_image
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Failure, Outcome
-from ssl_bench.plan import Planned
+from ssl_bench.plan import Planned, undone
 from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Trial
 from ssl_bench.recording import Loaded, make_record, truth_of
@@ -50,7 +52,7 @@ class Runner:
         self.progress = progress
         self.results = Results(settings.results)
         self.store = FeatureStore(settings.cache)
-        self.device = choose_device(settings.device)
+        self.device = distributed.join(choose_device(settings.device))
         self._model: tuple[str, Loaded] | None = None
         self._data: tuple[tuple[str, int], Data] | None = None
         self._memory: Memory = {}
@@ -64,19 +66,23 @@ class Runner:
     ) -> Outcome:
         """Run every job without a record; `on_record(job, record, is_new)` hears of each.
 
-        A job that fails leaves the others running, unless `fail_fast`.
+        A job that fails leaves the others running, unless `fail_fast` or other processes wait in it. Of several
+        processes the first runs the jobs, and the others take part in those that train.
         """
         outcome = Outcome()
         for job in jobs:
             try:
-                with _clear_errors():
+                with clear_errors():
+                    if distributed.rank():
+                        self._take_part(job)
+                        continue
                     record, new = self.run_one(job)
             except UnsuitedError as error:
                 outcome.skipped.append(Failure(job, error))
                 continue
             except SslBenchError as error:
                 outcome.failures.append(Failure(job, error))
-                if fail_fast:
+                if fail_fast or (distributed.world() > 1 and job.protocol.trains):
                     break
                 continue
             (outcome.written if new else outcome.present).append(record)
@@ -86,16 +92,14 @@ class Runner:
 
     def run_one(self, job: Job) -> tuple[Record, bool]:
         """Return the job's record and whether it is new."""
-        data = self._load_data(job.task, job.limit)
-        if reason := unsuited(job, {role: split.labels for role, split in data.splits.items()}):
-            raise UnsuitedError(reason)
-        loaded = self._load_model(job.model)
-        identity = job_record_id(job, loaded.facts, data.task_digest)
-        if self.results.has(identity):
+        data, loaded, identity = self._prepared(job)
+        present = self.results.has(identity)
+        if job.protocol.trains:
+            distributed.said_by_first(present)
+        if present:
             return self.results.get(identity), False
-        loaded.backbone.resolve_pooling(job.pooled)
         spec = loaded.facts.spec(job.pooled, job.precision)
-        trial, cost = self._trial(job, loaded, data, spec)
+        trial, cost = self._trial(job, loaded, data, spec, identity)
         meter, start = Meter(self.device), time.monotonic()
         answer = job.protocol.answer(trial)
         seconds = time.monotonic() - start - cost.seconds
@@ -112,11 +116,36 @@ class Runner:
             embed_dim=features.shape[1] if features is not None else 0,
             keep=self.results.put_samples,
             environment=self._environment(),
-            timing=self._timing(job, loaded, cost, seconds) | meter.read(),
+            timing=self._timing(job, loaded, cost, seconds) | dict(answer.cost) | meter.read(),
         )
-        if self.results.put(record).outcome == "drift":
+        outcome = self.results.put(record).outcome
+        shutil.rmtree(self._training / identity, ignore_errors=True)
+        if outcome == "drift":
             self.progress.say(f"{job.label}: a run beside this one got other numbers; both records are kept")
         return record, True
+
+    def _prepared(self, job: Job) -> tuple[Data, Loaded, str]:
+        """Return the job's data and model, and the identity of its record; the first process prepares for the others.
+
+        Raises UnsuitedError where the task cannot be asked so.
+        """
+        together = distributed.first_goes_ahead() if job.protocol.trains else contextlib.nullcontext()
+        with together:
+            data = self._load_data(job.task, job.limit)
+            if reason := unsuited(job, {role: split.labels for role, split in data.splits.items()}):
+                raise UnsuitedError(reason)
+            loaded = self._load_model(job.model)
+            loaded.backbone.resolve_pooling(job.pooled)
+            return data, loaded, job_record_id(job, loaded.facts, data.task_digest)
+
+    def _take_part(self, job: Job) -> None:
+        """Train beside the first process, which keeps what comes of it."""
+        if not job.protocol.trains:
+            return
+        data, loaded, identity = self._prepared(job)
+        if not distributed.said_by_first(True):
+            spec = loaded.facts.spec(job.pooled, job.precision)
+            job.protocol.answer(self._trial(job, loaded, data, spec, identity)[0])
 
     def trial(self, job: Job) -> Trial:
         """Return what the job's protocol would look at."""
@@ -130,6 +159,15 @@ class Runner:
     def data(self, job: Job) -> Data:
         """Return a job's data in memory."""
         return self._load_data(job.task, job.limit)
+
+    @property
+    def _training(self) -> Path:
+        """Where long training keeps its state."""
+        return self.settings.cache / "training"
+
+    def _shared(self, job: Job, loaded: Loaded, data: Data) -> str:
+        """Return what is the same for all seeds of a job, and for no other."""
+        return job_record_id(dataclasses.replace(job, seed=0), loaded.facts, data.task_digest)
 
     @property
     def _work(self) -> Work:
@@ -204,7 +242,9 @@ class Runner:
         with self.progress.track(f"{card.name}: reading all images once", total) as advance:
             return index.build(card, self.settings.data, self.settings.cache, splits, advance)
 
-    def _trial(self, job: Job, loaded: Loaded, data: Data, spec: Spec) -> tuple[Trial, Cost]:
+    def _trial(self, job: Job, loaded: Loaded, data: Data, spec: Spec, identity: str = "") -> tuple[Trial, Cost]:
+        """Return what a job's protocol looks at, and what its features cost; long training keeps its state under the
+        identity of the job's record, and what it chose under what all seeds of the job share."""
         supply = CachedSupply(
             backbone=loaded.backbone,
             spec=spec,
@@ -232,25 +272,13 @@ class Runner:
             shifts={name: shift.classes for name, shift in job.task.shifts.items()},
             metric=headline(job.task, job.protocol),
             pooled=job.pooled,
+            precision=job.precision,
+            at_once=self.settings.batch_size,
+            compile=self.settings.compile,
+            state=self._training / identity if identity else None,
+            choice=self._training / f"{self._shared(job, loaded, data)}.json" if identity else None,
         )
         return trial, supply.cost
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turn what the machine lacks (disk, permission, memory) into one line; our own mistakes pass through."""
-    try:
-        yield
-    except OSError as error:
-        raise MissingError(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
-    except MemoryError as error:
-        raise MissingError("out of memory; a smaller --batch-size or --limit needs less") from error
-    except RuntimeError as error:
-        if "out of memory" not in str(error):
-            raise
-        raise MissingError(
-            f"out of device memory; use a smaller --batch-size ({str(error).splitlines()[0]})"
-        ) from error
 
 
 def run_planned(
@@ -269,29 +297,12 @@ def run_planned(
     results = Results(settings.results)
     done = [results.get(item.record_id) for item in planned if item.state == "done"]
     skipped = [Failure(item.job, UnsuitedError(item.reason)) for item in planned if item.state == "skip"]
-    jobs = [item.job for item in planned if item.state not in ("done", "skip")]
-    if not jobs:
+    if not (jobs := undone(planned, settings)):
+        distributed.leave()
         return Outcome(present=done, skipped=skipped)
     preflight(settings)
     runner = Runner(settings, progress or choose(settings.progress), given)
     outcome = runner.run(jobs, fail_fast=fail_fast, on_record=on_record)
+    if not outcome.failures:
+        distributed.leave()
     return dataclasses.replace(outcome, present=[*done, *outcome.present], skipped=[*skipped, *outcome.skipped])
-
-
-def choose_device(device: str) -> str:
-    """Return the torch device for a setting; raise UsageError where it does not exist."""
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {device}: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def preflight(settings: Settings) -> None:
-    """Raise MissingError, before anything is computed, where results or cache cannot be written."""
-    Results(settings.results).check_writable()
-    check_writable(settings.cache, "the cache")

@@ -103,13 +103,24 @@ class CachedSupply(Supply):
         self.cost.seconds += part.seconds
         return rows
 
-    def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
+    def batches(
+        self,
+        split: str,
+        augmentation: Augmentation | None,
+        order: IntArray,
+        size: int | Sequence[int],
+        places: IntArray | None = None,
+    ) -> Iterator[Tensor]:
         """Give augmented images; none of them is kept."""
         if self.backbone.network is not None:
             self.backbone.network.to(self.work.device).eval()
         return augmented_batches(
-            self.data.splits[split], self.spec.input, augmentation, order, size, self.seed, self.work
+            self.data.splits[split], self.spec.input, augmentation, order, size, self.seed, self.work, places
         )
+
+    def reseeded(self, seed: int) -> CachedSupply:
+        """Return a supply that draws from another seed."""
+        return dataclasses.replace(self, seed=seed)
 
     def subset(self, name: str) -> IntArray:
         """Return the positions in train of a published subset."""

@@ -10,8 +10,8 @@ from ssl_bench import protocols
 from ssl_bench.settings import Settings
 from tests import counting
 
-OWN_IMAGES = {"linear_sweep", "linear_mae", "label_free", "attentive_probe"}
-"""Protocols that see crops, turned images or maps: these are passes of their own."""
+OWN_IMAGES = {"linear_sweep", "linear_mae", "label_free", "attentive_probe", "fine_tune"}
+"""Protocols that see crops, turned images or maps, or train the network: these are passes of their own."""
 OTHER_TASKS = {"zero_shot", "robustness"}
 """Protocols that need a text tower or shifted test sets."""
 RECIPES = {"episodic": "episodic,episodes=5,ways=3,queries=5", "logistic_regression": "logistic_regression,c_steps=3"}

@@ -22,6 +22,14 @@ def test_plain_progress_tells_count_and_rate(
     assert "reading: 10 images in" in captured.err
 
 
+def test_what_an_earlier_run_did_is_no_speed() -> None:
+    """The first report, such as the steps before a kill, counts as done and not as fast."""
+    speed = progress.Speed()
+    assert speed.after(5000, 10.0) == 0.0
+    assert speed.after(1, 12.0) == 0.5
+    assert speed.after(3, 14.0) == 1.0
+
+
 def test_bars_leave_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """The bar of a terminal is drawn on stderr, never among a command's results."""
     with progress.choose("rich").track("reading", 2) as advance:

@@ -59,6 +59,15 @@ def test_the_python_example_of_the_readme_runs(command: Command) -> None:
     assert 0.1 < outcome.written[0].metrics["top1"].value <= 1
 
 
+def test_every_command_about_fine_tuning_runs(command: Command) -> None:
+    """The commands of `docs/fine_tuning.md` run one after another, and each exits with 0."""
+    found = commands((TOP / "docs" / "fine_tuning.md").read_text(encoding="utf-8"))
+    assert len(found) == 3
+    for words in found:
+        said = command(*words[1:])
+        assert said.code == 0, (words, said.err)
+
+
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"[\w./]+(?:/|\.py|\.md)(?=[\s`);,:])", README))))
 def test_every_place_that_the_readme_names_is_there(name: str) -> None:
     """Folders and files that the README names exist, at the top or inside the package."""

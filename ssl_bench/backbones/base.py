@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ssl_bench import model_zoo
 from ssl_bench.errors import MissingError, UsageError, did_you_mean
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +71,10 @@ class Backbone(abc.ABC):
 
     @abc.abstractmethod
     def forward(self, images: Tensor, pooling: str) -> Features:
-        """Return features of normalised images (images, channels, height, width), without gradients."""
+        """Return features of normalised images (images, channels, height, width).
+
+        They have gradients where parameters of the network do, which those of a loaded backbone never have.
+        """
 
     def forward_all(self, images: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
         """Return several poolings (images, dim) of the same images; adapters that can do it pass them once."""
@@ -107,16 +114,29 @@ class Backbone(abc.ABC):
         with torch.inference_mode():
             return layers.of(self._own_network(), images, indices)
 
-    def layer_groups(self) -> list[list[nn.Parameter]]:
-        """Return the network's parameters from stem to head, a group for each layer; see `layers.groups`."""
+    def layer_groups(self, *, for_decay: bool = False) -> list[list[nn.Parameter]]:
+        """Return the network's parameters from stem to head, a group for each layer; see `layers.groups`.
+
+        `for_decay` gives the layers that fine-tuning tells apart; see `layers.decay_groups`.
+        """
         from ssl_bench.backbones import layers
 
-        return layers.groups(self._own_network())
+        return (layers.decay_groups if for_decay else layers.groups)(self._own_network())
 
     def _own_network(self) -> nn.Module:
         if self.network is None:
             raise UsageError(f"{type(self).__name__} has no network whose layers it could hand out")
         return self.network
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
+        """Return a backbone with networks of its own, which may be trained; all else is shared with this one."""
+        import torch
+
+        twin = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, torch.nn.Module | Backbone):
+                setattr(twin, name, copy.deepcopy(value, memo))
+        return twin
 
     def arch(self) -> dict[str, Any]:
         """Return plain values that name the architecture beyond the tensors' names and shapes, for the digest."""
@@ -166,6 +186,22 @@ def features_of_output(output: Any, named: str) -> Features:
         return Features(output)
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     raise UsageError(f"{named} returned {shape}; it must return (images, dim) or (images, dim, height, width)")
+
+
+def frozen_unless_trained(forward: Method) -> Method:
+    """Let a method of a backbone run without gradients unless a parameter of its network has them."""
+
+    @functools.wraps(forward)
+    def run(self: Backbone, *arguments: Any, **named: Any) -> Any:
+        import torch
+
+        asked = torch.is_grad_enabled() and self.network is not None
+        if asked and any(parameter.requires_grad for parameter in self.network.parameters()):  # type: ignore[union-attr]
+            return forward(self, *arguments, **named)
+        with torch.inference_mode():
+            return forward(self, *arguments, **named)
+
+    return run  # type: ignore[return-value]
 
 
 def freeze(network: nn.Module) -> nn.Module:

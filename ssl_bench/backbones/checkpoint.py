@@ -16,6 +16,7 @@ from ssl_bench.backbones.base import (
     build_seeded,
     choose_pooling,
     freeze,
+    frozen_unless_trained,
     missing_weights,
 )
 from ssl_bench.checkpoints import converted, families, keys, reading
@@ -64,14 +65,14 @@ class CheckpointBackbone(Backbone):
         self.default_pooling = choose_pooling(card, self.poolings, family.POOLINGS[0])
         self._family_name, self.arguments = card.weights.family, dict(arch)
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the pooling that the family defines, and its map where it has one."""
         assert self.network is not None
         found = self._several(images) if pooling in self._of_layers else self._family.features(self.network, images)
         return Features(found[pooling], found.get("dense"))
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward_all(self, images: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
         """Return several poolings from one pass, or from two where a family's own stand beside those of layers."""
         assert self.network is not None

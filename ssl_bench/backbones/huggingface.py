@@ -31,6 +31,7 @@ from ssl_bench.backbones.base import (
     choose_pooling,
     digest_tensors,
     freeze,
+    frozen_unless_trained,
     missing_weights,
 )
 from ssl_bench.backbones.text_towers import TYPES as TOWERS
@@ -106,7 +107,7 @@ class HuggingFaceBackbone(Backbone):
         self.default_pooling = choose_pooling(card, self.poolings, default if has_pooler else self.poolings[0])
         self._arch = dict(card.arch)
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the last hidden state, pooled, and its patches or pixels as a map."""
         network = cast(Any, self.network)

@@ -25,6 +25,7 @@ from ssl_bench.backbones.base import (
     choose_pooling,
     features_of_output,
     freeze,
+    frozen_unless_trained,
 )
 from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.files import digest_json
@@ -59,7 +60,7 @@ class ModuleBackbone(Backbone):
         self._arch = {"factory": card.weights.name, **card.arch} if arch is None else dict(arch)
         self._named = card.weights.name or card.name
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the module's output; raise UsageError where it is neither vectors nor maps."""
         assert self.network is not None

@@ -24,6 +24,7 @@ from ssl_bench.backbones.base import (
     choose_pooling,
     digest_tensors,
     freeze,
+    frozen_unless_trained,
     missing_weights,
 )
 from ssl_bench.checkpoints import keys, reading
@@ -71,7 +72,7 @@ class OpenClipBackbone(Backbone):
         self.default_pooling = choose_pooling(card, self.poolings, "proj")
         self._arch = dict(arch)
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the pooled vector, and the patch tokens of a vision transformer after its final norm."""
         visual: Any = self.network

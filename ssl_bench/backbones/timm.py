@@ -33,6 +33,7 @@ from ssl_bench.backbones.base import (
     check_digest,
     choose_pooling,
     freeze,
+    frozen_unless_trained,
     missing_weights,
 )
 from ssl_bench.checkpoints import keys, reading, vit
@@ -72,7 +73,7 @@ class TimmBackbone(Backbone):
         self.default_pooling = choose_pooling(card, self.poolings, default)
         self._arch = {"library": "timm", "name": card.weights.name.partition(".")[0], **arch}
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return timm's own final features, pooled, and the map of patches or pixels of the last stage."""
         network: Any = self.network
@@ -82,7 +83,7 @@ class TimmBackbone(Backbone):
         found = network.forward_features(images)
         return Features(pool(network, found, pooling), dense_map(network, found, images))
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward_all(self, images: Tensor, poolings: Sequence[str]) -> dict[str, Tensor]:
         """Return several poolings from one pass."""
         if set(poolings) & set(vit.LAYER_POOLINGS) and set(poolings) <= {*vit.POOLINGS, *vit.LAYER_POOLINGS}:

@@ -26,6 +26,7 @@ from ssl_bench.backbones.base import (
     choose_pooling,
     features_of_output,
     freeze,
+    frozen_unless_trained,
 )
 from ssl_bench.errors import MissingError, SslBenchError, UsageError
 from ssl_bench.images import InputSpec
@@ -74,7 +75,7 @@ class TorchHubBackbone(Backbone):
         self.input = card.input.applied_to(InputSpec(size=(224, 224), resize_to=256))
         self.default_pooling = choose_pooling(card, self.poolings, "output")
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the module's output; raise UsageError where it is neither vectors nor maps."""
         assert self.network is not None

@@ -21,6 +21,7 @@ from ssl_bench.backbones.base import (
     check_digest,
     choose_pooling,
     freeze,
+    frozen_unless_trained,
     missing_weights,
 )
 from ssl_bench.checkpoints import keys, reading
@@ -64,7 +65,7 @@ class TorchvisionBackbone(Backbone):
         self.default_pooling = choose_pooling(card, self.poolings, self.poolings[0])
         self._arch = dict(arch)
 
-    @torch.inference_mode()
+    @frozen_unless_trained
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the input of the removed layer, and the last map where the class keeps one."""
         assert self.network is not None

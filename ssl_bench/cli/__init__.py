@@ -18,7 +18,7 @@ COMMANDS = {
     "data": "What data there is, how to get it, and whether it is whole.",
     "look": "Write a page of what a network would see of a task.",
     "list": "List models, tasks, suites, protocols, metrics.",
-    "show": "Show a model, task, suite or protocol.",
+    "show": "Show a model, task, suite, protocol or record.",
     "model": "Look into a checkpoint file, convert it, tell its digests.",
     "results": "List, show, ask, export, compare, pack and withdraw records.",
     "compare": "Say what regressed between two sets of records.",

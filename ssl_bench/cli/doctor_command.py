@@ -27,6 +27,7 @@ EXTRAS = {
     "huggingface": (("datasets", "transformers"), "models and datasets of the Hugging Face hub"),
     "onnx": (("onnx", "onnxruntime"), "models in ONNX files"),
     "pcam": (("h5py",), "PatchCamelyon"),
+    "peft": (("peft",), "the recipe lora of fine_tune"),
     "s3": (("s3fs",), "records under s3://"),
 }
 """Each extra of pyproject.toml for users: what it installs, and what that is for."""
@@ -97,7 +98,7 @@ def _folders(settings: Settings) -> Iterator[Finding]:
 
 
 def _writable(path: Path | str, cache: Path) -> tuple[bool, str]:
-    from ssl_bench.runner import preflight
+    from ssl_bench.machine import preflight
 
     try:
         preflight(Settings(results=path, cache=cache))

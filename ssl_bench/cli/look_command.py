@@ -54,9 +54,10 @@ def trial_of(model: str, card: TaskCard, settings: Settings) -> Any:
     """Return what a frozen-feature protocol would look at, of a model whose weights are here."""
     from ssl_bench import protocols
     from ssl_bench.jobs import Job
+    from ssl_bench.machine import preflight
     from ssl_bench.plan import Planner, missing_lines
     from ssl_bench.progress import choose
-    from ssl_bench.runner import Runner, preflight
+    from ssl_bench.runner import Runner
 
     name = "episodic" if card.kind == "few_shot" else "knn"  # what asks a set that has no train
     job = Job(model_zoo.get(model, settings.shelves), card, name, protocols.get(name), seed=0)

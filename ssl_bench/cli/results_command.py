@@ -108,6 +108,11 @@ def show(record_id: str, resolved: Resolved, as_json: bool) -> None:
       ssl-bench results show 4f2a9c
       ssl-bench results show 4f2a9c --json
     """
+    echo_record(resolved, record_id, as_json)
+
+
+def echo_record(resolved: Resolved, record_id: str, as_json: bool) -> None:
+    """Print one record, and what else there is of its job; raise UsageError where there is none of this id."""
     from ssl_bench.results.describe import describe, describe_runs, describe_verifications
 
     results = open_results(resolved)
@@ -117,9 +122,18 @@ def show(record_id: str, resolved: Resolved, as_json: bool) -> None:
     if as_json:
         echo_json(record.to_json())
     else:
-        click.echo(describe(record))
+        click.echo(describe(record, plain=not _takes_any_letter()))
     if runs:
         click.echo(runs, err=as_json)
+
+
+def _takes_any_letter() -> bool:
+    """True where the terminal, or the file that stands for it, can take what plots are drawn with."""
+    try:
+        "⣿│".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 @command.command(name="query")

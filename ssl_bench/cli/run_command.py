@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssl_bench import distributed
 from ssl_bench.cli.options import MIRROR, PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary
 from ssl_bench.cli.tables import duration, echo_table, headed, interval, number
@@ -69,7 +70,7 @@ def command(
             raise MissingError(_missing_text(planned))
         return EXIT_OK
     outcome = execute(planned, settings, fail_fast=fail_fast, quiet=as_json)
-    if as_json:
+    if as_json and not distributed.rank():
         for record in [*outcome.present, *outcome.written]:
             click.echo(canonical_json(record.to_json()))
     for skipped in outcome.skipped:
@@ -118,6 +119,8 @@ def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = Fal
     progress = choose(settings.progress)
     news = _news(progress, sum(item.state not in ("done", "skip") for item in planned))
     outcome = run_planned(planned, settings, fail_fast=fail_fast, on_record=news, progress=progress)
+    if distributed.rank():
+        return outcome
     if not quiet and (outcome.present or outcome.written):
         echo_records([*outcome.present, *outcome.written])
     click.echo(

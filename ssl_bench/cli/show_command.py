@@ -1,7 +1,8 @@
-"""`ssl-bench show`: one card, with what is resolved and what is missing."""
+"""`ssl-bench show`: one card, with what is resolved and what is missing; or one record."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -18,14 +19,20 @@ from ssl_bench.settings import Resolved, Settings
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @with_settings(PLACES)
 def command(name: str, resolved: Resolved, as_json: bool) -> None:
-    """Show a model, task, suite or protocol by its name, or a card by its path.
+    """Show a model, task, suite or protocol by its name, a card by its path, or a record by the first digits of its id.
 
     \b
     Examples:
       ssl-bench show dinov2_vitb14
       ssl-bench show knn
+      ssl-bench show 4f2a9c
     """
     facts = [facts for kind in (_model, _task, _suite, _protocol) if (facts := kind(name, resolved.settings))]
+    if not facts and re.fullmatch("[0-9a-f]{4,64}", name):
+        from ssl_bench.cli.results_command import echo_record
+
+        echo_record(resolved, name, as_json)
+        return
     if not facts:
         shelves = resolved.settings.shelves
         known = [*model_zoo.names(shelves), *tasks.names(shelves), *tasks.suite_names(shelves), *protocols.names()]

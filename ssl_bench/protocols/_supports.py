@@ -26,6 +26,14 @@ def balanced(members: Sequence[IntArray], shots: int) -> IntArray:
     return np.concatenate([found[:shots] for found in members]).astype(np.int64)
 
 
+def stratified(members: Sequence[IntArray], share: float) -> IntArray | None:
+    """Return a rounded share of every class's positions, at least one; None where no class has one by rounding."""
+    counts = [round(share * len(found)) for found in members]
+    if max(counts) < 1:
+        return None
+    return np.concatenate([found[: max(1, count)] for found, count in zip(members, counts, strict=True)])
+
+
 def fitting(members: Sequence[IntArray], shots: int, also: Sequence[int], protocol: str) -> tuple[list[int], list[int]]:
     """Return the further numbers of shots that every class has samples for, and those that are left out.
 

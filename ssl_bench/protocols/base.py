@@ -6,6 +6,7 @@ import abc
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,6 +47,8 @@ class Answer:
     """The validation curve: one row per candidate."""
     converged: bool | None = None
     at_grid_edge: bool | None = None
+    cost: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """What the protocol measured of its own cost, by the names of `results.parts.Cost`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +58,9 @@ class Passes:
     kept: Mapping[str, tuple[str, ...]]
     """View of the images, or "dense" for their maps, to the splits that are read so; each passes once and is kept."""
     crops: int = 0
-    """Random crops, which pass every time anew."""
+    """Random crops, and images that a changed network sees, which pass every time anew."""
+    trained: int = 0
+    """Images that pass forwards and backwards."""
 
 
 class Supply:
@@ -76,9 +81,20 @@ class Supply:
         """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
         raise UsageError("this trial has no dense features")
 
-    def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
+    def batches(
+        self,
+        split: str,
+        augmentation: Augmentation | None,
+        order: IntArray,
+        size: int | Sequence[int],
+        places: IntArray | None = None,
+    ) -> Iterator[Tensor]:
         """Give normalised images (up to `size`, channels, height, width) of the samples at `order`, on the device."""
         raise UsageError("this trial has no images")
+
+    def reseeded(self, seed: int) -> Supply:
+        """Return a supply that draws from another seed."""
+        return self
 
     def subset(self, name: str) -> IntArray:
         """Return the positions in train of a published subset, ascending; see `ssl_bench.subsets`."""
@@ -129,6 +145,16 @@ class Trial:
     """The task's headline, for a choice on val that is made by it."""
     pooled: str = "default"
     """The pooling that the job asks for, for protocols that take several unless one is named."""
+    precision: str = "float32"
+    """Of the arithmetic inside the network, for protocols that feed it."""
+    at_once: int = 0
+    """Images per forward pass of training; 0: as many as are usual for the device."""
+    compile: bool = False
+    """True: compile what is trained."""
+    state: Path | None = None
+    """Folder of what long work keeps to go on from; it is removed once the job's record is written."""
+    choice: Path | None = None
+    """File of what seed 0 chose, for all seeds of the job."""
 
     def __post_init__(self) -> None:
         if set(self.labels) - {"train", "val"}:
@@ -142,6 +168,10 @@ class Trial:
     def has_many_labels(self) -> bool:
         """True where any number of classes may hold of an image."""
         return self.labels["train"].ndim == 2
+
+    def reseeded(self, seed: int) -> Trial:
+        """Return this trial under another seed."""
+        return dataclasses.replace(self, seed=seed, supply=self.supply.reseeded(seed))
 
     def features(
         self, split: str, *, pooling: str = "", view: str = "", positions: IntArray | None = None
@@ -169,13 +199,22 @@ class Trial:
         self._check(split)
         return self.supply.dense(split)
 
-    def batches(self, split: str, augmentation: Augmentation, order: IntArray, size: int) -> Iterator[Tensor]:
+    def batches(
+        self,
+        split: str,
+        augmentation: Augmentation | None,
+        order: IntArray,
+        size: int | Sequence[int],
+        places: IntArray | None = None,
+    ) -> Iterator[Tensor]:
         """Give the images at `order`, positions in the split, augmented and normalised, in batches on the device.
 
         The same seed, split, augmentation and order give the same images, whatever `size` and however many workers.
+        `augmentation` None gives the images as they are evaluated; several sizes are those of the batches in turn;
+        `places` number the draws, where they are not those in `order`.
         """
         self._check(split)
-        return self.supply.batches(split, augmentation, order, size)
+        return self.supply.batches(split, augmentation, order, size, places)
 
     def track(self, what: str, total: int, unit: str = "steps") -> contextlib.AbstractContextManager[Advance]:
         """Show the progress of long work; see `Supply.track`."""
@@ -204,6 +243,9 @@ class Protocol(abc.ABC):
     """Kinds of task that can be asked so."""
     reads: ClassVar[tuple[str, ...]] = ()
     """Splits whose images it looks at; empty: all that the task has."""
+    trains: ClassVar[bool] = False
+    """True: the network itself is trained, so that a model without one cannot be asked. All processes of a job take
+    part in that; what else such a protocol does, and all that others do, is the first process's alone."""
     reads_words: ClassVar[bool] = False
     """True: the class names and prompts of the task's card are part of the question."""
 

@@ -17,8 +17,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.protocols import _supports, base
 from ssl_bench.protocols._logistic import FewLabels
@@ -73,7 +71,7 @@ class Protocol(FewLabels):
         shares, subsets = sorted({self.fraction, *self.also}), {}
         for share in shares:
             listed = self.lists == "simclr"
-            subsets[share] = trial.supply.subset(SIMCLR[share]) if listed else stratified(members, share)
+            subsets[share] = trial.supply.subset(SIMCLR[share]) if listed else _supports.stratified(members, share)
         headline, largest = subsets[self.fraction], max(len(found) for found in members)
         if not largest:
             raise DataError("low_shot: train holds no sample")
@@ -103,11 +101,3 @@ class Protocol(FewLabels):
             converged=chosen.converged and all(fit.converged for fit in found.values()),
             at_grid_edge=chosen.at_grid_edge,
         )
-
-
-def stratified(members: list[base.IntArray], share: float) -> base.IntArray | None:
-    """Return a rounded share of every class's positions, at least one; None where no class has one by rounding."""
-    counts = [round(share * len(found)) for found in members]
-    if max(counts) < 1:
-        return None
-    return np.concatenate([found[: max(1, count)] for found, count in zip(members, counts, strict=True)])

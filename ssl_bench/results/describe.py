@@ -7,13 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssl_bench.files import canonical_json
+from ssl_bench.results import curves
 from ssl_bench.results.record import MetricDefinition, MetricValue, Record
 from ssl_bench.results.verifications import Verification
 
 
-def describe(record: Record) -> str:
-    """Return what `results show` prints: the number first, then its whole cause, a few lines per block."""
-    return "\n".join(_lines(record)) + "\n"
+def describe(record: Record, *, plain: bool = False) -> str:
+    """Return what `results show` prints: the number first, then its whole cause, a few lines per block.
+
+    `plain` draws curves without letters beyond ASCII.
+    """
+    return "\n".join(_lines(record, plain)) + "\n"
 
 
 def describe_runs(runs: Sequence[tuple[Record, str, str]], shown: Record) -> str:
@@ -84,7 +88,7 @@ def with_interval(metric: MetricValue, definition: MetricDefinition) -> str:
     return f"{text} [{number(metric.interval.low, definition)}, {number(metric.interval.high, definition)}]"
 
 
-def _lines(record: Record) -> Iterator[str]:
+def _lines(record: Record, plain: bool) -> Iterator[str]:
     task, protocol, model = record.task, record.protocol, record.model
     yield clean(f"{model.name} · {task.name} · {protocol.name} · seed {record.seed}")
     if task.truncated:
@@ -101,9 +105,13 @@ def _lines(record: Record) -> Iterator[str]:
         for key, value in block.items():
             if value not in (None, "", (), [], {}):
                 yield clean(f"  {key:<16} {value if isinstance(value, str) else canonical_json(value)}")
-    if protocol.curve:
+    run = curves.run_of(protocol.curve)
+    if candidates := [row for row in protocol.curve if row not in run]:
         yield "\nvalidation curve"
-        yield from (clean(f"  {canonical_json(row)}") for row in protocol.curve)
+        yield from (clean(f"  {canonical_json(row)}") for row in candidates)
+    if run:
+        yield "\ntraining"
+        yield from map(clean, curves.plots(run, plain=plain))
     if "factory" in model.arch or model.adapter != "module":  # a module that was given in Python has no name
         yield f"\nagain\n  {clean(command(record))}"
 
@@ -126,9 +134,12 @@ def _blocks(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield (
         "protocol",
         {"version": protocol.version, "deterministic": protocol.deterministic}
-        | {"recipe": protocol.recipe, "selected": protocol.selected}
+        | {"recipe": protocol.recipe}
+        | {"selected": {key: value for key, value in protocol.selected.items() if key != "resolved"}}
         | {"converged": protocol.converged, "at_grid_edge": protocol.at_grid_edge},
     )
+    if isinstance(resolved := protocol.selected.get("resolved"), Mapping):
+        yield "recipe, resolved", resolved
     yield "time", record.timing
     yield "environment", record.environment
     yield "code", record.code

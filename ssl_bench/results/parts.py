@@ -231,6 +231,12 @@ class Cost(TypedDict, total=False):
     """Images whose features were read from the cache."""
     images_per_second: Amount
     """Of the extraction; 0 where nothing was extracted."""
+    images_trained: Amount
+    """Images that passed the network forwards and backwards, in the run that is reported."""
+    train_seconds: Amount
+    """What training took, decoding included and evaluations not, over all sittings."""
+    trained_per_second: Amount
+    """Images that were trained on, per second."""
     peak_memory_mb: Amount
     """Most resident memory that the process has held until then, in 10^6 bytes."""
     peak_vram_mb: Amount

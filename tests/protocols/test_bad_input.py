@@ -23,6 +23,7 @@ RECIPES = {
     "episodic": "episodes=4,ways=2,shots=2,also=1,queries=2",
     "few_shot_logistic": f"shots=2,also=1,{FEW}",
     "few_shot_ridge": "shots=2,also=1",
+    "fine_tune": "recipe=kornblith,rate=0.1,decay=0,steps=4,batch=8",
     "knn": "k=5,also=1",
     "label_free": "c_low=-2,c_steps=1",
     "linear_mae": "epochs=2,warmup=1,batch=8",
