@@ -92,6 +92,7 @@ class Protocol(base.Protocol):
     epochs: float | None = _stated()
     steps: int | None = _stated()
     warmup: float | None = _stated()
+    warmup_reaches: bool | None = _stated()
     batch: int | None = _stated()
     schedule: Literal["cosine", "polynomial", "one_cycle", "constant"] | None = _stated()
     least_rate: float | None = _stated()
