@@ -39,7 +39,7 @@ def test_a_copy_has_gradients_of_its_own(text: str) -> None:
     twin.network.requires_grad_(True)
     twin.forward(images, twin.default_pooling).pooled.sum().backward()
     assert any(parameter.grad is not None for parameter in twin.network.parameters())
-    torch.optim.SGD(twin.network.parameters(), lr=1.0).step()
+    torch.optim.SGD(twin.network.parameters(), lr=1e-3).step()
     after = backbone.forward(images, backbone.default_pooling).pooled
     torch.testing.assert_close(after, before, rtol=0, atol=0)
     assert not after.requires_grad
