@@ -100,7 +100,7 @@ class _Run:
     def finish(self, advance: Advance, evaluate: Callable[[int], Measured] | None, every: int) -> None:
         """Make the steps that are left."""
         table = rates(self.settings)
-        self._evaluate(evaluate, every)  # what was killed in an evaluation has kept the step before it
+        self._evaluate(evaluate, every)  # which may have been what the run was ended in
         for step in range(len(self.history.losses), self.settings.steps):
             start = time.monotonic()
             loss, skipped = self._step(step, float(table[step]))
@@ -109,11 +109,9 @@ class _Run:
             self.history.skipped += [step] if skipped else []
             self.history.seconds += time.monotonic() - start
             advance(1)
-            if (step + 1) % every == 0 or step + 1 == self.settings.steps:
-                self._keep()
-                self._evaluate(evaluate, every)
-            elif time.monotonic() - self._kept > self.keep_seconds:
-                self._keep()
+            self._keep_in_time()
+            self._evaluate(evaluate, every)
+        self._keep()
         self.history.at_once = self.updater.gradients.at_once
         self.history.peak_memory_mb = _peak_memory_mb(self.updater.device)
 
@@ -139,7 +137,11 @@ class _Run:
         with self.updater.averaged():
             said = _plain(evaluate(done)) if distributed.rank() == 0 else {}
         self.history.evaluations.append((done, distributed.said_by_first(said)))
-        self._keep()
+        self._keep_in_time()
+
+    def _keep_in_time(self) -> None:
+        if time.monotonic() - self._kept > self.keep_seconds:
+            self._keep()
 
     def _keep(self) -> None:
         """Write the state; the next time comes when this one has cost a fiftieth of the time since."""
