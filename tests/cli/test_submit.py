@@ -16,7 +16,7 @@ from ssl_bench import model_zoo
 from ssl_bench.checkpoints import families
 from ssl_bench.submission import bundle
 from tests.cli.conftest import Command
-from tests.submission.test_signatures import make_key
+from tests.submission.factory import make_key
 
 CARD = Path("leaderboard/entries/digits_vit.toml")
 FILLED = {
