@@ -86,6 +86,8 @@ def model_card(word: str, entry: Entry, settings: Settings) -> ModelCard:
     """Return the card of a model, or of a checkpoint file under the entry's name; raise UsageError where the entry is
     of another model or another file."""
     path = Path(word.partition(",")[0]).expanduser()
+    if path.suffix == ".safetensors" and not path.is_file():
+        raise MissingError(f"no checkpoint is at {path}")
     if path.is_file() and path.suffix != ".toml":
         if path.suffix != ".safetensors":
             raise UsageError(
