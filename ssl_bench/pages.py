@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from typing import Any
 
@@ -33,17 +34,41 @@ def trusted(content: str) -> Any:
     return Markup(content)
 
 
+def page(name: str, *, style: str, script: str = "", **context: Any) -> str:
+    """Return a page of the templates, which opens with `head.html`, its style and script inside, and the policy that
+    lets these two alone take effect. Both are texts of the package; every other value is escaped, but a trusted one."""
+    return render(
+        template(name),
+        style=trusted(style),
+        script=trusted(script),
+        style_hash=csp_hash(style),
+        script_hash=csp_hash(script),
+        **context,
+    )
+
+
 def render(page: str, **context: Any) -> str:
     """Return a template's text, filled in; every value but a trusted one is escaped. An unknown name is an error."""
+    rendered: str = _compiled(page).render(**context)
+    return rendered
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(page: str) -> Any:
+    """Return a template that can include others by their files' names; compiling takes longer than filling in."""
     try:
         import jinja2
     except ImportError:
         raise missing_package("jinja2", "", "building a page") from None
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        loader=jinja2.FunctionLoader(template),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"link": link}
-    return environment.from_string(page).render(**context)
+    return environment.from_string(page)
 
 
 def link(url: str) -> str:

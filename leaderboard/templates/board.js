@@ -1,187 +1,168 @@
 "use strict";
+// The page's controls: what they say is the state, the state is in the address, and the tables follow it.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const data = JSON.parse(byId("data").textContent);
-  const tables = [...document.querySelectorAll("table.board")];
+  const { data, make } = drawer;
+  const SWITCHES = ["intervals", "published", "controls"];
+  const form = byId("tools");
+  const menus = [...form.querySelectorAll(".menu")];
+  const boxes = (menu) => [...menu.querySelectorAll("input")];
+  const fresh = () => ({ find: "", least: "", most: "", facets: {}, hidden: tables.hiddenAtFirst(), view: "raw", base: "", intervals: true, published: true, controls: true, sorts: {} });
+  let state = fresh(), opened = {};
 
-  // Foreign text enters the page as text nodes only.
-  function make(tag, text, attributes) {
-    const node = document.createElement(tag);
-    if (text !== undefined && text !== null) node.textContent = text;
-    for (const [key, value] of Object.entries(attributes || {})) node.setAttribute(key, value);
-    return node;
+  // ---- the state in the address: #find=…&data=a,b&sort.knn=all,-t:cifar10
+  const packed = (words) => [...words].map(encodeURIComponent).join(",");
+  const unpacked = (text) => text.split(",").filter(Boolean).map(decodeURIComponent);
+  function address() {
+    const usual = fresh(), said = new URLSearchParams();
+    for (const key of ["find", "least", "most", "view", "base"]) if (state[key] !== usual[key]) said.set(key, state[key]);
+    for (const key of SWITCHES) if (!state[key]) said.set(key, "0");
+    for (const [key, values] of Object.entries(state.facets)) if (values.size) said.set(key, packed([...values].sort()));
+    if (packed([...state.hidden].sort()) !== packed([...usual.hidden].sort())) said.set("without", packed([...state.hidden].sort()));
+    for (const [protocol, keys] of Object.entries(state.sorts)) said.set(`sort.${protocol}`, packed(keys.map(([id, reversed]) => (reversed ? `-${id}` : id))));
+    for (const [key, value] of Object.entries(opened)) said.set(key, value);
+    return said.toString();
   }
-  function draw(tag, attributes, text) {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    if (text !== undefined) node.textContent = text;
-    return node;
+  function told(text) {
+    const found = fresh(), said = new URLSearchParams(text);
+    for (const key of ["find", "least", "most", "base"]) found[key] = said.get(key) ?? "";
+    found.view = ["normal", "ranks"].includes(said.get("view")) ? said.get("view") : "raw";
+    for (const key of SWITCHES) found[key] = said.get(key) !== "0";
+    for (const menu of menus) {
+      const key = menu.dataset.facet;
+      if (key !== "columns" && said.has(key)) found.facets[key] = new Set(unpacked(said.get(key)));
+    }
+    if (said.has("without")) found.hidden = new Set(unpacked(said.get("without")));
+    for (const { facts } of tables.all) {
+      const keys = said.get(`sort.${facts.protocol}`);
+      if (keys) found.sorts[facts.protocol] = unpacked(keys).map((word) => (word.startsWith("-") ? [word.slice(1), true] : [word, false]));
+    }
+    return found;
+  }
+  function remember() {
+    const said = address();
+    history.replaceState(null, "", said ? `#${said}` : location.pathname + location.search);
   }
 
-  // ---- sorting: a click or Enter on a heading; empty cells always last, equal values in the given order
-  function sortBy(table, heading, column) {
-    const numeric = column > 0;
-    const ascending = heading.getAttribute("aria-sort") === "descending" ||
-      (heading.getAttribute("aria-sort") === null && !(numeric && table.dataset.descending === "1"));
-    for (const other of table.querySelectorAll("thead th[aria-sort]")) other.removeAttribute("aria-sort");
-    heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-    const body = table.tBodies[0];
-    const keyed = [...body.rows].map((row) => [row, row.cells[column].dataset.v]);
-    const sign = ascending ? 1 : -1;
-    keyed.sort(([, a], [, b]) => {
-      if (a === "" || b === "") return (a === "") - (b === "");
-      return sign * (numeric ? Number(a) - Number(b) : a.localeCompare(b, "en"));
-    });
-    body.append(...keyed.map(([row]) => row));
+  // ---- the state in the controls
+  function fill() {
+    for (const key of ["find", "least", "most", "view", "base"]) byId(key).value = state[key];
+    for (const key of SWITCHES) byId(`show-${key}`).checked = state[key];
+    for (const menu of menus) {
+      const key = menu.dataset.facet;
+      for (const box of boxes(menu)) box.checked = key === "columns" ? !state.hidden.has(box.value) : Boolean(state.facets[key]?.has(box.value));
+    }
   }
-  for (const table of tables) {
-    const headings = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
-    headings.forEach((heading, column) => {
-      const button = make("button", heading.textContent, { type: "button" });
-      button.addEventListener("click", () => sortBy(table, heading, column));
-      heading.replaceChildren(button);
-    });
+  function ask() {
+    for (const key of ["find", "least", "most", "view", "base"]) state[key] = byId(key).value;
+    for (const key of SWITCHES) state[key] = byId(`show-${key}`).checked;
+    for (const menu of menus) {
+      const key = menu.dataset.facet, ticked = boxes(menu).filter((box) => box.checked).map((box) => box.value);
+      if (key === "columns") state.hidden = new Set(boxes(menu).map((box) => box.value).filter((value) => !ticked.includes(value)));
+      else state.facets[key] = new Set(ticked);
+    }
   }
 
-  // ---- filter and switches
-  function refresh() {
-    const words = byId("find").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const controls = byId("show-controls").checked;
-    const shown = new Set();
-    for (const row of document.querySelectorAll("table.board tbody tr")) {
-      const match = words.every((word) => row.dataset.search.includes(word));
-      row.classList.toggle("gone", !match);
-      if (match && (controls || !row.classList.contains("control"))) shown.add(row.cells[0].dataset.v);
+  // ---- what follows from it
+  function show() {
+    document.body.classList.toggle("altered", state.view !== "raw" || Boolean(state.base));
+    document.body.classList.toggle("no-intervals", !state.intervals || state.view === "ranks" || Boolean(state.base));
+    document.body.classList.toggle("no-published", !state.published);
+    for (const table of tables.all) table.apply(state);
+    for (const menu of menus) {
+      const key = menu.dataset.facet, count = key === "columns" ? 0 : state.facets[key]?.size ?? 0;
+      menu.querySelector("summary").dataset.count = count || (key === "columns" && state.hidden.size ? `${boxes(menu).length - state.hidden.size}/${boxes(menu).length}` : "");
     }
-    for (const name of ["intervals", "published", "controls"]) {
-      document.body.classList.toggle(`no-${name}`, !byId(`show-${name}`).checked);
-    }
-    byId("count").textContent = words.length ? `${shown.size} model${shown.size === 1 ? "" : "s"}` : "";
+    say();
+    remember();
   }
-  byId("tools").hidden = false;
-  byId("tools").addEventListener("input", refresh);
-  byId("tools").addEventListener("submit", (event) => event.preventDefault());
-  refresh();
+  function say(text) {
+    const standing = tables.all.filter((table) => !table.section.hidden);
+    const shown = new Set(standing.flatMap((table) => table.order.map((place) => table.facts.rows[place].model)));
+    const words = { raw: "", normal: ", chance-normalised", ranks: ", ranks" }[state.view] + (state.base ? `, less ${state.base}` : "");
+    byId("count").textContent = text ?? `${shown.size} of ${data.models.length} models${words}`;
+  }
 
-  // ---- one record in the drawer
-  function unpacked(place) {
-    const record = { ...data.records[place] };
-    for (const key of ["model", "features", "task", "environment", "code"]) record[key] = data.pool[record[key]];
-    record.protocol = { ...record.protocol, recipe: data.pool[record.protocol.recipe] };
-    return record;
+  // ---- sorting: a heading alone, or with the shift key one key more
+  function press(table, id, more) {
+    const keys = table.sorts, known = keys.find(([key]) => key === id);
+    if (more) state.sorts[table.facts.protocol] = known ? keys.map(([key, reversed]) => [key, key === id ? !reversed : reversed]) : [...keys, [id, false]];
+    else state.sorts[table.facts.protocol] = [[id, keys.length === 1 && known ? !known[1] : false]];
+    table.apply(state);
+    remember();
+    say(`${table.facts.protocol} sorted by ${table.sorts.map(([key]) => key.replace(/^[gt]:/, "")).join(", then ")}`);
   }
-  const round = (value) => Number(value.toPrecision(6)).toString();
-  function shown(value, definition) {
-    return definition.unit === "fraction" ? (100 * value).toFixed(1) : Number(value.toPrecision(4)).toString();
+
+  // ---- the drawer
+  function openRow(table, row) {
+    const place = table.rows.indexOf(row), facts = table.facts.rows[place], link = row.querySelector("a.model");
+    const compare = () => { state.base = table.labels[place]; fill(); show(); };
+    drawer.row(table.facts, facts, compare, link?.getAttribute("href"));
   }
-  function plain(value) {
-    if (typeof value === "number") return Number.isInteger(value) ? String(value) : round(value);
-    return typeof value === "string" ? value : JSON.stringify(value);
-  }
-  function list(title, entries) {
-    const box = make("dl");
-    for (const [key, value] of entries) {
-      if (value === null || value === undefined || value === "") continue;
-      if (typeof value === "object" && !Object.keys(value).length) continue;
-      const cell = make("dd");
-      if (typeof value === "string" && /^https?:\/\/[^\s]+$/i.test(value)) {
-        cell.append(make("a", value, { href: value, rel: "noopener noreferrer" }));
-      } else {
-        cell.textContent = plain(value);
-      }
-      box.append(make("dt", key), cell);
-    }
-    return box.children.length ? [make("h3", title), box] : [];
-  }
-  // The curve's axis is the key that was selected; its height is the row's first other number.
-  function curve(rows, selected) {
-    const keys = Object.keys(rows[0] || {}).filter((key) => typeof rows[0][key] === "number");
-    const across = keys.find((key) => key in selected) || keys[0];
-    const up = keys.find((key) => key !== across && /top|acc|val|score/i.test(key)) || keys.find((key) => key !== across);
-    const points = up ? rows.filter((row) => [row[across], row[up]].every(Number.isFinite)) : [];
-    if (points.length < 2) return [];
-    points.sort((a, b) => a[across] - b[across]);
-    const xs = points.map((row) => row[across]), ys = points.map((row) => row[up]);
-    const log = xs[0] > 0 && xs[xs.length - 1] / xs[0] > 50;
-    const scale = (value, all, from, to, map) => {
-      const low = map(Math.min(...all)), high = map(Math.max(...all));
-      return high === low ? (from + to) / 2 : from + (to - from) * (map(value) - low) / (high - low);
-    };
-    const x = (value) => scale(value, xs, 56, 530, log ? Math.log10 : Number);
-    const y = (value) => scale(value, ys, 128, 16, Number);
-    const image = draw("svg", { viewBox: "0 0 560 164", role: "img" });
-    image.append(draw("title", {}, `${up} by ${across}`));
-    for (const value of [Math.min(...ys), Math.max(...ys)]) {
-      image.append(draw("line", { class: "grid", x1: 56, x2: 530, y1: y(value), y2: y(value) }));
-      image.append(draw("text", { class: "tick", x: 48, y: y(value) + 4, "text-anchor": "end" }, String(Number(value.toPrecision(4)))));
-    }
-    const line = points.map((row) => `${x(row[across]).toFixed(1)},${y(row[up]).toFixed(1)}`).join(" ");
-    image.append(draw("polyline", { class: "curve", points: line }));
-    for (const row of points) {
-      const picked = row[across] === selected[across];
-      image.append(draw("circle", { cx: x(row[across]), cy: y(row[up]), r: picked ? 5 : 2.5, class: picked ? "picked" : "" }));
-    }
-    for (const value of [xs[0], xs[xs.length - 1]]) {
-      image.append(draw("text", { class: "tick", x: x(value), y: 148, "text-anchor": "middle" }, value.toPrecision(3)));
-    }
-    image.append(draw("text", { class: "tick", x: 293, y: 160, "text-anchor": "middle" }, `${across}${log ? " (log scale)" : ""} → ${up} on validation data`));
-    return [make("h3", "Validation curve"), image];
-  }
-  function metrics(record) {
-    const names = Object.keys(record.metrics).sort();
-    return names.map((name) => {
-      const metric = record.metrics[name], definition = record.task.metrics[name.split("/").pop()];
-      const bounds = metric.interval ? ` [${shown(metric.interval.low, definition)}, ${shown(metric.interval.high, definition)}]` : "";
-      return [name, `${shown(metric.value, definition)}${bounds}, n = ${metric.n}`];
-    });
-  }
-  function sheet(record) {
-    const headline = record.metrics[record.task.metric], definition = record.task.metrics[record.task.metric];
-    const big = make("p", `${shown(headline.value, definition)} `, { class: "big" });
-    const bounds = headline.interval ? `${shown(headline.interval.low, definition)}–${shown(headline.interval.high, definition)} (${headline.interval.method}, ${100 * headline.interval.level} %), ` : "";
-    const chance = definition.chance === null ? "" : `, chance ${shown(definition.chance, definition)}`;
-    big.append(make("small", `${record.task.metric} · ${bounds}n = ${headline.n}${chance}`));
-    return [
-      big,
-      make("h3", "Measure it again"), make("pre", record.command),
-      ...list("Metrics", metrics(record)),
-      ...list("Chosen by the protocol", [...Object.entries(record.protocol.selected), ["converged", record.protocol.converged], ["at edge of grid", record.protocol.at_grid_edge]]),
-      ...curve(record.protocol.curve, record.protocol.selected),
-      ...list("Recipe", [["protocol", `${record.protocol.name} v${record.protocol.version}`], ["deterministic", record.protocol.deterministic], ...Object.entries(record.protocol.recipe)]),
-      ...list("Model", [["name", record.model.name], ["adapter", record.model.adapter], ["library", record.model.library], ["source", record.model.source], ["parameters", record.model.parameters], ["dimension", record.model.embed_dim], ["architecture", record.model.arch], ...Object.entries(record.model.about)]),
-      ...list("Features", [...Object.entries(record.features.requested).map(([key, value]) => [`${key} (asked)`, value]), ...Object.entries(record.features.resolved)]),
-      ...list("Task", [["title", record.task.title], ["version", record.task.version], ["classes", record.task.classes], ["samples", record.task.samples], ...Object.entries(record.task.source)]),
-      ...list("Time", Object.entries(record.timing)),
-      ...list("Environment", [...Object.entries(record.environment), ...Object.entries(record.code).map(([key, value]) => [`code ${key}`, value])]),
-      ...list("Digests", [["record", record.record_id], ["question", record.question], ["content", record.content_digest], ["weights", record.model.weights_digest], ["task", record.task.digest], ["samples", record.samples.sha256], ["created", record.created]]),
-    ];
-  }
-  const drawer = byId("drawer");
-  function open(places) {
-    const records = places.map(unpacked);
-    const top = make("div", null, { class: "top" });
-    const close = make("button", "Close", { type: "button" });
-    close.addEventListener("click", () => drawer.close());
-    top.append(make("h2", records[0].model.title || records[0].model.name, { id: "drawer-title" }), close);
-    const first = records[0];
-    drawer.replaceChildren(top, make("p", `${first.task.title} · ${first.protocol.name}`, { class: "sub" }));
-    for (const record of records) {
-      if (records.length > 1) drawer.append(make("h3", `Seed ${record.seed}`));
-      drawer.append(...sheet(record));
-    }
-    if (!drawer.open) drawer.showModal();
-    drawer.scrollTop = 0;
-    history.replaceState(null, "", `#record-${first.record_id.slice(0, 12)}`);
-  }
-  drawer.addEventListener("click", (event) => { if (event.target === drawer) drawer.close(); });
-  drawer.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
   document.addEventListener("click", (event) => {
-    const cell = event.target.closest("a[data-r]");
-    if (!cell || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const number = event.target.closest("a[data-r]"), name = event.target.closest(".board tbody .model");
+    if (number) drawer.records(number.dataset.r.split(" ").map(Number));
+    else if (name) openRow(tables.all.find((table) => table.element.contains(name)), name.closest("tr"));
+    else return;
     event.preventDefault();
-    open(cell.dataset.r.split(" ").map(Number));
   });
-  const asked = /^#record-([0-9a-f]{12})$/.exec(location.hash);
-  const place = asked ? data.records.findIndex((record) => record.record_id.startsWith(asked[1])) : -1;
-  if (place >= 0) open([place]);
+  drawer.box.addEventListener("shown", (event) => { opened = event.detail; remember(); });
+  drawer.box.addEventListener("close", () => { opened = {}; remember(); });
+  function reopen(said) {
+    const place = said.has("record") ? data.records.findIndex((record) => record.record_id.startsWith(said.get("record"))) : -1;
+    const table = tables.all.find(({ facts }) => facts.rows.some((row) => data.models[row.model].name === said.get("model")));
+    if (place >= 0) drawer.records([place]);
+    else if (table) openRow(table, table.rows[table.facts.rows.findIndex((row) => data.models[row.model].name === said.get("model"))]);
+  }
+
+  // ---- export and link
+  function copy(text, said) {
+    const done = () => say(said), failed = () => say("The browser does not let this page write to the clipboard.");
+    if (navigator.clipboard) navigator.clipboard.writeText(text).then(done, failed);
+    else failed();
+  }
+  byId("download").addEventListener("click", () => {
+    const { text, type, name } = exporting.of(byId("format").value, state);
+    const link = make("a", null, { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  });
+  byId("copy").addEventListener("click", () => copy(exporting.of(byId("format").value, state).text, "Table copied."));
+  byId("link").addEventListener("click", () => copy(location.href, "Link copied."));
+  byId("reset").addEventListener("click", () => { state = fresh(); fill(); show(); });
+
+  // ---- menus: one open at a time; Escape and a click elsewhere close it
+  form.addEventListener("toggle", (event) => {
+    if (event.target.open) for (const menu of menus) if (menu !== event.target) menu.open = false;
+  }, true);
+  document.addEventListener("click", (event) => {
+    for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
+  });
+  form.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && event.target.closest(".menu[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
+  // ---- begin
+  for (const label of new Set(tables.all.flatMap((table) => table.labels))) byId("base").append(make("option", label, { value: label }));
+  for (const table of tables.all) table.headings(press);
+  document.body.classList.add("live");
+  form.hidden = false;
+  form.addEventListener("input", (event) => { if (event.target.id !== "format") { ask(); show(); } });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  const restore = () => {
+    const text = location.hash.slice(1);
+    if (text && !text.includes("=")) return;
+    state = told(text);
+    fill();
+    show();
+    return new URLSearchParams(text);
+  };
+  const said = restore();
+  if (said === undefined) show();
+  else reopen(said);
+  window.addEventListener("hashchange", () => { const again = restore(); if (again) reopen(again); });
 })();

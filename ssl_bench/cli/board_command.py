@@ -1,8 +1,10 @@
-"""`ssl-bench board`: the records as one HTML page, Markdown and CSV."""
+"""`ssl-bench board`: the records as one HTML page, as tables and as data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import gc
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +13,12 @@ import click
 from ssl_bench import model_zoo, tasks
 from ssl_bench.cli.options import PLACES, with_settings
 from ssl_bench.errors import SslBenchError, UsageError
-from ssl_bench.files import write_text
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
-    from ssl_bench.leaderboard.evidence import Evidence
     from ssl_bench.leaderboard.ranking import Board
 
 
@@ -28,20 +28,23 @@ if TYPE_CHECKING:
 @click.option("--question", "questions", multiple=True, help="Only records that answer this question (first digits).")
 @click.option("--html", type=click.Path(path_type=Path), help="Page to write [default: board.html].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Markdown table to write.")
-@click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per cell.")
+@click.option("--csv", type=click.Path(path_type=Path), help="CSV to write, one line per model and protocol.")
+@click.option("--latex", type=click.Path(path_type=Path), help="LaTeX tables to write.")
+@click.option("--json", type=click.Path(path_type=Path), help="JSON to write: all that the page tells.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Parquet to write, one row per number.")
 @click.option("--unpaired", is_flag=True, help="Test without per-sample predictions: what packed records alone give.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write every form into.")
 @with_settings(PLACES)
 def command(
     suite: str,
     protocols: tuple[str, ...],
     questions: tuple[str, ...],
-    html: Path | None,
-    markdown: Path | None,
-    csv: Path | None,
+    out: Path | None,
     unpaired: bool,
     resolved: Resolved,
+    **forms: Path | None,
 ) -> None:
-    """Render the records as one self-contained HTML page, and as tables.
+    """Render the records as one self-contained HTML page, as tables and as data.
 
     The page needs no network and opens from the disk; equal records give equal bytes. Records that answer different
     questions never share a column (exit code 5 says which differ).
@@ -50,43 +53,53 @@ def command(
     Examples:
       ssl-bench board --html board.html
       ssl-bench board --suite small7 --protocol knn --markdown board.md
+      ssl-bench board --out site                 board.html, .md, .csv, .tex, .json and .parquet
     """
-    if html is None and markdown is None and csv is None:
-        html = Path("board.html")
-    write_boards(
-        resolved.settings,
-        suite=suite,
-        protocols=protocols,
-        questions=questions,
-        html=html,
-        markdown=markdown,
-        csv=csv,
-        unpaired=unpaired,
-    )
-    for path in (html, markdown, csv):
-        if path is not None:
-            click.echo(path)
+    asked = {form: path for form, path in forms.items() if path is not None}
+    if not asked and out is None:
+        asked = {"html": Path("board.html")}
+    settings = resolved.settings
+    for path in write_boards(
+        settings, asked, out, suite=suite, protocols=protocols, questions=questions, unpaired=unpaired
+    ):
+        click.echo(path)
 
 
 def write_boards(
     settings: Settings,
+    forms: Mapping[str, Path],
+    folder: Path | None = None,
     *,
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
-    html: Path | None = None,
-    markdown: Path | None = None,
-    csv: Path | None = None,
     unpaired: bool = False,
-) -> None:
-    """Write the records of the results folder as each form that a path is given for."""
-    from ssl_bench.leaderboard import site, text
+) -> list[Path]:
+    """Write the records of the results folder in the given forms, and in every form into a folder where one is given.
+
+    Returns the files. `forms` maps names of `leaderboard.forms.FORMS` to paths.
+    """
+    from ssl_bench.leaderboard import forms as known
 
     results = Results(settings.results, settings.cache)
-    board = make(results, settings, suite=suite, protocols=protocols, questions=questions, unpaired=unpaired)
-    for path, render in ((html, site.html), (markdown, text.markdown), (csv, text.csv_text)):
-        if path is not None:
-            write_text(path, render(board))
+    with _without_collection():
+        board = make(results, settings, suite=suite, protocols=protocols, questions=questions, unpaired=unpaired)
+        for form, path in forms.items():
+            known.write(board, form, path)
+        return [*forms.values(), *(known.write_all(board, folder) if folder else ())]
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Let Python not look for cycles meanwhile: records hold none, and looking at 100,000 again and again takes longer
+    than to read them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def make(
@@ -100,9 +113,9 @@ def make(
 ) -> Board:
     """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
 
-    `unpaired` tests as if no per-sample predictions were there, so that they change nothing of the board.
+    `unpaired` tests as if no per-sample predictions were there, so that a board is that of its records alone.
     """
-    from ssl_bench.leaderboard.evidence import NOTHING
+    from ssl_bench.leaderboard import evidence
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -121,7 +134,7 @@ def make(
             *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
         drift=results.drift,
-        evidence=NOTHING if unpaired else _evidence(results, settings),
+        evidence=evidence.NOTHING if unpaired else evidence.of_results(results, settings.cache),
     )
 
 
@@ -135,21 +148,6 @@ def _belied(results: Results, records: list[Record], settings: Settings) -> Mapp
 
     having = [record for record in records if sample_name(record.samples.sha256) in here]
     return rescore.belied(having, results.read_samples, settings.cache / "rescored.txt")
-
-
-def _evidence(results: Results, settings: Settings) -> Evidence:
-    """Return where the per-sample predictions are that can be read here."""
-    from ssl_bench.leaderboard.evidence import NOTHING, Evidence
-    from ssl_bench.results.samples import read, sample_name
-
-    here = results.files.sample_files()
-    if not here:
-        return NOTHING
-    return Evidence(
-        lambda record: sample_name(record.samples.sha256) in here,
-        lambda record: read(results.files, record.samples),  # `_belied` has found the records to be true to them
-        settings.cache / "told-apart.jsonl",
-    )
 
 
 def _named(record: Record) -> str:

@@ -35,7 +35,7 @@ def command(out: Path, resolved: Resolved) -> int:
     planned = Planner(settings).plan(expand(Request(models=MODELS, suite=SUITE), settings))
     outcome = execute(planned, settings)
     page = out / "board.html"
-    write_boards(settings, suite=SUITE, html=page)
+    write_boards(settings, {"html": page}, suite=SUITE)
     click.echo(
         f"\nThe board: {page.resolve()}\nOne record in full: ssl-bench results show --results {settings.results} ID"
     )

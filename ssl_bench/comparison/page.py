@@ -11,7 +11,7 @@ from typing import Any
 from ssl_bench.comparison import words
 from ssl_bench.comparison.testing import Flip
 from ssl_bench.comparison.verdicts import WORST_FIRST, Comparison, SuiteResult, TaskResult
-from ssl_bench.pages import csp_hash, render, template, trusted
+from ssl_bench.pages import page, template, trusted
 
 Image = Callable[[TaskResult, Flip], str]
 """A flipped sample's picture as a `data:` address, or "" where there is none."""
@@ -23,9 +23,9 @@ MOST_FLIPS = 60
 
 def html(found: Comparison, names: Mapping[str, Sequence[str]] | None = None, image: Image | None = None) -> str:
     """Return the page; `names` gives the class names of tasks, in words."""
-    style = template("comparison.css")
-    return render(
-        template("comparison.html"),
+    return page(
+        "comparison.html",
+        style=template("comparison.css"),
         found=found,
         title=words.title(found),
         rows=[_row(one, _reach(found.results)) for one in found.results],
@@ -33,8 +33,6 @@ def html(found: Comparison, names: Mapping[str, Sequence[str]] | None = None, im
         legend=words.legend(found),
         groups=[_group(one, (names or {}).get(one.task, ()), image) for one in _by_interest(found) if one.flips],
         level=f"{100 * (1 - found.alpha):g}",
-        style=trusted(style),
-        style_hash=csp_hash(style),
     )
 
 

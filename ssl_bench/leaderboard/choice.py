@@ -83,10 +83,13 @@ def of_the_suite(
     """Return the suite's records, and say of the others how many they are."""
     others: dict[str, int] = defaultdict(int)
     inside = []
+    known = set(suite.tasks)
+    names = {record.protocol.name for record in records}
+    asked = {name: {task for tasks in suite.asks(name).values() for task in tasks} for name in names}
     for record in records:
-        if record.task.name not in suite.tasks:
+        if record.task.name not in known:
             others[f"task {record.task.name}"] += 1
-        elif not any(record.task.name in names for names in suite.asks(record.protocol.name).values()):
+        elif record.task.name not in asked[record.protocol.name]:
             others[f"{record.task.name} × {record.protocol.name}"] += 1
         elif record.protocol.name not in protocols:
             others[f"protocol {record.protocol.name}"] += 1

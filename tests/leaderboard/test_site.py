@@ -20,7 +20,7 @@ import pytest
 
 from ssl_bench import pages
 from ssl_bench.errors import UsageError
-from ssl_bench.leaderboard import site, text
+from ssl_bench.leaderboard import page_data, site, text
 from ssl_bench.leaderboard.ranking import make_board
 from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.results.describe import command, describe
@@ -145,7 +145,7 @@ def test_data_is_whole(page):
     records = {record.record_id: record for record in make_grid(models=3, tasks=4)}
     assert len(data["records"]) == len(records)
     for body in data["records"]:
-        for key in site.POOLED_KEYS:
+        for key in page_data.POOLED_KEYS:
             body[key] = data["pool"][body[key]]
         body["protocol"]["recipe"] = data["pool"][body["protocol"]["recipe"]]
         record = records[body["record_id"]]
