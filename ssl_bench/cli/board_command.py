@@ -21,7 +21,6 @@ from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
-    from ssl_bench.leaderboard.evidence import Evidence
     from ssl_bench.leaderboard.ranking import Board
     from ssl_bench.leaderboard.rows import Standings
 
@@ -159,8 +158,7 @@ def make(
     `verifiers` lists whose signatures count; without it every verification counts. `unpaired` tests as if no per-sample
     predictions were there, so that they change nothing of the board.
     """
-    from ssl_bench.leaderboard import entries
-    from ssl_bench.leaderboard.evidence import NOTHING
+    from ssl_bench.leaderboard import entries, evidence
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -182,7 +180,7 @@ def make(
         standings=_standings(results, settings, verifiers),
         entries=entries.read_all(settings.shelves),
         division=division,
-        evidence=NOTHING if unpaired else _evidence(results, settings),
+        evidence=evidence.NOTHING if unpaired else evidence.of_results(results, settings.cache),
     )
 
 
@@ -207,21 +205,6 @@ def _belied(results: Results, records: list[Record], settings: Settings) -> Mapp
 
     having = [record for record in records if sample_name(record.samples.sha256) in here]
     return rescore.belied(having, results.read_samples, settings.cache / "rescored.txt")
-
-
-def _evidence(results: Results, settings: Settings) -> Evidence:
-    """Return where the per-sample predictions are that can be read here."""
-    from ssl_bench.leaderboard.evidence import NOTHING, Evidence
-    from ssl_bench.results.samples import read, sample_name
-
-    here = results.files.sample_files()
-    if not here:
-        return NOTHING
-    return Evidence(
-        lambda record: sample_name(record.samples.sha256) in here,
-        lambda record: read(results.files, record.samples),  # `_belied` has found the records to be true to them
-        settings.cache / "told-apart.jsonl",
-    )
 
 
 def _named(record: Record) -> str:

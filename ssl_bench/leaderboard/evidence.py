@@ -20,6 +20,7 @@ from ssl_bench.results.record import Record
 
 if TYPE_CHECKING:
     from ssl_bench.results.samples import Table
+    from ssl_bench.results.store import Results
 
 VERSION = "told apart 1"
 """Part of every key of the memory: it changes when what is found in the same predictions would."""
@@ -83,6 +84,21 @@ class Evidence:
         if self.memory and self.__dict__.pop("_grown", False):
             text = "".join(f"{canonical_json([key, value])}\n" for key, value in sorted(self._known.items()))
             write_text(self.memory, text)
+
+
+def of_results(results: Results, cache: Path) -> Evidence:
+    """Return the predictions that lie beside the records of a store, whose content is taken to be the records' own
+    (`results.rescore.belied` checks it), with a memory under `cache`."""
+    here = results.files.sample_files()
+    if not here:
+        return NOTHING
+    from ssl_bench.results.samples import read, sample_name
+
+    return Evidence(
+        lambda record: sample_name(record.samples.sha256) in here,
+        lambda record: read(results.files, record.samples),
+        cache / "told-apart.jsonl",
+    )
 
 
 NOTHING = Evidence(lambda _: False, lambda record: {})

@@ -18,6 +18,8 @@ from statistics import NormalDist
 NORMAL = NormalDist()
 _TINY = 1e-300
 _STEPS = 10_000
+_STEP = 0.05
+"""Between the points of a numerical integral over a standard normal variable."""
 
 
 def normal_two_sided(z: float) -> float:
@@ -72,16 +74,16 @@ def chi2_above(x: float, df: float) -> float:
 
 
 def studentized_range_above(q: float, k: int) -> float:
-    """Return P(Q ≥ q) for the range of `k` standard normal variables."""
-    import numpy as np
+    """Return P(Q ≥ q) for the range of `k` standard normal variables.
 
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    z = 9 * nodes
-    below = np.array([NORMAL.cdf(value) - NORMAL.cdf(value - q) for value in z.tolist()])
-    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return max(0.0, 1 - k * 9 * float((weights * density * below ** (k - 1)).sum()))
+    The trapezoidal rule is as exact as floats for a function that is smooth and vanishes at both ends.
+    """
+    points = (_STEP * i for i in range(round(-9 / _STEP), round(9 / _STEP) + 1))
+    below = math.fsum(NORMAL.pdf(z) * (NORMAL.cdf(z) - NORMAL.cdf(z - q)) ** (k - 1) for z in points)
+    return max(0.0, 1 - k * _STEP * below)
 
 
+@functools.lru_cache(maxsize=64)
 def studentized_range_quantile(level: float, k: int) -> float:
     """Return the q that the range of `k` standard normal variables stays below with probability `level`."""
     return _bisect(lambda q: studentized_range_above(q, k) - (1 - level), 0.0, 20.0)
