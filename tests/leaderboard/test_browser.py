@@ -376,9 +376,11 @@ def exported(tab: Any, form: str) -> str:
     return Path(waiting.value.path()).read_text(encoding="utf-8")
 
 
-def test_the_usual_view_is_exported_as_the_board_is(visitor, real):
-    """The page as it opens gives, as Markdown and as LaTeX, the tables that the command writes."""
-    board, page = real
+@pytest.mark.parametrize("which", ["real", "small"])
+def test_the_usual_view_is_exported_as_the_board_is(visitor, request, which):
+    """The page as it opens gives, as Markdown and as LaTeX, the tables that the command writes, marks and clean means
+    with them."""
+    board, page = request.getfixturevalue("real") if which == "real" else (small_board(), site.html(small_board()))
     tab = visitor.open(page)
     written = [line for line in text.markdown(board).splitlines() if line.startswith("|")]
     assert [line for line in exported(tab, "md").splitlines() if line.startswith("|")] == written
