@@ -133,6 +133,17 @@ def test_the_address_holds_the_view(visitor, small, tmp_path):
     assert again.evaluate("location.hash") in ("", "#")
 
 
+@pytest.mark.parametrize(
+    "address", ["#find=%zz&data=%25zz", "#sort.knn=nothing&view=x&base=nobody", "#record=0&model=?"]
+)
+def test_a_wrong_address_breaks_nothing(visitor, small, address):
+    """An address that names nothing that is here shows the usual order and no complaint."""
+    tab = visitor.open(small, address)
+    assert tab.locator("#count").inner_text().endswith("of 5 models")
+    tab.click("#reset")
+    assert names(tab) == ["alpha", "beta", "gamma", "noise", "delta"]
+
+
 def exported(tab: Any, form: str) -> str:
     tab.select_option("#format", form)
     with tab.expect_download() as waiting:
@@ -197,3 +208,16 @@ def test_hostile_names_stay_text(visitor):
             lines = [line for line in said.splitlines() if line.startswith("|")]
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
             assert "<" not in said
+
+
+def test_the_view_and_its_address_are_copied(visitor, small):
+    """The table in the chosen format, and the address of the view, are copied where the browser allows it."""
+    tab = visitor.open(small, permissions=["clipboard-read", "clipboard-write"])
+    tab.select_option("#view", "ranks")
+    tab.select_option("#format", "md")
+    tab.click("#copy")
+    tab.get_by_text("Table copied.").wait_for()
+    assert "| *noise* | 4.67 |" in tab.evaluate("navigator.clipboard.readText()")
+    tab.click("#link")
+    tab.get_by_text("Link copied.").wait_for()
+    assert tab.evaluate("navigator.clipboard.readText()").endswith("#view=ranks")
