@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -92,6 +93,22 @@ def code_version() -> dict[str, Any]:
         if commit is not None and changed is not None:
             version |= {"commit": commit, "dirty": bool(changed)}
     return version
+
+
+@functools.cache
+def source_digest() -> str:
+    """Return the sha256 over all modules of the package, by name and content: the code itself, whatever its version."""
+    top, digest = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(top.rglob("*.py")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(top).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def installed() -> str:
+    """Return every installed package as a line "name==version", sorted: what `pip freeze` says, without places."""
+    found = {(one.metadata["Name"], one.version) for one in importlib.metadata.distributions() if one.metadata["Name"]}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(found, key=lambda pair: pair[0].lower()))
 
 
 def _git(top: Path, *words: str) -> str | None:

@@ -123,6 +123,14 @@ class Runner:
         loaded, data = self._load_model(job.model), self._load_data(job.task, job.limit)
         return self._trial(job, loaded, data, loaded.facts.spec(job.pooled, job.precision))[0]
 
+    def loaded(self, card: ModelCard) -> Loaded:
+        """Return a model in memory."""
+        return self._load_model(card)
+
+    def data(self, job: Job) -> Data:
+        """Return a job's data in memory."""
+        return self._load_data(job.task, job.limit)
+
     @property
     def _work(self) -> Work:
         return Work(self.device, self.settings.batch_size, self.settings.workers, self.settings.compile)

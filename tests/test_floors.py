@@ -17,6 +17,7 @@ FLOORS = [
     {
         "aggregators",
         "files",
+        "signatures",
         "json_schema",
         "cards",
         "predictions",
@@ -33,10 +34,26 @@ FLOORS = [
     {"features", "extraction", "loading", "meters"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
-    {"api", "runner", "recording", "outcome", "jobs", "plan", "fetch", "look", "leaderboard", "comparison"},
+    {
+        "api",
+        "runner",
+        "remeasure",
+        "recording",
+        "outcome",
+        "jobs",
+        "plan",
+        "fetch",
+        "look",
+        "leaderboard",
+        "comparison",
+        "submission",
+        "rounds",
+        "sketching",
+        "submitting",
+    },
     {"cli"},
 ]
-PUBLISHING = {"results", "leaderboard", "comparison"}
+PUBLISHING = {"results", "leaderboard", "comparison", "submission"}
 MEASURING = {
     "backbones",
     "datasets",
@@ -56,6 +73,9 @@ MEASURING = {
     "jobs",
     "plan",
     "fetch",
+    "rounds",
+    "sketching",
+    "submitting",
 }
 EXAMPLE = PACKAGE.parent / "results"
 HEAVY = ("torch", "torchvision", "timm", "open_clip", "sklearn", "pandas", "pyarrow", "faiss", "scipy", "rich")

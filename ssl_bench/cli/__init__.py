@@ -22,6 +22,8 @@ COMMANDS = {
     "model": "Look into a checkpoint file, convert it, tell its digests.",
     "results": "List, show, ask, export, compare, pack and withdraw records.",
     "compare": "Say what regressed between two sets of records.",
+    "submit": "Bundle a model's records for the board, checked as the board does.",
+    "verify": "Do again what a bundle or records claim.",
     "power": "Say which differences a comparison could see.",
     "baseline": "Keep named sets of records to compare with.",
     "board": "Render records as one HTML page and as tables.",
@@ -37,13 +39,15 @@ GROUPS = {
     "Measure": ("run", "plan", "fetch", "data"),
     "Look": ("look", "list", "show", "model", "results", "board", "serve", "schema", "cache"),
     "Compare": ("compare", "power", "baseline"),
+    "Hand in": ("submit", "verify"),
     "Start": ("demo", "doctor", "new", "completion"),
 }
 INTERRUPTED = 130
 EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    a task, or the mean over tasks, regressed (compare); two stores differ (results diff)
+  1    a task, or the mean over tasks, regressed (compare); two stores differ (results diff);
+       what was done again disagrees (verify)
   2    a wrong word, card or file
   3    a job failed; the others are done
   4    the data cannot tell (compare --strict)

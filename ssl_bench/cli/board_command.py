@@ -20,7 +20,9 @@ from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
+    from ssl_bench.leaderboard.entries import Division
     from ssl_bench.leaderboard.ranking import Board
+    from ssl_bench.leaderboard.rows import Standings
 
 CHOICE = (
     click.option("--suite", "-s", default="", help="Only this suite's tasks, in its groups and with its mean."),
@@ -28,8 +30,16 @@ CHOICE = (
     click.option(
         "--question", "questions", multiple=True, help="Only records that answer this question (first digits)."
     ),
+    click.option(
+        "--division", type=click.Choice(["closed", "open"]), default="closed", help="Of the entries.", show_default=True
+    ),
+    click.option(
+        "--verifiers",
+        type=click.Path(path_type=Path),
+        help="List of signers (OpenSSH's); without their signature a check counts for nothing.",
+    ),
 )
-CHOICE_NAMES = ("suite", "protocols", "questions")
+CHOICE_NAMES = ("suite", "protocols", "questions", "division", "verifiers")
 """Of the options of `CHOICE`, as `make` takes them."""
 PAGES = click.Path(path_type=Path, file_okay=False)
 EXAMPLES = click.option(
@@ -138,8 +148,14 @@ def make(
     suite: str = "",
     protocols: tuple[str, ...] = (),
     questions: tuple[str, ...] = (),
+    verifiers: Path | None = None,
+    division: Division = "closed",
 ) -> Board:
-    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out."""
+    """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
+
+    `verifiers` lists whose signatures count; without it every verification counts.
+    """
+    from ssl_bench.leaderboard import entries
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -158,7 +174,21 @@ def make(
             *((_named(record), belied[record.content_digest]) for record in records if record.content_digest in belied),
         ],
         drift=results.drift,
+        standings=_standings(results, settings, verifiers),
+        entries=entries.read_all(settings.shelves),
+        division=division,
     )
+
+
+def _standings(results: Results, settings: Settings, verifiers: Path | None) -> Standings:
+    """Return how far records were checked, by anybody or by the verifiers on a list."""
+    from ssl_bench.results import trust
+    from ssl_bench.results.standing import standings
+
+    found = results.verifications()
+    memory = settings.cache / "signatures.txt"
+    trusted = trust.signed_by_known(found, verifiers, memory) if verifiers else None
+    return standings(found, trusted)
 
 
 def _belied(results: Results, records: list[Record], settings: Settings) -> Mapping[str, str]:

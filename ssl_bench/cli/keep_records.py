@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -78,18 +79,24 @@ def _report(names: list[str], words: str) -> None:
 def import_(source: str, resolved: Resolved, as_json: bool) -> None:
     """Copy the records of SOURCE here, with their per-sample predictions where SOURCE has them.
 
-    SOURCE is a folder, a packed file, s3://bucket/prefix or git:REF:PATH. Records that are here already stay as they
-    are; other numbers for the same job are kept beside them. An import that was interrupted is finished by another.
+    SOURCE is a folder, a packed file, a bundle, s3://bucket/prefix or git:REF:PATH. Records that are here already stay
+    as they are; other numbers for the same job are kept beside them. An import that was interrupted is finished by
+    another.
 
     \b
     Examples:
       ssl-bench results import ../other/results
       ssl-bench results import results --results s3://bucket/prefix
+      ssl-bench results import bundle.tar
     """
     from ssl_bench.results.keeping import import_records
     from ssl_bench.results.sources import open_source
+    from ssl_bench.submission import bundle
+    from ssl_bench.submission import source as bundled
 
-    given = open_source(source, resolved.settings.cache, say)
+    is_bundle = source.endswith(".tar")
+    cache = resolved.settings.cache
+    given = bundled.results(bundle.read(Path(source))) if is_bundle else open_source(source, cache, say)
     counts = import_records(open_results(resolved), given)
     if as_json:
         echo_json(dict(counts))
@@ -162,6 +169,34 @@ def withdraw(record: str, reason: str, resolved: Resolved) -> None:
         say("it was withdrawn before; nothing to do")
 
 
+@click.command(name="dispute")
+@click.argument("records", nargs=-1, required=True)
+@click.option("--reason", required=True, help="What is doubted; readers of the board see it.")
+@click.option("--link", default="", help="Where it is discussed (an address).")
+@click.option("--by", required=True, help="Who doubts; signed, the name in the list of signers.")
+@click.option("--settle", is_flag=True, help="The doubt is removed, for this reason; nothing is deleted.")
+@click.option("--sign", type=click.Path(path_type=Path), help="SSH key to sign with.")
+@with_settings(PLACES)
+def dispute(
+    records: tuple[str, ...], reason: str, link: str, by: str, settle: bool, sign: Path | None, resolved: Resolved
+) -> None:
+    """Say that records are in doubt. They stay where they are, and boards say so until it is settled.
+
+    RECORDS are record ids or content digests, or the first digits of them.
+
+    \b
+    Examples:
+      ssl-bench results dispute 4f2a9c --by me@lab --reason "cannot be reproduced" --link https://example.org/issues/7
+      ssl-bench results dispute 4f2a9c --by me@lab --settle --reason "another GPU driver; see the issue"
+    """
+    from ssl_bench.results.describe import clean
+    from ssl_bench.results.disputes import dispute as put
+
+    for made in put(open_results(resolved), records, reason, by=by, link=link, settle=settle, key=sign):
+        word = "settled" if settle else "disputed"
+        click.echo(f"{word}: {clean(made.model)}, {len(made.records)} records; verification {made.content_digest[:16]}")
+
+
 @click.command(name="gc")
 @click.option("--drift", is_flag=True, help="Also younger records with other numbers than the first.")
 @click.option("--yes", is_flag=True, help="Remove; without it, only say what would go.")
@@ -209,4 +244,4 @@ def _each(what: str, names: Iterable[str]) -> None:
         click.echo(f"{what}: {name.replace('.json:0', '.json')}")
 
 
-COMMANDS: tuple[click.Command, ...] = (pack, unpack, import_, diff, withdraw, gc)
+COMMANDS: tuple[click.Command, ...] = (pack, unpack, import_, diff, withdraw, dispute, gc)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ssl_bench.cards import Shelves, builtin_folder
 from ssl_bench.errors import UsageError
 from ssl_bench.files import write_text
 
@@ -89,13 +90,33 @@ class Protocol(base.Protocol):
 '''
 
 
+ENTRY = """name         = "{name}"   # the model, as its records name it
+organisation = ""
+contact      = ""                # an address that is read
+licence      = ""                # of the weights
+weights      = ""                # https://... of a .safetensors file, or "private"
+sha256       = "{sha256}"                # of that file: ssl-bench model digest
+data         = []                # every dataset that the weights have seen, in any stage; "unknown" is an answer
+labels_used  = false
+division     = "closed"          # "open": own recipes, several passes per image, or embeddings alone
+# code  = ""                     # where the training code can be read
+# paper = ""
+# note  = ""
+
+# [contamination]                # tasks whose images the weights have seen: what of them
+# cifar10 = "train images, without labels"
+"""
+
+
 @click.command(name="new")
-@click.argument("kind", type=click.Choice(["model", "task", "protocol"]))
+@click.argument("kind", type=click.Choice(["model", "task", "protocol", "entry"]))
 @click.argument("name")
 @click.option("--images", type=click.Path(path_type=Path), help="For a task: a folder of <split>/<class>/<image>.")
 @click.option("--shelf", type=click.Path(path_type=Path), default=Path(), help="Where to write; default: here.")
 def command(kind: str, name: str, images: Path | None, shelf: Path) -> None:
     """Write a working card (or, for a protocol, a module) called NAME, to be edited.
+
+    An entry is the card of a model that is submitted to the board; a model of a card has its file's digest filled in.
 
     \b
     Examples:
@@ -103,6 +124,7 @@ def command(kind: str, name: str, images: Path | None, shelf: Path) -> None:
       ssl-bench new task flowers --images ./flowers        writes ./tasks/flowers.toml
       ssl-bench run -m my_resnet -t flowers --shelf .
       ssl-bench new protocol nearest_mean                  writes the module beside the other protocols
+      ssl-bench new entry my_resnet                        writes ./leaderboard/entries/my_resnet.toml
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UsageError(f"the name {name!r} is not lower-case letters, digits and underscores")
@@ -110,12 +132,24 @@ def command(kind: str, name: str, images: Path | None, shelf: Path) -> None:
         path, text = shelf / "model_zoo" / f"{name}.toml", MODEL.format(name=name)
     elif kind == "task":
         path, text = shelf / "tasks" / f"{name}.toml", _task(name, images)
+    elif kind == "entry":
+        path, text = shelf / "leaderboard" / "entries" / f"{name}.toml", _entry(name, shelf)
     else:
         path, text = Path(__file__).parent.parent / "protocols" / f"{name}.py", PROTOCOL
     if path.exists():
         raise UsageError(f"{path} exists already; choose another name or remove it")
     write_text(path, text)
     click.echo(path)
+
+
+def _entry(name: str, shelf: Path) -> str:
+    """Return a card to fill in, with the digest of the weights' file where the model's card pins it."""
+    from ssl_bench import model_zoo
+
+    own = shelf / model_zoo.ROOM
+    shelves = Shelves((shelf,) if own.is_dir() and own.resolve() != builtin_folder(model_zoo.ROOM).resolve() else ())
+    known = model_zoo.names(shelves)
+    return ENTRY.format(name=name, sha256=model_zoo.get(name, shelves).weights.sha256 if name in known else "")
 
 
 def _task(name: str, images: Path | None) -> str:

@@ -47,8 +47,8 @@ def command() -> None:
 def ls(pattern: str, resolved: Resolved, everything: bool, as_json: bool) -> None:
     """List the records, a line per job; PATTERN is a glob over model, task or protocol.
 
-    The note says where a job has records with other numbers (drift), where a record was withdrawn and why, and where
-    it was made of fewer samples.
+    The note says where a job has records with other numbers (drift), where a record was withdrawn and why, where
+    it was checked by others or is disputed, and where it was made of fewer samples.
 
     \b
     Examples:
@@ -108,11 +108,12 @@ def show(record_id: str, resolved: Resolved, as_json: bool) -> None:
       ssl-bench results show 4f2a9c
       ssl-bench results show 4f2a9c --json
     """
-    from ssl_bench.results.describe import describe, describe_runs
+    from ssl_bench.results.describe import describe, describe_runs, describe_verifications
 
     results = open_results(resolved)
     record = results.get(record_id)
     runs = describe_runs(results.runs(record.record_id), record)
+    runs += describe_verifications(results.verifications(), record)
     if as_json:
         echo_json(record.to_json())
     else:
@@ -129,8 +130,8 @@ def show(record_id: str, resolved: Resolved, as_json: bool) -> None:
 def query(sql: str | None, resolved: Resolved, columns: bool, as_json: bool) -> None:
     """Ask of the records in SQL (SQLite's); reading only.
 
-    The tables are records, metrics, withdrawals and places; --columns lists what is in them. In `records`, what stands
-    for its job has the status 'standing'.
+    The tables are records, metrics, withdrawals, verifications and places; --columns lists what is in them. In
+    `records`, what stands for its job has the status 'standing'.
 
     \b
     Examples:

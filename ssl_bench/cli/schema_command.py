@@ -41,6 +41,27 @@ def _suite() -> dict[str, Any]:
     return _card(SuiteCard, "A suite's card: tasks/suites/<name>.toml")
 
 
+def _entry() -> dict[str, Any]:
+    from ssl_bench import json_schema
+    from ssl_bench.leaderboard.entries import Entry
+
+    return json_schema.of(Entry, "A submitted model's card: leaderboard/entries/<name>.toml")
+
+
+def _bundle() -> dict[str, Any]:
+    from ssl_bench import json_schema
+    from ssl_bench.submission.manifest import Manifest
+
+    return json_schema.of(Manifest, "The manifest of a bundle: manifest.json")
+
+
+def _verification() -> dict[str, Any]:
+    from ssl_bench import json_schema
+    from ssl_bench.results.verifications import Verification
+
+    return json_schema.of(Verification, "What others found of records: <model>/verifications~/<level>-….json")
+
+
 def _card(kind: type, title: str) -> dict[str, Any]:
     """Return the schema of a card's file, whose place says its name."""
     from ssl_bench import json_schema
@@ -54,13 +75,16 @@ KINDS: dict[str, Callable[[], dict[str, Any]]] = {
     "model": _model,
     "task": _task,
     "suite": _suite,
+    "entry": _entry,
+    "bundle": _bundle,
+    "verification": _verification,
 }
 
 
 @click.command(name="schema")
 @click.argument("kind", type=click.Choice(list(KINDS)))
 def command(kind: str) -> None:
-    """Print the JSON Schema (draft 2020-12) of records, plans and cards.
+    """Print the JSON Schema (draft 2020-12) of records, plans, cards, bundles and verifications.
 
     It is made from the types that check them, with the sentences written there.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssl_bench import cards as card_files
 from ssl_bench.errors import UsageError
+from ssl_bench.leaderboard.entries import Division, Entry
 from ssl_bench.results.record import Record
 from ssl_bench.tasks import SuiteCard
 
@@ -28,6 +29,23 @@ def without_truncated(records: list[Record], left_out: list[tuple[str, str]]) ->
             job = f"{record.model.name} · {record.task.name} · {record.protocol.name} · {record.record_id[:12]}"
             left_out.append((job, f"truncated to {record.task.truncated} samples per split"))
     return [record for record in records if not record.task.truncated]
+
+
+def of_division(
+    records: list[Record], entries: Mapping[str, Entry], division: Division, left_out: list[tuple[str, str]]
+) -> list[Record]:
+    """Return the records of one division, and say whose others there are; what has no entry is closed."""
+    others: dict[str, int] = defaultdict(int)
+    inside = []
+    for record in records:
+        entry = entries.get(record.model.name)
+        if (entry.division if entry else "closed") == division:
+            inside.append(record)
+        elif entry:
+            others[f"{record.model.name} ({entry.division} division)"] += 1
+    for what, count in sorted(others.items()):
+        left_out.append((what, f"{count} record{'s' * (count > 1)} of another division than this board's"))
+    return inside
 
 
 def chosen(records: list[Record], protocols: Sequence[str], questions: Sequence[str]) -> list[Record]:

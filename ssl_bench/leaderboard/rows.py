@@ -18,9 +18,12 @@ from ssl_bench.leaderboard.means import Mean, Means
 from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.results.questions import differing, flat, short
 from ssl_bench.results.record import MetricDefinition, Model, Record
-from ssl_bench.results.standing import UNCHECKED, Standing
+from ssl_bench.results.standing import UNCHECKED, Standing, lowest
 
 Drift = Mapping[str, Sequence[Record]]
+Standings = Mapping[str, Standing]
+"""Content digest to how that record stands; what is not there was not checked."""
+UNKNOWN: Standings = {}
 CONTROLS = frozenset({"random", "pixels", "majority"})
 """Adapters of models that know nothing: what any pretraining must beat."""
 
@@ -100,15 +103,17 @@ def make_row(
     means: Means,
     cards: Mapping[str, ModelCard],
     drift: Drift,
+    standings: Standings = UNKNOWN,
 ) -> Row:
-    """Return the row of one model's records of a table, with a cell per column and the means."""
+    """Return the row of one model's records of a table, with a cell per column, the means and the lowest standing."""
     by_task: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_task[record.task.name].append(record)
     card = cards.get(records[0].model.name)
     cells = tuple(_make_cell(by_task[column.task.name], card, drift) for column in columns)
     groups, mean = means.of([cell.value if cell else None for cell in cells])
-    return Row(records[0].model, variant, cells, groups, mean)
+    standing = lowest(standings.get(record.content_digest, UNCHECKED) for record in records)
+    return Row(records[0].model, variant, cells, groups, mean, standing)
 
 
 def _make_cell(records: list[Record], card: ModelCard | None, drift: Drift) -> Cell | None:

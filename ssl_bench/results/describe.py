@@ -8,6 +8,7 @@ from typing import Any
 
 from ssl_bench.files import canonical_json
 from ssl_bench.results.record import MetricDefinition, MetricValue, Record
+from ssl_bench.results.verifications import Verification
 
 
 def describe(record: Record) -> str:
@@ -25,19 +26,29 @@ def describe_runs(runs: Sequence[tuple[Record, str, str]], shown: Record) -> str
         words = {"repeat": "the same numbers", "drift": "other numbers: drift", "standing": "stands for the job"}
         said = f"withdrawn: {reason}" if status == "withdrawn" else words.get(status, status)
         here = "  ← shown" if record.content_digest == shown.content_digest else ""
-        lines.append(_clean(f"  {record.content_digest[:16]}  {record.created}  {value}  {said}{here}"))
+        lines.append(clean(f"  {record.content_digest[:16]}  {record.created}  {value}  {said}{here}"))
     return "\n".join(lines) + "\n"
+
+
+def describe_verifications(found: Sequence[Verification], shown: Record) -> str:
+    """Return who checked the record that is shown, and what came of it, oldest first; "" where nobody did."""
+    lines = [
+        clean(f"  {one.created}  {one.level:<8} {one.outcome}  by {one.verifier}  {one.link}".rstrip())
+        for one in found
+        if shown.content_digest in one.records
+    ]
+    return "\n".join(["verifications", *lines]) + "\n" if lines else ""
 
 
 def command(record: Record) -> str:
     """Return the command that asks the record's question of the same model again, its whole recipe written out."""
     words = ["ssl-bench", "run", "--model", record.model.name, "--task", record.task.name]
-    words += ["--protocol", _protocol_words(record)]
+    words += ["--protocol", protocol_words(record)]
     asked = record.features.requested
     if asked.get("pooled", "default") != "default":
         words += ["--pooled", str(asked["pooled"])]
     if prescribed := asked.get("input"):
-        words += ["--input", ",".join(f"{key}={_word(value)}" for key, value in sorted(prescribed.items()))]
+        words += ["--input", ",".join(f"{key}={recipe_word(value)}" for key, value in sorted(prescribed.items()))]
     if precision := asked.get("precision"):
         words += ["--precision", str(precision)]
     if record.seed:
@@ -47,16 +58,16 @@ def command(record: Record) -> str:
     return shlex.join(word if word.isprintable() else repr(word) for word in words)
 
 
-def _protocol_words(record: Record) -> str:
+def protocol_words(record: Record) -> str:
     """Return "knn,k=20,temperature=0.07": what `protocols.get` reads."""
     recipe = ((key, value) for key, value in record.protocol.recipe.items() if value is not None)
-    return ",".join([record.protocol.name, *(f"{key}={_word(value)}" for key, value in sorted(recipe))])
+    return ",".join([record.protocol.name, *(f"{key}={recipe_word(value)}" for key, value in sorted(recipe))])
 
 
-def _word(value: Any) -> str:
+def recipe_word(value: Any) -> str:
     """Return a recipe's value as a word of the command line; lists are written "10+20"."""
     if isinstance(value, list):
-        return "+".join(map(_word, value))
+        return "+".join(map(recipe_word, value))
     return value if isinstance(value, str) else canonical_json(value)
 
 
@@ -75,7 +86,7 @@ def with_interval(metric: MetricValue, definition: MetricDefinition) -> str:
 
 def _lines(record: Record) -> Iterator[str]:
     task, protocol, model = record.task, record.protocol, record.model
-    yield _clean(f"{model.name} · {task.name} · {protocol.name} · seed {record.seed}")
+    yield clean(f"{model.name} · {task.name} · {protocol.name} · seed {record.seed}")
     if task.truncated:
         yield f"truncated to {task.truncated} samples per split: never enters a board"
     yield ""
@@ -84,17 +95,17 @@ def _lines(record: Record) -> Iterator[str]:
         definition = record.definition(name)
         unit = " %" if definition.unit == "fraction" else f" {definition.unit}"
         chance = "" if definition.chance is None else f", chance {number(definition.chance, definition)}"
-        yield _clean(f"  {name:<{width}} {with_interval(metric, definition)}{unit}   n = {metric.n}{chance}")
+        yield clean(f"  {name:<{width}} {with_interval(metric, definition)}{unit}   n = {metric.n}{chance}")
     for title, block in _blocks(record):
         yield f"\n{title}"
         for key, value in block.items():
             if value not in (None, "", (), [], {}):
-                yield _clean(f"  {key:<16} {value if isinstance(value, str) else canonical_json(value)}")
+                yield clean(f"  {key:<16} {value if isinstance(value, str) else canonical_json(value)}")
     if protocol.curve:
         yield "\nvalidation curve"
-        yield from (_clean(f"  {canonical_json(row)}") for row in protocol.curve)
+        yield from (clean(f"  {canonical_json(row)}") for row in protocol.curve)
     if "factory" in model.arch or model.adapter != "module":  # a module that was given in Python has no name
-        yield f"\nagain\n  {_clean(command(record))}"
+        yield f"\nagain\n  {clean(command(record))}"
 
 
 def _blocks(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -128,6 +139,6 @@ def _blocks(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
     )
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Return `text` without characters that could steer a terminal; names come from strangers."""
     return "".join(char if char.isprintable() else "�" for char in text)

@@ -23,6 +23,7 @@ from ssl_bench.results.index_schema import SCHEMA
 from ssl_bench.results.reading import Skipped, where
 from ssl_bench.results.record import Record
 from ssl_bench.results.roots import File, Root
+from ssl_bench.results.verifications import Verification, from_text
 
 Say = Callable[[str], None]
 
@@ -158,6 +159,11 @@ class Index:
         """Return what could not be read, packed files first."""
         found = self.db.execute("SELECT file, line, reason FROM places WHERE holds = 'skipped'")
         return [Skipped(where(name, line), why) for name, line, why in index_update.skipped_in_order(found)]
+
+    def verifications(self) -> list[Verification]:
+        """Return what was found of records by those who checked them, oldest first."""
+        found = self.db.execute("SELECT DISTINCT created, text FROM verification_texts ORDER BY created, text")
+        return [from_text(text) for _, text in found]
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return what a query of our own finds; `query.ask` is for those of others."""

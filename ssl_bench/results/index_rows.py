@@ -23,14 +23,15 @@ from ssl_bench.results.blocks import joined
 from ssl_bench.results.index_schema import METRICS, RECORDS
 from ssl_bench.results.reading import read_entry, reason_of
 from ssl_bench.results.record import MetricDefinition, MetricValue, Record
+from ssl_bench.results.verifications import Verification
 from ssl_bench.results.withdrawals import Withdrawal
 
 OWN = frozenset({"metrics", "samples", "timing"})
 """Blocks that no two records share; the others are kept once each."""
 
 Row = tuple[Any, ...]
-"""("record", columns, metrics, blocks, rest, text as another version wrote it), ("withdrawal", its fields) or
-("skipped", reason); plain values only."""
+"""("record", columns, metrics, blocks, rest, text as another version wrote it), ("withdrawal", its fields),
+("verification", its fields with its text) or ("skipped", reason); plain values only."""
 
 CHUNK = 256
 """Lines that a process checks at a time."""
@@ -46,6 +47,8 @@ def row(content: bytes, where: str) -> Row:
         return "skipped", reason_of(error, where)
     if isinstance(entry, Withdrawal):
         return "withdrawal", cards.plain(entry)
+    if isinstance(entry, Verification):
+        return "verification", cards.plain(entry) | {"content_digest": entry.content_digest, "text": entry.to_text()}
     texts = entry.texts()
     blocks = {name: text for name, text in texts if text.startswith("{") and name not in OWN}
     rest = joined((name, text) for name, text in texts if name not in blocks)

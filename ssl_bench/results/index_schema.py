@@ -65,15 +65,34 @@ WITHDRAWALS: Columns = (
     ("reason", "TEXT", "as it was given"),
     ("created", "TEXT", "UTC, ISO 8601"),
 )
+VERIFICATIONS: Columns = (
+    ("file", "TEXT", "that holds the verification"),
+    ("line", "INTEGER", "of a packed file; 0 for a loose one"),
+    ("content_digest", "TEXT", "of one record that it speaks of; a row for each"),
+    ("verification", "TEXT", "content digest of the verification"),
+    ("level", "TEXT", "schema, rescore, sample, full, dispute or settled"),
+    ("outcome", "TEXT", "agrees, or what did not; the reason of a dispute"),
+    ("verifier", "TEXT", "who checked"),
+    ("bundle", "TEXT", "sha256 of the bundle that was checked"),
+    ("link", "TEXT", "where it is discussed"),
+    ("release", "TEXT", "version of ssl-bench that checked"),
+    ("created", "TEXT", "UTC, ISO 8601"),
+)
 PLACES: Columns = (
     ("file", "TEXT", "under the root"),
     ("line", "INTEGER", "of a packed file; 0 for a loose one"),
     ("sha", "BLOB", "sha256 of the line, or of the whole file"),
-    ("holds", "TEXT", "record, withdrawal or skipped"),
-    ("content_digest", "TEXT", "of the record there, or of the one that is withdrawn"),
+    ("holds", "TEXT", "record, withdrawal, verification or skipped"),
+    ("content_digest", "TEXT", "of the record or verification there, or of the record that is withdrawn"),
     ("reason", "TEXT", "why it was skipped"),
 )
-TABLES = {"records": RECORDS, "metrics": METRICS, "withdrawals": WITHDRAWALS, "places": PLACES}
+TABLES = {
+    "records": RECORDS,
+    "metrics": METRICS,
+    "withdrawals": WITHDRAWALS,
+    "verifications": VERIFICATIONS,
+    "places": PLACES,
+}
 """What a query may name."""
 
 
@@ -95,4 +114,8 @@ CREATE TABLE metrics ({_columns(METRICS)});
 CREATE INDEX metrics_digest ON metrics (content_digest);
 CREATE TABLE withdrawals ({_columns(WITHDRAWALS)}, PRIMARY KEY (file, line)) WITHOUT ROWID;
 CREATE INDEX withdrawals_id ON withdrawals (record_id);
+CREATE TABLE verifications ({_columns(VERIFICATIONS)}, PRIMARY KEY (file, line, content_digest)) WITHOUT ROWID;
+CREATE TABLE verification_texts (
+    file TEXT, line INTEGER, created TEXT, text TEXT, PRIMARY KEY (file, line)
+) WITHOUT ROWID;
 """

@@ -6,10 +6,11 @@ import hashlib
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from ssl_bench.results import index_rows
 from ssl_bench.results.index_rows import Row
-from ssl_bench.results.index_schema import METRICS, PLACES, RECORDS, WITHDRAWALS, Columns
+from ssl_bench.results.index_schema import METRICS, PLACES, RECORDS, VERIFICATIONS, WITHDRAWALS, Columns
 from ssl_bench.results.reading import lines, reason_of, where
 from ssl_bench.results.record import Record
 from ssl_bench.results.roots import File
@@ -50,6 +51,9 @@ def take(
             if sha in rows and rows[sha][0] == "withdrawal"
         ],
     )
+    for name, line, sha, _ in found:
+        if sha in rows and rows[sha][0] == "verification":
+            _add_verification(db, name, line, rows[sha][1])
     stats = [(name, listing[name].size, listing[name].stamp) for name, content in batch if isinstance(content, bytes)]
     db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", stats)
     _settle(db, _remove_orphans(db, before) | {str(place[4]) for place in places}, load)
@@ -73,14 +77,22 @@ def _place(name: str, line: int, sha: bytes, row: Row | None, digest: str) -> tu
         return name, line, sha, "record", digest, ""
     if row[0] == "record":
         return name, line, sha, "record", row[1][1], ""
-    if row[0] == "withdrawal":
-        return name, line, sha, "withdrawal", row[1]["content_digest"], ""
+    if row[0] in ("withdrawal", "verification"):
+        return name, line, sha, row[0], row[1]["content_digest"], ""
     return name, line, sha, "skipped", "", row[1]
 
 
 def _withdrawal(name: str, line: int, row: Row) -> tuple[object, ...]:
     said = row[1]
     return name, line, said["record_id"], said["content_digest"], said["reason"], said["created"]
+
+
+def _add_verification(db: sqlite3.Connection, name: str, line: int, said: Mapping[str, Any]) -> None:
+    values = dict(said) | {"file": name, "line": line, "verification": said["content_digest"]}
+    each = (values | {"content_digest": digest} for digest in said["records"])
+    _insert(db, "verifications", VERIFICATIONS, [tuple(row[column] for column, _, _ in VERIFICATIONS) for row in each])
+    row = (name, line, said["created"], said["text"])
+    db.execute("INSERT OR REPLACE INTO verification_texts VALUES (?, ?, ?, ?)", row)
 
 
 def _insert(db: sqlite3.Connection, table: str, columns: Columns, rows: Sequence[Sequence[object]]) -> None:
@@ -114,7 +126,12 @@ def _forget(db: sqlite3.Connection, names: Iterable[str]) -> set[str]:
     digests = set()
     for name in names:
         digests |= {digest for (digest,) in db.execute("SELECT content_digest FROM places WHERE file = ?", (name,))}
-        for table, column in (("places", "file"), ("withdrawals", "file"), ("files", "name")):
+        for table, column in (
+            ("places", "file"),
+            ("withdrawals", "file"),
+            ("verifications", "file"),
+            ("files", "name"),
+        ):
             db.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))
     return digests
 

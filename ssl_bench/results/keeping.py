@@ -12,6 +12,7 @@ from ssl_bench.results import packing
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.reading import lines, read_entry
 from ssl_bench.results.store import Results
+from ssl_bench.results.verifications import Verification
 from ssl_bench.results.withdrawals import Withdrawal
 
 YOUNG = 86_400.0
@@ -35,7 +36,7 @@ class Waste:
 
 
 def import_records(target: Results, source: Results) -> Counter[str]:
-    """Copy records, withdrawals and per-sample predictions; return how many of each outcome.
+    """Copy records, what speaks of them, and per-sample predictions; return how many of each outcome.
 
     What is there already is left as it is, so that an interrupted import is finished by another. Raises MissingError
     where the target cannot be written.
@@ -60,6 +61,8 @@ def _import_line(target: Results, source: Results, line: bytes, name: str) -> st
         return "unreadable"
     if isinstance(entry, Withdrawal):
         return "withdrawals" if target.put_withdrawal(entry) else "present"
+    if isinstance(entry, Verification):
+        return "verifications" if target.put_verification(entry) else "present"
     try:
         content = sample_files.read_bytes(source.files, entry.samples)
     except (MissingError, UsageError):
@@ -73,12 +76,16 @@ def _import_line(target: Results, source: Results, line: bytes, name: str) -> st
 
 
 def waste(results: Results, *, drift: bool = False) -> Waste:
-    """Return what may go: predictions without a record, repeats of equal numbers, with `drift` those of others too."""
+    """Return what may go: predictions without a record, repeats of equal numbers, with `drift` those of others too.
+
+    What a verification speaks of stays.
+    """
     results.index.refresh()
     statuses = ("repeat", "drift") if drift else ("repeat",)
     query = (
         "SELECT file, line, content_digest, status FROM records JOIN places USING (content_digest) "
-        f"WHERE holds = 'record' AND status IN ({', '.join('?' * len(statuses))}) ORDER BY file, line"
+        f"WHERE holds = 'record' AND status IN ({', '.join('?' * len(statuses))}) AND content_digest NOT IN "
+        "(SELECT content_digest FROM verifications) ORDER BY file, line"
     )
     broken = len(results.index.skipped())
     held_back = f"{broken} files or lines cannot be read, and may name predictions" if broken else ""

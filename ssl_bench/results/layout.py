@@ -7,10 +7,15 @@ from pathlib import PurePosixPath
 from ssl_bench.results.record import Record
 from ssl_bench.results.roots import PACKED
 from ssl_bench.results.slugs import slug
+from ssl_bench.results.verifications import Verification
 from ssl_bench.results.withdrawals import Withdrawal
 
+VERIFICATIONS = "verifications~"
+"""Folder of a model's verifications, beside those of its tasks; no task's folder ends so."""
 ID8 = 8
 """Hex digits of the record id in a loose record's file name."""
+DIGEST16 = 16
+"""Hex digits of a content digest in a file name."""
 
 
 def age(record: Record) -> tuple[str, str]:
@@ -31,13 +36,19 @@ def loose_name(record: Record) -> str:
 
 def replicate_name(record: Record) -> str:
     """Return the name of a record whose usual place is taken by another record: named by its content."""
-    return f"{loose_name(record).removesuffix('.json')}.{record.content_digest[:16]}.json"
+    return f"{loose_name(record).removesuffix('.json')}.{record.content_digest[:DIGEST16]}.json"
 
 
 def withdrawal_name(withdrawal: Withdrawal) -> str:
     """Return the name of a withdrawal, beside the record that it withdraws."""
     stem = f"{_folder(withdrawal.model, withdrawal.task, withdrawal.protocol)}-{withdrawal.record_id[:ID8]}"
-    return f"{stem}.{withdrawal.content_digest[:16]}.withdrawn.json"
+    return f"{stem}.{withdrawal.content_digest[:DIGEST16]}.withdrawn.json"
+
+
+def verification_name(verification: Verification) -> str:
+    """Return the name of a verification, beside the records that it speaks of."""
+    stem = f"{slug(verification.model)}/{VERIFICATIONS}/{verification.level}"
+    return f"{stem}-{verification.content_digest[:DIGEST16]}.json"
 
 
 def packed_name(model: str) -> str:

@@ -7,6 +7,7 @@ import fnmatch
 from collections.abc import Iterator
 
 from ssl_bench.results.index import Index
+from ssl_bench.results.standing import UNCHECKED, Standing, standings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Row:
     n: int
     created: str
     note: str
-    """"truncated", "drift" or "withdrawn", where that is so."""
+    """"truncated", "drift", "disputed" or "withdrawn", where that is so."""
 
 
 def rows(index: Index, pattern: str = "*") -> list[Row]:
@@ -40,11 +41,12 @@ def rows(index: Index, pattern: str = "*") -> list[Row]:
 def _rows(index: Index, pattern: str) -> Iterator[Row]:
     found = index.rows(
         "SELECT record_id, model, task, protocol, seed, metric, unit, value, low, high, n, created, truncated, drift, "
-        "status, reason FROM records WHERE status IN ('standing', 'withdrawn') "
+        "status, reason, content_digest FROM records WHERE status IN ('standing', 'withdrawn') "
         "ORDER BY model, task, protocol, seed, record_id, status, created"
     )
     matching: dict[str, bool] = {}
-    for *values, truncated, drift, status, reason in found:
+    how = standings(index.verifications())
+    for *values, truncated, drift, status, reason, digest in found:
         names = values[1:4]
         for name in names:
             if name not in matching:
@@ -52,8 +54,16 @@ def _rows(index: Index, pattern: str) -> Iterator[Row]:
         if any(matching[name] for name in names):
             notes = [f"truncated to {truncated}"] if truncated else []
             notes += ["drift"] if drift and status == "standing" else []
+            notes += _checked(how.get(digest, UNCHECKED)) if status == "standing" else []
             notes += [f"withdrawn: {reason}"] if status == "withdrawn" else []
             yield Row(*(*values, ", ".join(notes)))
+
+
+def _checked(standing: Standing) -> list[str]:
+    """Return what others found of a record, where they found anything."""
+    if standing.level == "disputed":
+        return [f"disputed: {standing.note}"]
+    return [standing.level] if standing != UNCHECKED else []
 
 
 def names(index: Index) -> set[str]:

@@ -13,12 +13,13 @@ from ssl_bench.results import layout
 from ssl_bench.results.reading import Entry, Skipped, lines, read_entry, reason_of, try_entry, where
 from ssl_bench.results.record import Record
 from ssl_bench.results.roots import PACKED, Root
+from ssl_bench.results.verifications import Verification
 
 ATTEMPTS = 20
 
 
 def pack(root: Root, skipped: list[Skipped]) -> list[str]:
-    """Move loose records and withdrawals into `<model>.jsonl`; return the packed files that changed.
+    """Move loose records, and what speaks of them, into `<model>.jsonl`; return the packed files that changed.
 
     Raises UsageError where a packed file holds a broken line, which packing would otherwise lose.
     """
@@ -91,14 +92,22 @@ def read_packed(root: Root, name: str) -> list[Entry]:
 def write_loose(root: Root, entry: Entry) -> str:
     """Write an entry to its usual name, or beside it where another record is there; return the name."""
     content = f"{entry.to_text()}\n".encode()
-    names = (layout.loose_name(entry), layout.replicate_name(entry)) if isinstance(entry, Record) else ()
-    for name in names or (layout.withdrawal_name(entry),):  # type: ignore[arg-type]  # no names: a withdrawal
+    for name in _names(entry):
         if root.create(name, content):
             return name
         held = try_entry(root.read(name), name)
         if held and held.content_digest == entry.content_digest:
             return name
     raise UsageError(f"{root.place}/{name}: holds something else than the record that its name tells; move it away")
+
+
+def _names(entry: Entry) -> tuple[str, ...]:
+    """Return where an entry may lie, the usual place first."""
+    if isinstance(entry, Record):
+        return layout.loose_name(entry), layout.replicate_name(entry)
+    if isinstance(entry, Verification):
+        return (layout.verification_name(entry),)
+    return (layout.withdrawal_name(entry),)
 
 
 def why_not(content: bytes | OSError, name: str) -> str:
@@ -121,11 +130,16 @@ def _of(entry: Record) -> str:
 
 
 def _order(entry: Entry) -> tuple[object, ...]:
-    """Return the order of a packed file: records by job and age, withdrawals after those of their job."""
+    """Return the order of a packed file: records by job and age, withdrawals after those of their job, and what was
+    verified of a model after all its records."""
     if isinstance(entry, Record):
-        return (*layout.place(entry)[:5], 0, *layout.age(entry))
+        name, *job = layout.place(entry)[:5]
+        return (name, 0, *job, 0, *layout.age(entry))
+    if isinstance(entry, Verification):
+        return (entry.model, 1, *_by_age(entry))
     return (
         entry.model,
+        0,
         entry.task,
         entry.protocol,
         entry.seed,

@@ -52,5 +52,5 @@ def _in_words(message: str) -> str:
         if match := re.fullmatch(rf"no such {kind}: (?:\w+\.)?(\w+).*", message):
             return f"{message}.{did_you_mean(match[1], known)} `ssl-bench results query --columns` lists them all"
     if "authoriz" in message or "prohibited" in message:
-        return "a query can only read the tables records, metrics, withdrawals and places: SELECT …"
+        return f"a query can only read the tables {', '.join(TABLES)}: SELECT …"
     return f"SQLite: {message}"

@@ -1,4 +1,4 @@
-"""From files to records and withdrawals, and to reasons for what is neither."""
+"""From files to records, withdrawals and verifications, and to reasons for what is none of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 
 from ssl_bench.errors import SslBenchError
-from ssl_bench.results import withdrawals
+from ssl_bench.results import verifications, withdrawals
 from ssl_bench.results.record import Record, parse
 from ssl_bench.results.roots import PACKED
+from ssl_bench.results.verifications import Verification
 from ssl_bench.results.withdrawals import Withdrawal
 
-Entry = Record | Withdrawal
+Entry = Record | Withdrawal | Verification
 
 _ID = re.compile(rb'"record_id":\s*"([0-9a-f]{64})"')
 
@@ -30,15 +31,18 @@ class Skipped:
 
 
 def read_entry(content: bytes, where: str) -> Entry:
-    """Return the record or withdrawal in a loose file or a packed line; raise UsageError naming `where`."""
+    """Return what is in a loose file or a packed line; raise UsageError naming `where`."""
     body = parse(content, where)
-    if str(body.get("schema", "")).startswith("ssl-bench.withdrawal/"):
+    schema = str(body.get("schema", ""))
+    if schema.startswith("ssl-bench.withdrawal/"):
         return withdrawals.from_json(body, where)
+    if schema.startswith("ssl-bench.verification/"):
+        return verifications.from_json(body, where)
     return Record.from_json(body, where)
 
 
 def try_entry(content: bytes | OSError, where: str) -> Entry | None:
-    """Return what `content` holds, or None where that is neither a record nor a withdrawal."""
+    """Return what `content` holds, or None where that is no entry."""
     try:
         return None if isinstance(content, OSError) else read_entry(content, where)
     except SslBenchError:

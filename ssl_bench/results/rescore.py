@@ -7,13 +7,14 @@ for what else predictions do not hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, MissingError, UsageError
 from ssl_bench.files import digest_json, write_text
+from ssl_bench.metrics.base import Bounds
 from ssl_bench.predictions import Shifted, Truth
 from ssl_bench.results import predicted
 from ssl_bench.results.invariants import ContradictionError
@@ -32,22 +33,42 @@ Score = tuple[float, int]
 
 def check(record: Record, table: Table) -> None:
     """Raise ContradictionError, naming the field, where a record says other than its per-sample predictions do."""
+    for contradiction in contradictions(record, table):
+        raise ContradictionError(contradiction)
+
+
+def contradictions(record: Record, table: Table) -> Iterator[str]:
+    """Give, each with its field, what a record says other than its per-sample predictions do."""
     if tuple(table) != record.samples.columns:
-        raise ContradictionError(f"samples.columns: the predictions have the columns {', '.join(table)}")
+        yield f"samples.columns: the predictions have the columns {', '.join(table)}"
+        return
     rows = len(next(iter(table.values()), ()))
     if rows != record.samples.n:
-        raise ContradictionError(f"samples.n is {record.samples.n}, but there are {rows} predictions")
+        yield f"samples.n is {record.samples.n}, but there are {rows} predictions"
+        return
     try:
         _check_ids(record, table)
         scores = rescored(record, table)
+        bounds = _bounds(record, table)
+    except ContradictionError as error:
+        yield str(error)
+        return
     except FOREIGN as error:
-        raise ContradictionError(f"samples: the predictions are not what their columns tell: {error!r:.200}") from error
+        yield f"samples: the predictions are not what their columns tell: {error!r:.200}"
+        return
     for name, (value, n) in scores.items():
         said = record.metrics[name]
         if abs(said.value - value) > predicted.TOLERANCE * max(1.0, abs(value)):
-            raise ContradictionError(f"metrics.{name}: {said.value} is stated, but the predictions give {value}")
-        if said.n != n:
-            raise ContradictionError(f"metrics.{name}: n is {said.n}, but the predictions give {n}")
+            yield f"metrics.{name}: {said.value} is stated, but the predictions give {value}"
+        elif said.n != n:
+            yield f"metrics.{name}: n is {said.n}, but the predictions give {n}"
+    for name, (low, high, method) in bounds.items():
+        stated = record.metrics[name].interval
+        if stated is None or (stated.method, stated.level) != (method, 0.95):
+            continue
+        if max(abs(stated.low - low), abs(stated.high - high)) > predicted.TOLERANCE * max(1.0, abs(low), abs(high)):
+            theirs = f"[{stated.low}, {stated.high}]"
+            yield f"metrics.{name}: {theirs} is stated as its interval, but the predictions give [{low}, {high}]"
 
 
 def belied(records: Iterable[Record], verify: Callable[[Record], Any], memory: Path) -> dict[str, str]:
@@ -96,6 +117,16 @@ def rescored(record: Record, table: Table) -> dict[str, Score]:
         if isinstance(said, Shifted):
             found |= _sets(said, truth)
     return {name: score for name, score in found.items() if name in record.metrics}
+
+
+def _bounds(record: Record, table: Table) -> dict[str, Bounds]:
+    """Return the intervals of those of the record's metrics that its predictions hold, where they have one."""
+    if "episode" in table or "hits" in table or (rebuilt := predicted.rebuilt(record, table)) is None:
+        return {}
+    said, truth = rebuilt
+    known = [metric for metric in metrics.of_kind(said.kind) if metric.name in record.metrics and metric.interval]
+    found = {metric.name: metric.score(said, truth)[2] for metric in known if metric.applies(said, truth)}
+    return {name: bounds for name, bounds in found.items() if bounds}
 
 
 def _mean(units: NDArray[np.float64]) -> Score:

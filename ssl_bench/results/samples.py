@@ -44,13 +44,13 @@ def write(root: Root, table: Table) -> Samples:
     lengths = {name: len(values) for name, values in table.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the columns of the predictions have lengths {lengths}")
-    content = _encode(table)
+    content = encode(table)
     sha256 = hashlib.sha256(content).hexdigest()
     root.create(sample_name(sha256), content)
     return Samples(sha256, next(iter(lengths.values()), 0), tuple(table))
 
 
-def _encode(table: Table) -> bytes:
+def encode(table: Table) -> bytes:
     """Return the table as Parquet: equal tables give equal bytes under one version of pyarrow."""
     try:
         import pyarrow as arrow
@@ -84,7 +84,7 @@ def read(root: Root, samples: Samples) -> Table:
     """
     content = read_bytes(root, samples)
     try:
-        return _decode(content)
+        return decode(content)
     except (ValueError, TypeError, OSError, NotImplementedError) as error:  # what pyarrow raises for foreign bytes
         where = f"{root.place}/{sample_name(samples.sha256)}"
         raise UsageError(f"{where}: is no Parquet file of predictions: {error}") from error
@@ -108,7 +108,7 @@ def read_bytes(root: Root, samples: Samples) -> bytes:
     return content
 
 
-def _decode(content: bytes) -> Table:
+def decode(content: bytes) -> Table:
     try:
         import pyarrow as arrow
         from pyarrow import parquet

@@ -2,6 +2,7 @@
 
 ```
 <root>/<model>/<task>/<protocol>-<id8>.json     one immutable record per job
+<root>/<model>/verifications~/<level>-….json    what others found of the model's records
 <root>/<model>.jsonl                            the same records packed: one canonical line each, sorted
 <root>/samples/<aa>/<sha256>.parquet            per-sample predictions
 ```
@@ -19,16 +20,17 @@ from pathlib import Path
 from typing import Literal
 
 from ssl_bench.errors import UsageError
-from ssl_bench.results import listing, packing
+from ssl_bench.results import layout, listing, packing
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.index import Index, Say
 from ssl_bench.results.known import Known
-from ssl_bench.results.layout import age, loose_name, packed_name, replicate_name, withdrawal_name
+from ssl_bench.results.layout import DIGEST16, age, loose_name, packed_name, replicate_name, withdrawal_name
 from ssl_bench.results.listing import Row
-from ssl_bench.results.reading import Skipped
+from ssl_bench.results.reading import Entry, Skipped
 from ssl_bench.results.record import Record, Samples
 from ssl_bench.results.roots import FolderRoot, Root, open_root
 from ssl_bench.results.samples import Table
+from ssl_bench.results.verifications import Verification
 from ssl_bench.results.withdrawals import Withdrawal, withdrawal_of
 
 
@@ -104,7 +106,7 @@ class Results:
         """Create the first record of a job at its usual place; False where a file is there."""
         return self.files.exclusive and self._create(usual, record)
 
-    def _create(self, name: str, entry: Record | Withdrawal) -> bool:
+    def _create(self, name: str, entry: Entry) -> bool:
         made = self.files.create(name, f"{entry.to_text()}\n".encode())
         self._writers().add(name)
         return made
@@ -132,6 +134,12 @@ class Results:
         if withdrawal.content_digest in self._writers().job(withdrawal.record_id)[1]:
             return False
         return self._create(withdrawal_name(withdrawal), withdrawal)
+
+    def put_verification(self, verification: Verification) -> bool:
+        """Keep what was found of some records, and return whether it is new here."""
+        if verification.content_digest[:DIGEST16] in self._writers().verified:
+            return False
+        return self._create(layout.verification_name(verification), verification)
 
     def put_samples(self, table: Table) -> Samples:
         """Keep per-sample predictions and return what a record says of them; see `samples.write`."""
@@ -217,6 +225,11 @@ class Results:
         self.withdrawn = [(withdrawn[digest], reason) for digest, reason in found]
         self.drift = self._drift()
         return self.index.standing()
+
+    def verifications(self) -> list[Verification]:
+        """Return what was found of records by those who checked them, oldest first; `standing` reads them."""
+        self.index.refresh()
+        return self.index.verifications()
 
     def table_rows(self, pattern: str = "*") -> list[Row]:
         """Return a line per job and per withdrawn record; `pattern` is a glob over model, task or protocol."""

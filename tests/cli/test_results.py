@@ -25,7 +25,7 @@ def filled(command: Command) -> Command:
 
 def test_every_command_has_examples(command: Command) -> None:
     """Each command's help shows how it is used."""
-    assert len(results_command.command.commands) == 10
+    assert len(results_command.command.commands) == 11
     for name in results_command.command.commands:
         said = command("results", name, "--help")
         assert said.code == 0
@@ -128,6 +128,21 @@ def test_withdrawn_everywhere(filled: Command) -> None:
     assert "withdrawn: trained on &lt;test&gt;" in Path("b.md").read_text()
     assert "withdrawn: trained on &lt;test&gt;" in Path("b.html").read_text()
     assert "7 records" in Path("b.html").read_text()
+
+
+def test_disputed_everywhere(filled: Command) -> None:
+    """A disputed record is told with its reason by ls and show, and stays on the board; settled, it is as before."""
+    record = Results("results").records()[0]
+    words = ("results", "dispute", record.record_id[:10], "--by", "me@lab", "--reason", "cannot be <reproduced>")
+    said = filled(*words, "--link", "https://example.org/7")
+    assert (said.code, said.out.split(";")[0]) == (0, f"disputed: {record.model.name}, 1 records")
+    assert [row[-1] for row in lines(filled("results", "ls").out)].count("disputed: https://example.org/7") == 1
+    assert "cannot be <reproduced>  by me@lab" in filled("results", "show", record.record_id).out
+    assert filled("board", "--html", "b.html").code == 0
+    assert "8 records" in Path("b.html").read_text()
+    assert filled("board", "--html", "b.html", "--verifiers", "nobody").code == 6
+    assert filled(*words, "--settle").code == 0
+    assert "disputed" not in filled("results", "ls").out
 
 
 def test_drift_everywhere(filled: Command) -> None:
