@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 import ssl_bench
 from ssl_bench.results.store import Results
@@ -82,11 +83,13 @@ def test_the_demo_table_is_what_the_demo_prints(command: Command) -> None:
 
 
 def test_the_committed_board_is_that_of_the_committed_records(command: Command, tmp_path: Path) -> None:
-    """`leaderboard/README.md` and `leaderboard/board.html` are, byte for byte, what the committed records give."""
+    """`leaderboard/README.md` and `board.html`, `.csv` and `.parquet` beside it are what the committed records give."""
     results = Results(TOP / "results")
     assert results.records()
     assert not results.skipped
-    said = command("board", "--results", TOP / "results", "--suite", "small7", "--html", "b.html", "--markdown", "b.md")
+    said = command("board", "--results", TOP / "results", "--suite", "small7", "--out", ".")
     assert said.code == 0, said.err
-    assert Path("b.md").read_text() == (TOP / "leaderboard" / "README.md").read_text()
-    assert Path("b.html").read_text() == (TOP / "leaderboard" / "board.html").read_text()
+    for ours, committed in {"board.md": "README.md", "board.html": "board.html", "board.csv": "board.csv"}.items():
+        assert Path(ours).read_text() == (TOP / "leaderboard" / committed).read_text(), committed
+    # The bytes of Parquet tell which pyarrow wrote them.
+    assert parquet.read_table("board.parquet").equals(parquet.read_table(TOP / "leaderboard" / "board.parquet"))

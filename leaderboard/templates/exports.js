@@ -21,7 +21,7 @@ const exporting = (() => {
         let value = table.number(view, heads[i].id);
         if (base && place !== table.base) value = value === null || other === null ? null : value - other;
         return {
-          value, text: shown(cell), best: row.best.includes(task), mark: cell.querySelector(".drift") ? "≠" : "",
+          value, text: shown(cell), best: row.best.includes(task), marks: [...cell.querySelectorAll(".seen, .drift")].map((mark) => mark.textContent),
           low: task >= 0 && !base ? view.low[task] : null, high: task >= 0 && !base ? view.high[task] : null,
         };
       });
@@ -74,12 +74,12 @@ const exporting = (() => {
       `|${[" :-- ", ...heads.map(() => " --: ")].join("|")}|`,
       ...rows.map(({ row, label, cells }) => line([
         row.control ? `*${markdownCell(label)}*` : markdownCell(label),
-        ...cells.map(({ text, best, mark }) => (best ? `**${text}**${mark}` : `${text}${mark}`)),
+        ...cells.map(({ text, best, marks }) => `${best ? `**${text}**` : text}${marks.join("")}`),
       ])),
       line(["*chance*", ...chance]),
     ].join("\n")).join("\n\n") + "\n";
   }
-  const escaped = (text) => [...printable(text)].map((char) => data.escapes[char] ?? char).join("");
+  const escaped = (text) => [...printable(text)].map((char) => data.latex.escapes[char] ?? char).join("");
   const plain = (text) => (/^[-−+]/.test(text) ? `$${text.replace("−", "-")}$` : text.replace("—", "--"));
   function latex(grids) {
     const line = (cells) => `${cells.join(" & ")} \\\\`;
@@ -89,7 +89,7 @@ const exporting = (() => {
       line(["model", ...heads.map(({ name, unit }) => escaped(unit ? `${name} (${unit})` : name))]), "\\midrule",
       ...rows.map(({ row, label, cells }) => line([
         row.control ? `\\textit{${escaped(label)}}` : escaped(label),
-        ...cells.map(({ text, best, mark }) => (best ? `\\textbf{${plain(text)}}` : plain(text)) + (mark ? "\\,$\\neq$" : "")),
+        ...cells.map(({ text, best, marks }) => (best ? `\\textbf{${plain(text)}}` : plain(text)) + marks.map((mark) => data.latex.marks[mark]).join("")),
       ])),
       "\\midrule", line(["\\textit{chance}", ...chance.map(plain)]), "\\bottomrule", "\\end{tabular}", "\\end{table}",
     ].join("\n"));

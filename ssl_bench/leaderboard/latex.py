@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
-from ssl_bench.leaderboard.text import chance, head, label, means_of
+from ssl_bench.leaderboard.text import chance, head, label, marks, mean_heads, means_in
 from ssl_bench.results.describe import number
 
 MISSING = "--"
@@ -35,6 +35,8 @@ ESCAPES = {
     "±": r"\textpm{}",
 }
 """What LaTeX would read as an instruction, or as a ligature, and how it is written instead."""
+MARKS = {"†": r"\,$\dagger$", "≠": r"\,$\neq$"}
+"""What stands beside a number, and how it is written."""
 
 
 def latex(board: Board) -> str:
@@ -47,20 +49,19 @@ def latex(board: Board) -> str:
 
 
 def _table(board: Board, table: Table) -> Iterator[str]:
-    groups = means_of(table.groups)
+    means = mean_heads(table)
     yield r"\begin{table}"
     yield rf"\caption{{{escape(_caption(board, table))}}}"
-    yield rf"\begin{{tabular}}{{l{'r' * (1 + len(groups) + len(table.columns))}}}"
+    yield rf"\begin{{tabular}}{{l{'r' * (len(means) + len(table.columns))}}}"
     yield r"\toprule"
-    yield _line(escape(text) for text in ("model", "mean", *groups, *map(head, table.columns)))
+    yield _line(escape(text) for text in ("model", *means, *map(head, table.columns)))
     yield r"\midrule"
     for row in table.rows:
-        means = [_mean(row.mean, table), *(_mean(row.groups[group], table) for group in groups)]
         cells = [_value(cell, column) for cell, column in zip(row.cells, table.columns, strict=True)]
-        yield _line([_name(row), *means, *cells])
+        yield _line([_name(row), *(_mean(mean, table) for mean in means_in(row, table)), *cells])
     yield r"\midrule"
     chances = [chance(column).replace("—", MISSING) for column in table.columns]
-    yield _line([r"\textit{chance}", _mean(table.chance, table, bare=True), *([""] * len(groups)), *chances])
+    yield _line([r"\textit{chance}", _mean(table.chance, table, bare=True), *([""] * (len(means) - 1)), *chances])
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield r"\end{table}"
@@ -84,11 +85,13 @@ def _value(cell: Cell | None, column: Column) -> str:
     if cell is None:
         return MISSING
     text = _plain(number(cell.value, column.definition))
-    mark = r"\,$\neq$" if cell.drift else ""
+    mark = "".join(MARKS[mark] for mark in marks(cell))
     return rf"\textbf{{{text}}}{mark}" if cell.best else f"{text}{mark}"
 
 
-def _mean(mean: Mean, table: Table, bare: bool = False) -> str:
+def _mean(mean: Mean | None, table: Table, bare: bool = False) -> str:
+    if mean is None:
+        return ""
     if mean.value is None:
         whole = bare or mean.present == mean.total
         return MISSING if whole else f"{MISSING} {mean.present}/{mean.total}"

@@ -57,7 +57,7 @@ def of_tables(board: Board, whole: bool) -> dict[str, Any]:
     """
     models = Pool()
     tables = [_table(table, board, models, whole) for table in board.tables]
-    return {"models": models.blocks, "tables": tables, "escapes": latex.ESCAPES}
+    return {"models": models.blocks, "tables": tables, "latex": {"escapes": latex.ESCAPES, "marks": latex.MARKS}}
 
 
 def _table(table: Table, board: Board, models: Pool, whole: bool) -> dict[str, Any]:

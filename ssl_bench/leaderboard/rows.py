@@ -125,9 +125,9 @@ def _make_cell(records: list[Record], card: ModelCard | None, drift: Drift) -> C
     whole = len(intervals) == len(records)
     key = f"{records[0].task.name}/{records[0].protocol.name}"
     return Cell(
-        value=fmean(values),
-        low=fmean(interval.low for interval in intervals) if whole else None,
-        high=fmean(interval.high for interval in intervals) if whole else None,
+        value=_mean(values),
+        low=_mean([interval.low for interval in intervals]) if whole else None,
+        high=_mean([interval.high for interval in intervals]) if whole else None,
         records=tuple(records),
         spread=_spread(values),
         published=card.published.get(key) if card else None,
@@ -135,10 +135,17 @@ def _make_cell(records: list[Record], card: ModelCard | None, drift: Drift) -> C
     )
 
 
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean over seeds; most jobs have one, and need no exact sum."""
+    return values[0] if len(values) == 1 else fmean(values)
+
+
 def _spread(values: Sequence[float]) -> float | None:
     """Return the standard deviation over seeds; Python's own is exact and a hundred times slower."""
+    if len(values) < 2:
+        return None
     middle = fmean(values)
-    return math.sqrt(sum((value - middle) ** 2 for value in values) / (len(values) - 1)) if len(values) > 1 else None
+    return math.sqrt(sum((value - middle) ** 2 for value in values) / (len(values) - 1))
 
 
 def rank(row: Row, means: MetricDefinition) -> tuple[float, str, str]:

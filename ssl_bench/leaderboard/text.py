@@ -23,31 +23,35 @@ def markdown(board: Board) -> str:
         lines += ["", f"## {_cell(table.protocol)}", "", *_markdown_table(table)]
         if table.absent:
             lines += ["", f"No records yet: {', '.join(map(_cell, table.absent))}."]
-    lines += ["", _legend()]
+    lines += ["", _legend(board)]
     if board.skipped:
         lines += ["", "Left out:", "", *(f"- {_cell(what)}: {_cell(why)}" for what, why in board.skipped)]
     return "\n".join(lines) + "\n"
 
 
-def _legend() -> str:
+def _legend(board: Board) -> str:
     return (
         "Percent unless a unit is given. Bold: the best of a column, and every model whose 95 % interval overlaps the "
         "best's. A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw "
         "pixels and the most frequent class. ≠: another run of the same job got another number; the oldest is shown."
+        + (" †: the entry declares that the weights have seen images of the task." if _contaminated(board) else "")
     )
 
 
+def _contaminated(board: Board) -> bool:
+    return any(cell.contaminated for table in board.tables for row in table.rows for cell in row.cells if cell)
+
+
 def _markdown_table(table: Table) -> Iterator[str]:
-    groups = means_of(table.groups)
-    heads = ["model", "mean", *groups, *map(head, table.columns)]
+    heads = ["model", *mean_heads(table), *map(head, table.columns)]
     yield "| " + " | ".join(map(_cell, heads)) + " |"
     yield "|" + "|".join([" :-- ", *([" --: "] * (len(heads) - 1))]) + "|"
     for row in table.rows:
         name = f"*{_cell(label(row))}*" if row.control else _cell(label(row))
-        means = [_mean(row.mean, table), *(_mean(row.groups[group], table) for group in groups)]
+        means = [_mean(mean, table) for mean in means_in(row, table)]
         yield "| " + " | ".join([name, *means, *map(_markdown_value, row.cells, table.columns)]) + " |"
     chances = [chance(column) for column in table.columns]
-    blank = [""] * len(groups)
+    blank = [""] * (len(mean_heads(table)) - 1)
     yield "| " + " | ".join(["*chance*", _chance_mean(table), *blank, *chances]) + " |"
 
 
@@ -68,15 +72,37 @@ def means_of(groups: Iterable[str]) -> list[str]:
     return found if len(found) > 1 else []
 
 
+def mean_heads(table: Table) -> list[str]:
+    """Return the headings of a table's means: of all, of clean tasks where a row declares others, of groups."""
+    return ["mean", *(["clean mean"] if has_clean(table) else []), *means_of(table.groups)]
+
+
+def means_in(row: Row, table: Table) -> list[Mean | None]:
+    """Return a row's means under the headings of `mean_heads`."""
+    clean = [row.clean] if has_clean(table) else []
+    return [row.mean, *clean, *(row.groups[group] for group in means_of(table.groups))]
+
+
+def has_clean(table: Table) -> bool:
+    """Return whether a row of the table declares tasks of whose images its weights have seen something."""
+    return any(row.clean for row in table.rows)
+
+
+def marks(cell: Cell) -> str:
+    """Return what is to be known of a number beside it: contamination, drift."""
+    return ("†" if cell.contaminated else "") + ("≠" if cell.drift else "")
+
+
 def _markdown_value(cell: Cell | None, column: Column) -> str:
     if cell is None:
         return MISSING
     text = number(cell.value, column.definition)
-    mark = "≠" if cell.drift else ""
-    return f"**{text}**{mark}" if cell.best else f"{text}{mark}"
+    return f"**{text}**{marks(cell)}" if cell.best else f"{text}{marks(cell)}"
 
 
-def _mean(mean: Mean, table: Table) -> str:
+def _mean(mean: Mean | None, table: Table) -> str:
+    if mean is None:
+        return ""
     if mean.value is None:
         return MISSING if mean.present == mean.total else f"{MISSING} {mean.present}/{mean.total}"
     return number(mean.value, table.means)
@@ -109,15 +135,18 @@ def csv_text(board: Board) -> str:
     tasks = [task for task in board.suite.tasks if any(task not in table.absent for table in board.tables)]
     parts = [f"{task}{end}" for task in tasks for end in ("", ".low", ".high", ".seeds")]
     groups = means_of(board.suite.groups)
-    writer.writerow(map(_safe, ["protocol", "model", "variant", "control", "mean", *groups, *parts]))
+    facts = ["protocol", "model", "variant", "control", "parameters", "checked", "division", "clean mean"]
+    writer.writerow(map(_safe, [*facts, "mean", *groups, *parts]))
     for table in board.tables:
         place = {column.task.name: i for i, column in enumerate(table.columns)}
         for row in table.rows:
+            clean = row.clean.value if row.clean else None
             means = [row.mean.value, *(row.groups[group].value if group in row.groups else None for group in groups)]
             cells = [row.cells[place[task]] if task in place else None for task in tasks]
             values = [value for cell in cells for value in _csv_values(cell)]
             words = [_safe(table.protocol), _safe(row.model.name), _safe(row.variant), "yes" if row.control else "no"]
-            writer.writerow([*words, *(_blank(value) for value in (*means, *values))])
+            words += [str(row.model.parameters), row.standing.level, row.entry.division if row.entry else ""]
+            writer.writerow([*words, *(_blank(value) for value in (clean, *means, *values))])
     return file.getvalue()
 
 

@@ -48,14 +48,19 @@ def builder(hint: Any) -> Build:
 
 def _block_builder(kind: type) -> Build:
     hints = typing.get_type_hints(kind)
-    fields = [(field, builder(hints[field.name])) for field in dataclasses.fields(kind)]
+    fields = dataclasses.fields(kind)
+    names = {field.name for field in fields}
+    makers = [(name, make) for name in sorted(names) if (make := builder(hints[name])) is not _same]
 
     def build(value: Mapping[str, Any]) -> Any:
         made: Any = object.__new__(kind)
-        inner = {field.name: make(value[field.name]) for field, make in fields if field.name in value}
+        inner = made.__dict__
+        inner.update(value if value.keys() <= names else {name: value[name] for name in names & value.keys()})
+        for name, make in makers:
+            if name in inner:
+                inner[name] = make(inner[name])
         if len(inner) < len(fields):
-            inner |= {field.name: _default(field) for field, _ in fields if field.name not in inner}
-        made.__dict__.update(inner)
+            inner.update({field.name: _default(field) for field in fields if field.name not in inner})
         return made
 
     return build

@@ -375,9 +375,11 @@ def exported(tab: Any, form: str) -> str:
     return Path(waiting.value.path()).read_text(encoding="utf-8")
 
 
-def test_the_usual_view_is_exported_as_the_board_is(visitor, real):
-    """The page as it opens gives, as Markdown and as LaTeX, the tables that the command writes."""
-    board, page = real
+@pytest.mark.parametrize("which", ["real", "small"])
+def test_the_usual_view_is_exported_as_the_board_is(visitor, request, which):
+    """The page as it opens gives, as Markdown and as LaTeX, the tables that the command writes, marks and clean means
+    with them."""
+    board, page = request.getfixturevalue("real") if which == "real" else (small_board(), site.html(small_board()))
     tab = visitor.open(page)
     written = [line for line in text.markdown(board).splitlines() if line.startswith("|")]
     assert [line for line in exported(tab, "md").splitlines() if line.startswith("|")] == written
@@ -516,14 +518,16 @@ def test_a_phone_scrolls_no_page_sideways(visitor, small):
 
 @pytest.fixture(scope="module")
 def large() -> str:
-    """A page of 130 models and 36 tasks in three groups, more than it holds the records of."""
+    """A page of 130 models and 36 tasks in three groups, which does not hold the records."""
     suite = SuiteCard("l", "Large", {f"g{i}": tuple(f"t{i}{j:02d}" for j in range(12)) for i in range(3)}, ("knn",))
     records = [
         make_record(f"m{i:03d}", task, value=(37 * i + 11 * j) % 101 / 101)
         for i in range(130)
         for j, task in enumerate(suite.tasks)
     ]
-    return site.html(dataclasses.replace(make_board(records, suite)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "MOST_WHOLE", 1000)
+        return site.html(make_board(records, suite))
 
 
 def test_a_large_table(visitor, large):

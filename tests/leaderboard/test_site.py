@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -20,11 +21,14 @@ import pytest
 
 from ssl_bench import pages
 from ssl_bench.errors import UsageError
-from ssl_bench.leaderboard import page_data, site, text
+from ssl_bench.leaderboard import latex, page_data, site, text
+from ssl_bench.leaderboard.entries import Entry
+from ssl_bench.leaderboard.means import Mean
 from ssl_bench.leaderboard.ranking import make_board
 from ssl_bench.model_zoo import ModelCard, Published
 from ssl_bench.results.describe import command, describe
 from ssl_bench.results.record import Record
+from ssl_bench.results.standing import LEVELS, Standing
 from ssl_bench.tasks import SuiteCard
 from tests.results.factory import make_grid, make_model, make_record, make_task
 
@@ -211,6 +215,42 @@ def test_csv():
     rows = list(csv.DictReader(io.StringIO(text.csv_text(make_board(records)))))
     assert {row["cifar10"] for row in rows} == {"0.1234"}
     assert {row["model"] for row in rows} == {*HOSTILE, "plain"} - {"=HYPERLINK(1)"} | {"'=HYPERLINK(1)"}
+
+
+def test_declared_contamination():
+    """A contaminated number is marked in every form, and the mean of the others stands in a column of its own; without
+    a declaration there is no such column."""
+    suite = SuiteCard("s", "S", {"A": ("cifar10", "dtd")}, ("knn",))
+    board = make_board([make_record("a", task, value=value) for task, value in (("cifar10", 0.9), ("dtd", 0.5))], suite)
+    (table,) = board.tables
+    (row,) = table.rows
+    assert "lean" not in text.markdown(board) + latex.latex(board)
+    assert ">Clean<" not in site.html(board)
+    cells = (dataclasses.replace(row.cells[0], contaminated="<its test images>"), row.cells[1])
+    seen = dataclasses.replace(row, cells=cells, clean=Mean(0.5, 1, 1))
+    board = dataclasses.replace(board, tables=(dataclasses.replace(table, rows=(seen,)),))
+    assert "| model | mean | clean mean | cifar10 | dtd |" in text.markdown(board)
+    assert "| a | 70.0 | 50.0 | **90.0**† | **50.0** |" in text.markdown(board)
+    assert "†: the entry declares" in text.markdown(board)
+    assert r"a & 70.0 & 50.0 & \textbf{90.0}\,$\dagger$ & \textbf{50.0} \\" in latex.latex(board)
+    (line,) = csv.DictReader(io.StringIO(text.csv_text(board)))
+    assert (line["clean mean"], line["checked"], line["division"]) == ("0.5", "self-reported", "")
+    page = site.html(board)
+    assert ">Clean<" in page
+    assert 'title="declared: &lt;its test images&gt;">†' in page
+
+
+def test_badges():
+    """Beside every name stands how far its numbers were checked, and the division of an entry."""
+    board = make_board([make_record("a")])
+    (row,) = board.tables[0].rows
+    for level in LEVELS:
+        for entry in (None, Entry("a", "Lab", "a@b.c", "MIT", "private", "0" * 64, ("x",), False, "open")):
+            changed = dataclasses.replace(row, standing=Standing(level), entry=entry)
+            table = dataclasses.replace(board.tables[0], rows=(changed,))
+            page = site.html(dataclasses.replace(board, tables=(table,)))
+            assert f'<span class="badge {level}">{level}</span>' in page
+            assert ('<span class="badge open">open</span>' in page) == (entry is not None)
 
 
 def test_describe():
