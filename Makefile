@@ -29,7 +29,7 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 
 board: $(VENV)/.installed
-	$(BIN)/ssl-bench board --suite small7 --html leaderboard/board.html --markdown leaderboard/README.md \
+	$(BIN)/ssl-bench board --unpaired --suite small7 --html leaderboard/board.html --markdown leaderboard/README.md \
 		--csv leaderboard/board.csv --parquet leaderboard/board.parquet
 
 # uv comes from the index into a folder of its own (`--target` is allowed where the system's Python is externally

@@ -54,7 +54,7 @@ class Aggregator:
     def mean(self, answers: Sequence[Answer]) -> float | None:
         """Return the mean of a group's values; None where values of several units or directions cannot be averaged, or
         chance is not known where it is needed."""
-        values = [self._placed(answer) for answer in answers]
+        values = [self.placed(answer) for answer in answers]
         kinds = {("", True) if self.normalised else (answer.unit, answer.higher_is_better) for answer in answers}
         known = [value for value in values if value is not None]
         return fmean(known) if len(kinds) == 1 and len(known) == len(values) else None
@@ -72,7 +72,8 @@ class Aggregator:
         means = [self.mean([*tasks.values()]) for tasks in groups.values()]
         return fmean(mean for mean in means if mean is not None)
 
-    def _placed(self, answer: Answer) -> float | None:
+    def placed(self, answer: Answer) -> float | None:
+        """Return what of a value enters the mean; None where chance is not known and it is needed."""
         if not self.normalised:
             return answer.value
         if answer.chance is None or answer.chance == answer.best:

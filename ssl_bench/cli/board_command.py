@@ -38,8 +38,11 @@ CHOICE = (
         type=click.Path(path_type=Path),
         help="List of signers (OpenSSH's); without their signature a check counts for nothing.",
     ),
+    click.option(
+        "--unpaired", is_flag=True, help="Test without per-sample predictions: what packed records alone give."
+    ),
 )
-CHOICE_NAMES = ("suite", "protocols", "questions", "division", "verifiers")
+CHOICE_NAMES = ("suite", "protocols", "questions", "division", "verifiers", "unpaired")
 """Of the options of `CHOICE`, as `make` takes them."""
 PAGES = click.Path(path_type=Path, file_okay=False)
 EXAMPLES = click.option(
@@ -150,12 +153,14 @@ def make(
     questions: tuple[str, ...] = (),
     verifiers: Path | None = None,
     division: Division = "closed",
+    unpaired: bool = False,
 ) -> Board:
     """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
 
-    `verifiers` lists whose signatures count; without it every verification counts.
+    `verifiers` lists whose signatures count; without it every verification counts. `unpaired` tests as if no per-sample
+    predictions were there, so that a board is that of its records alone.
     """
-    from ssl_bench.leaderboard import entries
+    from ssl_bench.leaderboard import entries, evidence
     from ssl_bench.leaderboard.ranking import make_board
 
     records = results.records()
@@ -177,6 +182,7 @@ def make(
         standings=_standings(results, settings, verifiers),
         entries=entries.read_all(settings.shelves),
         division=division,
+        evidence=evidence.NOTHING if unpaired else evidence.of_results(results, settings.cache),
     )
 
 

@@ -96,6 +96,12 @@ def tell_apart(
     return tested or _without_samples(pair, level, stochastic, why="this metric has no named samples to pair")
 
 
+def standard_error(record: Record) -> float:
+    """Return the standard error that a record's interval implies; infinite where there is none."""
+    interval = record.headline.interval
+    return (interval.high - interval.low) / (2 * normal_quantile(interval.level)) if interval else math.inf
+
+
 def _identical(pair: Pair, level: float) -> Tested:
     n = pair.base[0].headline.n
     return Tested(
@@ -176,15 +182,9 @@ def _without_samples(pair: Pair, level: float, stochastic: bool, why: str = "") 
     if stochastic and len(base) >= 3 and why:
         by_seed = of_seeds([b - a for a, b in zip(base, cand, strict=True)], level)
         return Tested(by_seed, True, notes=(f"{why}: tested over seeds alone",))
-    errors = [max(map(_standard_error, side)) for side in (pair.base, pair.cand)]
+    errors = [max(map(standard_error, side)) for side in (pair.base, pair.cand)]
     difference = unpaired(fmean(base), errors[0], fmean(cand), errors[1], level)
     return Tested(difference, False, enough=False, notes=(why or ABSENT,))
-
-
-def _standard_error(record: Record) -> float:
-    """Return the standard error that a record's interval implies; infinite where there is none."""
-    interval = record.headline.interval
-    return (interval.high - interval.low) / (2 * normal_quantile(interval.level)) if interval else math.inf
 
 
 def _changes(pair: Pair, tables: list[tuple[Table, Table]]) -> dict[str, Any]:

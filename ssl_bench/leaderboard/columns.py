@@ -17,6 +17,8 @@ class Column:
     task: Task
     group: str
     question: str
+    tested: str = ""
+    """How the column's values were tested against its best, and how many: "paired (7 models)"; see `best`."""
 
     @property
     def definition(self) -> MetricDefinition:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from ssl_bench.aggregators import Aggregator, Answer
@@ -17,6 +19,8 @@ class Mean:
     value: float | None
     present: int
     total: int
+    error: float | None = None
+    """Standard error over test samples, and over seeds where there are several; None where a task has no interval."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +40,36 @@ class Means:
             else self.columns[0].definition
         )
 
-    def of(self, values: Sequence[float | None]) -> tuple[dict[str, Mean], Mean]:
-        """Return the means of the groups and of all, from a value per column; none where a task is missing."""
+    @functools.cached_property
+    def weights(self) -> dict[str, tuple[float, ...]]:
+        """What each column's value adds to a group's mean, or under "" to that of all: every aggregator is linear."""
+        count = len(self.columns)
+        start, *ends = (self._of([float(i == one) for i in range(count)]) for one in range(-1, count))
+        return {
+            name: tuple(end[name].value - mean.value for end in ends)  # type: ignore[operator]
+            for name, mean in start.items()
+            if mean.value is not None
+        }
+
+    def of(self, values: Sequence[float | None], errors: Sequence[float | None] = ()) -> tuple[dict[str, Mean], Mean]:
+        """Return the means of the groups and of all, from a value per column; none where a task is missing.
+
+        `errors` are standard errors, which tasks are taken to have independently of each other.
+        """
+        means = self._of(values)
+        if errors:
+            means = {name: dataclasses.replace(mean, error=self._error(name, errors)) for name, mean in means.items()}
+        return means, means.pop("")
+
+    def _error(self, name: str, errors: Sequence[float | None]) -> float | None:
+        parts = [(weight, error) for weight, error in zip(self.weights.get(name, ()), errors, strict=False) if weight]
+        if not parts or any(error is None for _, error in parts):
+            return None
+        return math.hypot(*(weight * error for weight, error in parts if error is not None))
+
+    def _of(self, values: Sequence[float | None]) -> dict[str, Mean]:
         known = {
-            column.task.name: _answer(value, column.definition)
+            column.task.name: answer(value, column.definition)
             for column, value in zip(self.columns, values, strict=True)
             if value is not None
         }
@@ -51,7 +81,7 @@ class Means:
             for group, tasks in self.groups.items()
         }
         every = {task for tasks in self.groups.values() for task in tasks}
-        return groups, _whole(self.aggregator.aggregate(answers), known, every)
+        return groups | {"": _whole(self.aggregator.aggregate(answers), known, every)}
 
 
 def _whole(value: float | None, known: Mapping[str, Answer], tasks: Collection[str]) -> Mean:
@@ -60,6 +90,7 @@ def _whole(value: float | None, known: Mapping[str, Answer], tasks: Collection[s
     return Mean(value if present == len(tasks) else None, present, len(tasks))
 
 
-def _answer(value: float, definition: MetricDefinition) -> Answer:
+def answer(value: float, definition: MetricDefinition) -> Answer:
+    """Return a value with what its metric says of values."""
     best = definition.high if definition.higher_is_better else definition.low
     return Answer(value, definition.unit, definition.higher_is_better, definition.chance, best)

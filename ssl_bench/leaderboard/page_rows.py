@@ -52,7 +52,7 @@ def _column(column: Column) -> dict[str, Any]:
         "name": task.name,
         "unit": "" if column.definition.unit == "fraction" else column.definition.unit,
         "hint": f"{task.title}: {task.metric}, {task.samples['test']} test images, {task.classes} classes, {better}; "
-        f"question {column.question[:8]}",
+        f"question {column.question[:8]}{'; tested ' if column.tested else ''}{column.tested}",
     }
 
 

@@ -10,18 +10,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ssl_bench.leaderboard import choice
+from ssl_bench import aggregators
+from ssl_bench.aggregators import Aggregator
+from ssl_bench.leaderboard import choice, costs
+from ssl_bench.leaderboard.best import mark_best
 from ssl_bench.leaderboard.columns import Column, one_question
 from ssl_bench.leaderboard.declared import entered
 from ssl_bench.leaderboard.entries import Division, Entry
+from ssl_bench.leaderboard.evidence import NOTHING, Evidence
 from ssl_bench.leaderboard.means import Mean, Means
-from ssl_bench.leaderboard.rows import UNKNOWN, Cell, Drift, Row, Standings, by_row, make_row, mark_best, rank
+from ssl_bench.leaderboard.places import UNRANKED, Places, places
+from ssl_bench.leaderboard.rows import NO_STANDINGS, Cell, Drift, Row, Standings, by_row, make_row, rank
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results.record import MetricDefinition, Record
 from ssl_bench.tasks import SuiteCard
 
 NO_DRIFT: Drift = {}
 NO_ENTRIES: Mapping[str, Entry] = {}
+PLAIN = aggregators.get(aggregators.DEFAULT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +47,10 @@ class Table:
     chance: Mean
     means: MetricDefinition
     """How the means are read: as the tasks' metrics, or as a fraction where they are normalised."""
+    aggregator: Aggregator = PLAIN
+    weights: tuple[float, ...] = ()
+    """What each column's value adds to the mean; empty where there is none."""
+    places: Places = UNRANKED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +78,10 @@ def make_board(
     questions: Sequence[str] = (),
     skipped: Iterable[tuple[str, str]] = (),
     drift: Drift = NO_DRIFT,
-    standings: Standings = UNKNOWN,
+    standings: Standings = NO_STANDINGS,
     entries: Mapping[str, Entry] = NO_ENTRIES,
     division: Division = "closed",
+    evidence: Evidence = NOTHING,
 ) -> Board:
     """Return the board of a suite, or without one, of all tasks that the records answer.
 
@@ -78,7 +89,7 @@ def make_board(
     `questions` chooses by the first digits of question digests. `skipped` is passed on to the reader of the board;
     `drift` (record id to the records of a job that has unequal numbers, oldest first) marks cells. `standings` says how
     far records were checked. `entries` are what submitters declare, by their models' names; those of another `division`
-    are left out.
+    are left out. `evidence` holds the per-sample predictions for what is bold and for ranks.
     Raises IncomparableError where one column would hold two questions, UsageError for a choice that chooses nothing.
     """
     left_out = list(skipped)
@@ -95,7 +106,9 @@ def make_board(
         for name in names
         if any(record.protocol.name == name for record in chosen)
     )
-    return Board(suite, tuple(_declared(table, suite, entries) for table in tables), tuple(left_out))
+    known = costs.of_records(chosen)
+    tables = tuple(_declared(_tested(_with_costs(table, known), evidence), suite, entries) for table in tables)
+    return Board(suite, tables, tuple(left_out))
 
 
 def _make_table(
@@ -126,10 +139,12 @@ def _make_table(
         recipe=first.recipe,
         groups=tuple(groups),
         columns=columns,
-        rows=mark_best(sorted(rows, key=lambda row: rank(row, means.definition)), columns),
+        rows=tuple(sorted(rows, key=lambda row: rank(row, means.definition))),
         absent=tuple(task for task in tasks if task not in by_task),
         chance=means.of([column.definition.chance for column in columns])[1],
         means=means.definition,
+        aggregator=suite.aggregator,
+        weights=means.weights.get("", ()),
     )
 
 
@@ -137,6 +152,24 @@ def _declared(table: Table, suite: SuiteCard, entries: Mapping[str, Entry]) -> T
     """Return the table with what submitters declare of its rows."""
     asked = table.columns, suite.asks(table.protocol), suite.aggregator
     return dataclasses.replace(table, rows=tuple(entered(row, entries, *asked) for row in table.rows))
+
+
+def _with_costs(table: Table, known: Mapping[costs.Key, costs.Costs]) -> Table:
+    """Return the table with every model's cost, which may have been measured in another table's jobs."""
+
+    def of(row: Row) -> Row:
+        first = next(record for cell in row.cells if cell for record in cell.records)
+        return dataclasses.replace(row, costs=known.get(costs.key_of(first), costs.UNKNOWN))
+
+    return dataclasses.replace(table, rows=tuple(map(of, table.rows)))
+
+
+def _tested(table: Table, evidence: Evidence) -> Table:
+    """Return the table with what is best in every column and with the ranks of its rows."""
+    rows, columns = mark_best(table.rows, table.columns, evidence)
+    ranks = places(rows, columns, table.weights, table.means.higher_is_better, evidence)
+    evidence.keep()
+    return dataclasses.replace(table, rows=rows, columns=columns, places=ranks)
 
 
 __all__ = ["Board", "Cell", "Column", "Mean", "Row", "Table", "make_board"]

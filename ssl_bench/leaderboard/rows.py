@@ -1,4 +1,4 @@
-"""Rows: one model under one way of making features, its seeds averaged, and what is best in every column."""
+"""Rows: one model under one way of making features, its seeds averaged."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from ssl_bench import cards as card_files
 from ssl_bench.files import canonical_json
 from ssl_bench.leaderboard.columns import Column
+from ssl_bench.leaderboard.costs import UNKNOWN, Costs
 from ssl_bench.leaderboard.entries import Entry
 from ssl_bench.leaderboard.means import Mean, Means
 from ssl_bench.model_zoo import ModelCard, Published
@@ -20,10 +21,12 @@ from ssl_bench.results.questions import differing, flat, short
 from ssl_bench.results.record import MetricDefinition, Model, Record
 from ssl_bench.results.standing import UNCHECKED, Standing, lowest
 
+Z = 1.959964
+"""Standard errors that a 95 % interval reaches to."""
 Drift = Mapping[str, Sequence[Record]]
 Standings = Mapping[str, Standing]
 """Content digest to how that record stands; what is not there was not checked."""
-UNKNOWN: Standings = {}
+NO_STANDINGS: Standings = {}
 CONTROLS = frozenset({"random", "pixels", "majority"})
 """Adapters of models that know nothing: what any pretraining must beat."""
 
@@ -48,6 +51,13 @@ class Cell:
     contaminated: str = ""
     """What the entry declares that the weights have seen of the task's images; empty: nothing."""
 
+    @property
+    def error(self) -> float | None:
+        """Standard error over test samples, and over seeds where there are several; None without an interval."""
+        if self.low is None or self.high is None:
+            return None
+        return math.hypot((self.high - self.low) / (2 * Z), (self.spread or 0.0) / math.sqrt(len(self.records)))
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -64,6 +74,7 @@ class Row:
     entry: Entry | None = None
     clean: Mean | None = None
     """The mean over the tasks that are not declared contaminated, for a row that declares one."""
+    costs: Costs = UNKNOWN
 
     @property
     def control(self) -> bool:
@@ -103,7 +114,7 @@ def make_row(
     means: Means,
     cards: Mapping[str, ModelCard],
     drift: Drift,
-    standings: Standings = UNKNOWN,
+    standings: Standings = NO_STANDINGS,
 ) -> Row:
     """Return the row of one model's records of a table, with a cell per column, the means and the lowest standing."""
     by_task: dict[str, list[Record]] = defaultdict(list)
@@ -111,7 +122,9 @@ def make_row(
         by_task[record.task.name].append(record)
     card = cards.get(records[0].model.name)
     cells = tuple(_make_cell(by_task[column.task.name], card, drift) for column in columns)
-    groups, mean = means.of([cell.value if cell else None for cell in cells])
+    groups, mean = means.of(
+        [cell.value if cell else None for cell in cells], [cell.error if cell else None for cell in cells]
+    )
     standing = lowest(standings.get(record.content_digest, UNCHECKED) for record in records)
     return Row(records[0].model, variant, cells, groups, mean, standing)
 
@@ -153,24 +166,3 @@ def rank(row: Row, means: MetricDefinition) -> tuple[float, str, str]:
     value = row.mean.value
     sign = -1.0 if means.higher_is_better else 1.0
     return (math.inf if value is None else sign * value, row.model.name, row.variant)
-
-
-def mark_best(rows: Sequence[Row], columns: tuple[Column, ...]) -> tuple[Row, ...]:
-    """Return the rows with each column's best marked, and all whose interval overlaps the best's; controls aside."""
-    marked = [list(row.cells) for row in rows]
-    for index, column in enumerate(columns):
-        cells = [(i, cell) for i, row in enumerate(rows) if (cell := row.cells[index]) and not row.control]
-        if not cells:
-            continue
-        sign = 1 if column.definition.higher_is_better else -1
-        _, best = max(cells, key=lambda item: sign * item[1].value)
-        for i, cell in cells:
-            if cell.value == best.value or _overlap(cell, best):
-                marked[i][index] = dataclasses.replace(cell, best=True)
-    return tuple(dataclasses.replace(row, cells=tuple(cells)) for row, cells in zip(rows, marked, strict=True))
-
-
-def _overlap(one: Cell, other: Cell) -> bool:
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return False
-    return one.low <= other.high and other.low <= one.high

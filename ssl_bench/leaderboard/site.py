@@ -8,7 +8,7 @@ from typing import Any
 
 from ssl_bench.errors import UsageError
 from ssl_bench.files import canonical_json
-from ssl_bench.leaderboard import addresses, page_data, page_rows, plots, traits
+from ssl_bench.leaderboard import addresses, page_data, page_rows, plots, text, traits
 from ssl_bench.leaderboard.ranking import Board
 from ssl_bench.pages import page, template, trusted
 from ssl_bench.results.describe import command, number
@@ -31,7 +31,7 @@ def html(board: Board, *, pages: bool = False) -> str:
     context = _context(board)
     return page(
         "board.html",
-        style=template("board.css") + _widths(context["tables"]),
+        style=template("board.css") + template("plots.css") + _widths(context["tables"]),
         script="\n".join(map(template, SCRIPTS)),
         pages=_pages(board) if pages else {},
         **context,
@@ -85,6 +85,7 @@ def _context(board: Board) -> dict[str, Any]:
         "listed": [_listed(record, places[record.record_id]) for record in whole],
         "skipped": board.skipped,
         "data": trusted(json_block(data)),
+        "bold": text.bold(board),
         "digest": digest_of(records)[:16],
         "built": _built(),
         "aggregator": board.suite.aggregator,

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
+from ssl_bench.leaderboard import best
 from ssl_bench.leaderboard.ranking import Board, Cell, Column, Mean, Row, Table
 from ssl_bench.results.describe import number
 
@@ -31,8 +32,8 @@ def markdown(board: Board) -> str:
 
 def _legend(board: Board) -> str:
     return (
-        "Percent unless a unit is given. Bold: the best of a column, and every model whose 95 % interval overlaps the "
-        "best's. A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw "
+        f"Percent unless a unit is given. {bold(board)} "
+        "A mean needs every task of its group. *Italic*: controls, that is untrained networks, raw "
         "pixels and the most frequent class. ≠: another run of the same job got another number; the oldest is shown."
         + (" †: the entry declares that the weights have seen images of the task." if _contaminated(board) else "")
     )
@@ -40,6 +41,11 @@ def _legend(board: Board) -> str:
 
 def _contaminated(board: Board) -> bool:
     return any(cell.contaminated for table in board.tables for row in table.rows for cell in row.cells if cell)
+
+
+def bold(board: Board) -> str:
+    """Return what bold means on this board, in sentences."""
+    return best.legend(column for table in board.tables for column in table.columns)
 
 
 def _markdown_table(table: Table) -> Iterator[str]:

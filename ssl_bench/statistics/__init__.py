@@ -1,5 +1,6 @@
 """Intervals, tests, corrections and power, without SciPy; the tests compare with SciPy and statsmodels."""
 
+from ssl_bench.statistics.bradley_terry import bradley_terry
 from ssl_bench.statistics.corrections import holm
 from ssl_bench.statistics.differences import (
     Difference,
@@ -8,6 +9,7 @@ from ssl_bench.statistics.differences import (
     of_means,
     of_seeds,
     of_seeds_and_items,
+    p_of_errors,
     suite_mean,
     unpaired,
 )
@@ -21,6 +23,7 @@ from ssl_bench.statistics.ranks import (
     friedman,
     nemenyi,
     rank_intervals,
+    rank_intervals_of_means,
     signed_rank,
     wilcoxon_holm,
 )
@@ -33,6 +36,7 @@ __all__ = [
     "alike_with_best",
     "bootstrap_interval",
     "bootstrapped",
+    "bradley_terry",
     "detectable",
     "detectable_mean",
     "friedman",
@@ -45,9 +49,11 @@ __all__ = [
     "of_means",
     "of_seeds",
     "of_seeds_and_items",
+    "p_of_errors",
     "poisson_counts",
     "power",
     "rank_intervals",
+    "rank_intervals_of_means",
     "resampled_cells",
     "resampled_means",
     "seeds_interval",

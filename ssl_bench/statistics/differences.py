@@ -83,6 +83,21 @@ def of_seeds_and_items(differences: NDArray[Any], level: float = 0.95) -> Differ
     return dataclasses.replace(both, p=p, method=f"paired by {k} seeds and by sample")
 
 
+def p_of_errors(differences: Sequence[float], base_se: float, cand_se: float) -> float:
+    """Return the p-value of the mean of the differences of shared seeds, where samples cannot be paired and only the
+    standard errors over samples are known: the largest by seed, by sample (unpaired) and by both.
+
+    One difference is taken for one of which no seed matters.
+    """
+    k, delta, by_item = len(differences), fmean(differences), math.hypot(base_se, cand_se)
+    if k == 1:
+        return _p(delta, by_item, math.inf)
+    by_seed = stdev(differences) / math.sqrt(k)
+    both = math.hypot(by_item, by_seed)
+    df = (k - 1) * (both / by_seed) ** 4 if by_seed else math.inf
+    return max(_p(delta, by_seed, k - 1), _p(delta, by_item, math.inf), _p(delta, both, df))
+
+
 def bootstrapped(drawn: NDArray[Any], delta: float, units: int, level: float = 0.95) -> Difference:
     """Return the difference `delta` of two values whose resampled differences are `drawn` (resamples,).
 

@@ -10,6 +10,7 @@ I and Q are summed as in Abramowitz and Stegun 26.5.8 and 6.5.29 to 6.5.31, cont
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from statistics import NormalDist
@@ -17,6 +18,8 @@ from statistics import NormalDist
 NORMAL = NormalDist()
 _TINY = 1e-300
 _STEPS = 10_000
+_STEP = 0.05
+"""Between the points of a numerical integral over a standard normal variable."""
 
 
 def normal_two_sided(z: float) -> float:
@@ -24,6 +27,7 @@ def normal_two_sided(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
+@functools.lru_cache(maxsize=64)
 def normal_quantile(level: float) -> float:
     """Return the z that a two-sided interval of this level reaches to: 1.96 for 0.95."""
     return NORMAL.inv_cdf((1 + level) / 2)
@@ -35,9 +39,13 @@ def t_two_sided(t: float, df: float) -> float:
         return 0.0
     if df > 1e7:
         return normal_two_sided(t)
+    if df == 2:  # three seeds: 1 − t / √(t² + 2), without its cancellation
+        root = math.sqrt(t * t + 2)
+        return 2 / (root * (root + abs(t)))
     return _incomplete_beta(df / 2, 0.5, df / (df + t * t))
 
 
+@functools.lru_cache(maxsize=1024)
 def t_quantile(level: float, df: float) -> float:
     """Return the t that a two-sided interval of this level reaches to, by bisection."""
     if df > 1e7:
@@ -66,16 +74,16 @@ def chi2_above(x: float, df: float) -> float:
 
 
 def studentized_range_above(q: float, k: int) -> float:
-    """Return P(Q ≥ q) for the range of `k` standard normal variables."""
-    import numpy as np
+    """Return P(Q ≥ q) for the range of `k` standard normal variables.
 
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    z = 9 * nodes
-    below = np.array([NORMAL.cdf(value) - NORMAL.cdf(value - q) for value in z.tolist()])
-    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return max(0.0, 1 - k * 9 * float((weights * density * below ** (k - 1)).sum()))
+    The trapezoidal rule is as exact as floats for a function that is smooth and vanishes at both ends.
+    """
+    points = (_STEP * i for i in range(round(-9 / _STEP), round(9 / _STEP) + 1))
+    below = math.fsum(NORMAL.pdf(z) * (NORMAL.cdf(z) - NORMAL.cdf(z - q)) ** (k - 1) for z in points)
+    return max(0.0, 1 - k * _STEP * below)
 
 
+@functools.lru_cache(maxsize=64)
 def studentized_range_quantile(level: float, k: int) -> float:
     """Return the q that the range of `k` standard normal variables stays below with probability `level`."""
     return _bisect(lambda q: studentized_range_above(q, k) - (1 - level), 0.0, 20.0)

@@ -61,6 +61,21 @@ def rank_intervals(
     """Return the rank interval of every model; `outcomes` holds (samples, models) per task, higher is better."""
     values = np.mean([np.asarray(task, dtype=np.float64).mean(axis=0) for task in outcomes], axis=0)
     drawn = np.mean([resampled_means(task, resamples, seed=seed + i) for i, task in enumerate(outcomes)], axis=0)
+    return _between(values, drawn, level)
+
+
+def rank_intervals_of_means(
+    values: Sequence[float], errors: Sequence[float], level: float = 0.95, *, resamples: int = 1000, seed: int = 0
+) -> tuple[RankInterval, ...]:
+    """Return the rank interval of every model of which only the mean over tasks, higher is better, and its standard
+    error are known: normal, and as if every model had samples of its own. Where they share them, it is too wide."""
+    means = np.asarray(values, dtype=np.float64)
+    noise = np.random.default_rng(seed).standard_normal((resamples, len(means)))
+    return _between(means, means + noise * np.asarray(errors, dtype=np.float64), level)
+
+
+def _between(values: Floats, drawn: Floats, level: float) -> tuple[RankInterval, ...]:
+    """Return the ranks of `values` (models,) and between which they lie in `drawn` (resamples, models)."""
     ranks = 1 + (drawn[:, None, :] > drawn[:, :, None]).sum(axis=2)  # (resamples, models)
     ends = np.quantile(ranks, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf").astype(int)
     places = 1 + (values[None, :] > values[:, None]).sum(axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from ssl_bench.cli import keep_records, results_command
 from ssl_bench.results.store import Results
+from ssl_bench.settings import Settings
 from tests.cli.conftest import Command, lines
-from tests.results.factory import make_grid, make_model, make_record
+from tests.results.factory import make_grid, make_model, make_record, make_scored_record
 
 
 @pytest.fixture
@@ -178,3 +180,19 @@ def test_gc_asks_first(filled: Command) -> None:
     assert filled("results", "gc", "--yes").code == 0
     assert not Path("results/copy.jsonl").exists()
     assert filled("results", "gc").out.startswith("0 predictions")
+
+
+def test_bold_with_and_without_predictions(command: Command, own_settings: Settings) -> None:
+    """Where predictions lie beside the records, the board's tests are paired, and what they find is kept; `--unpaired`
+    is what the records alone give."""
+    results = Results("results")
+    first = make_scored_record(results, n=400, right=300)
+    results.put(first)
+    results.put(dataclasses.replace(make_scored_record(results, n=400, right=288), model=make_model("other")))
+    assert command("board", "--markdown", "paired.md").code == 0
+    assert command("board", "--markdown", "unpaired.md", "--unpaired").code == 0
+    paired, unpaired = Path("paired.md").read_text(), Path("unpaired.md").read_text()
+    assert ("**72.0**" in paired, "**72.0**" in unpaired) == (False, True)
+    assert "sample by sample" in paired
+    assert "the test is unpaired" in unpaired
+    assert (own_settings.cache / "told-apart.jsonl").is_file()

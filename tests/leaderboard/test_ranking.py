@@ -153,7 +153,7 @@ def test_outside_the_suite():
 
 
 def test_best():
-    """Bold are the best and all whose interval overlaps its interval; controls never are."""
+    """Bold are the best and all that a test does not tell from it; controls never are."""
     values = {"a": 0.900, "b": 0.896, "c": 0.85}
     records = [make_record(name, value=value) for name, value in values.items()]
     records.append(make_record(make_model("r", adapter="random"), value=0.95))

@@ -17,6 +17,7 @@ from ssl_bench.statistics import (
     of_means,
     of_seeds,
     of_seeds_and_items,
+    p_of_errors,
     suite_mean,
     tango_interval,
     unpaired,
@@ -131,3 +132,17 @@ def test_holm() -> None:
     multitest = importlib.import_module("statsmodels.stats.multitest")
     ps = np.random.default_rng(0).random(25) ** 3
     assert holm(ps.tolist()) == pytest.approx(multitest.multipletests(ps, method="holm")[1].tolist())
+
+
+@pytest.mark.parametrize("differences", [(0.02,), (0.02, 0.03, 0.01), (0.02, -0.01, 0.004, 0.03), (0.02, 0.02, 0.02)])
+def test_p_of_errors(differences: tuple[float, ...]) -> None:
+    """Without samples, p is the largest by seed (Student), by sample (normal) and by both (Satterthwaite)."""
+    mean, errors = np.mean(differences), (0.006, 0.008)
+    ps = [2 * stats.norm.sf(mean / 0.01)]
+    k = len(differences)
+    if k > 1:
+        se = np.std(differences, ddof=1) / np.sqrt(k)
+        ps.append(stats.ttest_1samp(differences, 0).pvalue if se > 1e-12 else 0.0)
+        both = np.hypot(0.01, se)
+        ps.append(2 * stats.t.sf(mean / both, (k - 1) * (both / se) ** 4) if se > 1e-12 else ps[0])
+    assert p_of_errors(differences, *errors) == pytest.approx(max(ps), rel=1e-6)
