@@ -15,12 +15,12 @@ from ssl_bench import tasks
 from ssl_bench.cli import board_material
 from ssl_bench.cli.options import PLACES, Command, stacked, with_settings
 from ssl_bench.errors import UsageError
-from ssl_bench.leaderboard.entries import Division
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
+    from ssl_bench.leaderboard.entries import Division
     from ssl_bench.leaderboard.ranking import Board
     from ssl_bench.leaderboard.rows import Standings
 
@@ -33,14 +33,16 @@ CHOICE = (
     click.option(
         "--division", type=click.Choice(["closed", "open"]), default="closed", help="Of the entries.", show_default=True
     ),
-    click.option("--unpaired", is_flag=True, help="Test without per-sample predictions: by packed records alone."),
     click.option(
         "--verifiers",
         type=click.Path(path_type=Path),
         help="List of signers (OpenSSH's); without their signature a check counts for nothing.",
     ),
+    click.option(
+        "--unpaired", is_flag=True, help="Test without per-sample predictions: what packed records alone give."
+    ),
 )
-CHOICE_NAMES = ("suite", "protocols", "questions", "division", "unpaired", "verifiers")
+CHOICE_NAMES = ("suite", "protocols", "questions", "division", "verifiers", "unpaired")
 """Of the options of `CHOICE`, as `make` takes them."""
 PAGES = click.Path(path_type=Path, file_okay=False)
 EXAMPLES = click.option(
@@ -156,7 +158,7 @@ def make(
     """Return the board of what stands under a root; what is broken or withdrawn is told among what was left out.
 
     `verifiers` lists whose signatures count; without it every verification counts. `unpaired` tests as if no per-sample
-    predictions were there, so that they change nothing of the board.
+    predictions were there, so that a board is that of its records alone.
     """
     from ssl_bench.leaderboard import entries, evidence
     from ssl_bench.leaderboard.ranking import make_board

@@ -36,6 +36,7 @@ def gathered(results: Results, board: Board, settings: Settings, examples: int =
         task_cards({record.task.name for record in board.records}, settings),
         results.drift,
         tuple(results.withdrawn),
+        tuple(results.verifications()),
         predictions,
         images_of(settings) if examples else None,
         examples,

@@ -54,7 +54,8 @@ def command(
         results = Results(settings.results, settings.cache)  # anew, since an index belongs to one thread
         with contextlib.closing(results.index):
             board = board_command.make(results, settings, **choice)
-        return folder.files_of(board_material.gathered(results, board, settings, examples)) | folder.records_of(board)
+            material = board_material.gathered(results, board, settings, examples)
+        return folder.files_of(material) | folder.records_of(board)
 
     pages = server.Pages(files, stamp)
     pages.get("")  # what is wrong with the records or the words is said now, not in a browser

@@ -13,6 +13,7 @@ from ssl_bench.leaderboard.rows import Drift
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.results import samples
 from ssl_bench.results.record import Record
+from ssl_bench.results.verifications import Verification
 from ssl_bench.tasks import TaskCard
 
 Images = Callable[[Record, Sequence[str]], Mapping[str, str]]
@@ -35,6 +36,8 @@ class Material:
     """Cards of the tasks that still have one."""
     drift: Drift = dataclasses.field(default_factory=dict)
     withdrawn: Sequence[tuple[Record, str]] = ()
+    checks: Sequence[Verification] = ()
+    """What others found of records, oldest first."""
     predictions: Callable[[Record], samples.Table | None] = nothing
     """A record's per-sample predictions, checked against its numbers, where they are here."""
     images: Images | None = None

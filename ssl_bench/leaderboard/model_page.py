@@ -234,7 +234,24 @@ def _history(
             if record.model.name == name
         ],
         "checked": [(table.protocol, row.variant, row.standing) for table, row in rows],
+        "checks": list(_checks(material, records)),
     }
+
+
+def _checks(material: Material, records: Sequence[Record]) -> Iterator[dict[str, Any]]:
+    """Give every verification that names some of the records, oldest first, with how many it names."""
+    ours = {record.content_digest for record in records}
+    for check in material.checks:
+        if count := len(ours.intersection(check.records)):
+            yield {
+                "created": check.created,
+                "level": check.level,
+                "by": check.verifier,
+                "signed": "signed" if check.signature else "unsigned",
+                "outcome": check.outcome,
+                "count": count,
+                "link": check.link,
+            }
 
 
 def _job(record: Record) -> str:

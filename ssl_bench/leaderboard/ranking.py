@@ -107,7 +107,7 @@ def make_board(
         if any(record.protocol.name == name for record in chosen)
     )
     known = costs.of_records(chosen)
-    tables = tuple(_tested(_with_costs(_declared(table, suite, entries), known), evidence) for table in tables)
+    tables = tuple(_declared(_tested(_with_costs(table, known), evidence), suite, entries) for table in tables)
     return Board(suite, tables, tuple(left_out))
 
 

@@ -39,13 +39,13 @@ def _legend(board: Board) -> str:
     )
 
 
+def _contaminated(board: Board) -> bool:
+    return any(cell.contaminated for table in board.tables for row in table.rows for cell in row.cells if cell)
+
+
 def bold(board: Board) -> str:
     """Return what bold means on this board, in sentences."""
     return best.legend(column for table in board.tables for column in table.columns)
-
-
-def _contaminated(board: Board) -> bool:
-    return any(cell.contaminated for table in board.tables for row in table.rows for cell in row.cells if cell)
 
 
 def _markdown_table(table: Table) -> Iterator[str]:

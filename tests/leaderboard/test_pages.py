@@ -25,6 +25,7 @@ from ssl_bench.results.describe import command
 from ssl_bench.results.record import LabelMap, Record
 from ssl_bench.results.standing import Standing
 from ssl_bench.results.store import Results
+from ssl_bench.results.verifications import Verification
 from ssl_bench.tasks import SuiteCard
 from tests.leaderboard.test_site import HOSTILE, Page
 from tests.results.factory import (
@@ -85,7 +86,7 @@ def hostile(**more: Any) -> Material:
         withdrawn=[(record, bad) for record in records],
         **more,
     )
-    entry = Entry(bad, bad, bad, bad, "javascript:alert(1)", bad, (bad,), True, contamination={bad: bad}, note=bad)
+    entry = Entry(bad, bad, bad, bad, "javascript:alert(1)", sha(1), (bad,), True, contamination={bad: bad}, note=bad)
     standing = Standing("disputed", bad, bad, bad)
     tables = tuple(
         dataclasses.replace(
@@ -262,6 +263,24 @@ def test_history_tells_drift_withdrawals_and_checks() -> None:
     assert "withdrawn dtd · knn · seed 0: 50.0" in said
     assert "wrong crop" in said
     assert "other" not in said.partition("What became of it")[2].partition("Every record")[0]
+
+
+def test_history_tells_every_check() -> None:
+    """Whoever checked some of the records stands on the page, with how many, what came of it and where to read on."""
+    record, other = make_record(), make_record("z")
+    when = "2026-03-01T00:00:00Z"
+    checks = [
+        Verification(record.model.name, (record.content_digest,), "rescore", "agrees", "ann", when, signature="x"),
+        Verification("z", (other.content_digest,), "dispute", "a doubt", "ben", when),
+        Verification(
+            "z", (record.content_digest,), "dispute", "<i>odd</i>", "cat", when, link="https://example.org/issue"
+        ),
+    ]
+    page = model_page(record, checks=checks)
+    said = text_of(page)
+    assert f"{when}: rescore by ann (signed), 1 record: agrees" in said
+    assert f"{when}: dispute by cat (unsigned), 1 record: <i>odd</i> ( https://example.org/issue )" in said
+    assert "a doubt" not in said
 
 
 def test_two_networks_of_one_name_are_told_apart() -> None:
