@@ -197,7 +197,7 @@ def _adapt(network: nn.Module, recipe: Recipe) -> None:
         if isinstance(module, nn.Linear) and name.rpartition(".")[2] in ATTENTION
     ]
     if not names:
-        raise UsageError(f"{type(network).__name__} has no attention to put low-rank matrices beside; recipe=lora asks")
+        raise UsageError(f"{type(network).__name__} has no attention that recipe=lora could put matrices beside")
     how = peft.LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=names, bias="none"
     )

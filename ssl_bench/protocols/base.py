@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Classes, Multilabel, Predictions
+from ssl_bench.protocols._supply import FloatArray as FloatArray
+from ssl_bench.protocols._supply import IntArray as IntArray
+from ssl_bench.protocols._supply import Supply as Supply
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ssl_bench.backbones.base import Backbone
-    from ssl_bench.episodes import Draw, Episodes
     from ssl_bench.features import Rows
     from ssl_bench.images import Augmentation
     from ssl_bench.progress import Advance
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 LATER: Mapping[str, Any] = {"later": True}
 """Metadata of a recipe's field that came after records were published: at its default it is no part of the recipe, so
 that what was asked before keeps its identity."""
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,56 +61,6 @@ class Passes:
     """Random crops, and images that a changed network sees, which pass every time anew."""
     trained: int = 0
     """Images that pass forwards and backwards."""
-
-
-class Supply:
-    """Where a trial draws from: the harness makes one of a backbone, data and the feature cache.
-
-    Splits are "train", "test" and, where the task has one, "val". What a supply lacks is a UsageError.
-    """
-
-    def features(self, split: str, pooling: str, view: str) -> FloatArray:
-        """Return pooled features (samples, dim); `pooling` "" is the one that the job asks for, `view` "" no change."""
-        raise UsageError("this trial has no features")
-
-    def some(self, split: str, pooling: str, view: str, positions: IntArray) -> FloatArray:
-        """Return the pooled features (positions, dim) of some samples of a split, sparing the others the network."""
-        return self.features(split, pooling, view)[positions]
-
-    def dense(self, split: str) -> Rows:
-        """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
-        raise UsageError("this trial has no dense features")
-
-    def batches(
-        self,
-        split: str,
-        augmentation: Augmentation | None,
-        order: IntArray,
-        size: int | Sequence[int],
-        places: IntArray | None = None,
-    ) -> Iterator[Tensor]:
-        """Give normalised images (up to `size`, channels, height, width) of the samples at `order`, on the device."""
-        raise UsageError("this trial has no images")
-
-    def reseeded(self, seed: int) -> Supply:
-        """Return a supply that draws from another seed."""
-        return self
-
-    def subset(self, name: str) -> IntArray:
-        """Return the positions in train of a published subset, ascending; see `ssl_bench.subsets`."""
-        raise UsageError("this trial has no published subsets")
-
-    def texts(self, texts: Sequence[str]) -> FloatArray:
-        """Return what the model's text tower says of each text (texts, dim)."""
-        raise UsageError("this trial has no text tower")
-
-    def episodes(self, how: Draw) -> Episodes:
-        """Return few-shot episodes of the test split without the answers."""
-        raise UsageError("this trial has no episodes")
-
-    def track(self, what: str, total: int, unit: str) -> contextlib.AbstractContextManager[Advance]:
-        """Show how far `total` units of long work have come: gives a function to call with the number just done."""
-        return contextlib.nullcontext(lambda count: None)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
