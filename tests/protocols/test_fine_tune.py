@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,7 @@ def test_a_run_that_was_ended_goes_on(own_settings: Settings, tmp_path: Path, mo
     """Ended in the middle of the reported run, the same command ends with the same answer and curve."""
     trial = dataclasses.replace(small(own_settings), state=tmp_path / "state", choice=tmp_path / "choice.json")
     undisturbed = asked(SHORT, small(own_settings))
+    monkeypatch.setattr(_tuning, "train", functools.partial(_tuning.train, keep_seconds=0))
     own, calls = _tuning.measured, []
 
     def once(*arguments: Any) -> Any:

@@ -20,6 +20,14 @@ from ssl_bench.settings import Settings
 from tests.cli.conftest import Command, command
 
 __all__ = ["command"]
+KEEPING = """
+import functools, sys
+from ssl_bench import cli
+from ssl_bench.protocols import _tuning
+_tuning.train = functools.partial(_tuning.train, keep_seconds=0)
+cli.main()
+"""
+"""The command line, with a state written after every step."""
 SIZES = {"S": (12, 384), "B": (12, 768), "L": (24, 1024), "H": (32, 1280)}
 PUBLISHED: dict[str, dict[str, tuple[float, float, float, float, float]]] = {
     # rate at the recipe's batch, layer decay, drop path, epochs, epochs of warm-up
@@ -146,7 +154,7 @@ def test_a_run_writes_one_record_and_keeps_no_state(command: Command, tmp_path: 
 def test_a_killed_command_ends_with_the_same_record(own_settings: Settings, tmp_path: Path) -> None:
     """Killed by SIGKILL in the middle of training and asked again, a command writes the record of one left alone."""
     cache = tmp_path / "killed" / "cache"
-    words = [sys.executable, "-m", "ssl_bench", "run", "-m", "digits_vit", "-t", "digits", "--seeds", "0"]
+    words = [sys.executable, "-c", KEEPING, "run", "-m", "digits_vit", "-t", "digits", "--seeds", "0"]
     words += ["-p", "fine_tune,steps=60,batch=16,warmup=0,rate=0.01", "--device", "cpu", "--workers", "0"]
 
     def places(name: str) -> list[str]:
