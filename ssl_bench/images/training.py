@@ -89,11 +89,35 @@ def trained(image: Picture, spec: InputSpec, augmentation: TrainingAugmentation,
 
 
 def erase(images: Tensor, augmentation: TrainingAugmentation, seeds: Sequence[int]) -> None:
-    """Put noise into rectangles of some normalised images (images, channels, height, width), a seed for each."""
+    """Put noise into rectangles of some normalised images (images, channels, height, width), a seed for each.
+
+    The noise of all reaches a GPU in one copy, which nothing waits for.
+    """
+    import torch
+
     eraser = _own("timm.data.random_erasing").RandomErasing(augmentation.erase, mode="pixel", device="cpu")
-    for image, seed in zip(images, seeds, strict=True):
+    erased = [_Erased(image) for image in images]
+    for image, seed in zip(erased, seeds, strict=True):
         DRAWS.seed(seed)
         eraser(image)
+    put = [(image.image[where], noise) for image in erased for where, noise in image.put]
+    if not put:
+        return
+    flat = torch.cat([noise.reshape(-1) for _, noise in put])
+    flat = flat.pin_memory().to(images.device, non_blocking=True) if images.is_cuda else flat
+    for (place, noise), part in zip(put, flat.split([noise.numel() for _, noise in put]), strict=True):  # type: ignore[no-untyped-call]
+        place.copy_(part.view_as(noise))
+
+
+class _Erased:
+    """Stands for an image (channels, height, width) in timm's eraser, and keeps what was to be put where."""
+
+    def __init__(self, image: Tensor) -> None:
+        self.image, self.dtype, self.size = image, image.dtype, image.size
+        self.put: list[tuple[Any, Tensor]] = []
+
+    def __setitem__(self, where: Any, noise: Tensor) -> None:
+        self.put.append((where, noise))
 
 
 def seed_of(*numbers: int) -> int:
