@@ -38,21 +38,25 @@ class TrainingAugmentation(Augmentation):
 class _Draws(threading.local):
     """Stands in timm's modules where Python's `random` does: the generators of the image that this thread works on."""
 
-    python = random.Random()
-    torch: Any = None
+    def __init__(self) -> None:
+        import numpy as np
+
+        self.python, self.numpy = random.Random(), np.random.RandomState()
+        self.torch: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.python, name)
 
     def seed(self, seed: int) -> None:
-        """Begin as `random.seed` and `torch.manual_seed` do."""
+        """Begin as `random.seed`, `np.random.seed` and `torch.manual_seed` do."""
         import torch
 
-        self.python = random.Random(seed)
-        self.torch = torch.Generator().manual_seed(seed)
+        self.python.seed(seed)
+        self.numpy.seed(seed)
+        self.torch = (self.torch or torch.Generator()).manual_seed(seed)
 
 
-DRAWS = _Draws()
+DRAWS: Any = _Draws()
 
 
 def trained(image: Picture, spec: InputSpec, augmentation: TrainingAugmentation, seed: int) -> NDArray[np.uint8]:
@@ -70,17 +74,18 @@ def trained(image: Picture, spec: InputSpec, augmentation: TrainingAugmentation,
     cropper = _own("timm.data.transforms").RandomResizedCropAndInterpolation
     top, left, height, width = cropper.get_params(whole, augmentation.scale, augmentation.ratio)
     cut = whole.crop((left, top, left + width, top + height))
-    array = _part_of_resized(cut, spec.size, augmentation.interpolation, (0, 0, *spec.size))
-    if augmentation.flip and bool(torch.rand(1, generator=DRAWS.torch) < augmentation.flip):
-        array = array[..., ::-1]
+    flipped = bool(augmentation.flip) and bool(torch.rand(1, generator=DRAWS.torch) < augmentation.flip)
     if not augmentation.auto and not augmentation.jitter:
-        return np.ascontiguousarray(array)
-    picture = Image.fromarray(np.ascontiguousarray(array[0] if len(array) == 1 else array.transpose(1, 2, 0)))
+        array = _part_of_resized(cut, spec.size, augmentation.interpolation, (0, 0, *spec.size))
+        return np.ascontiguousarray(array[..., ::-1]) if flipped else array
+    resample = getattr(Image.Resampling, augmentation.interpolation.upper())
+    picture = cut.resize(spec.size[::-1], resample)
+    if flipped:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if augmentation.auto:
         policy = _policy(augmentation.auto, min(spec.size), _mean(spec), augmentation.interpolation)
-        generator = np.random.RandomState(seed)
         replace = policy.choice_weights is None
-        for operation in generator.choice(policy.ops, policy.num_layers, replace=replace, p=policy.choice_weights):
+        for operation in DRAWS.numpy.choice(policy.ops, policy.num_layers, replace=replace, p=policy.choice_weights):
             picture = operation(picture)
     if augmentation.jitter and ("3a" in augmentation.auto or not augmentation.auto):
         picture = _jittered(picture, augmentation.jitter)
