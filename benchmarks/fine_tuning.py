@@ -118,7 +118,7 @@ class Clock:
 
     def __init__(self, setup: Setup) -> None:
         self.setup, self.done = setup, 0
-        self.start = self.now()
+        self.start = self.end = self.now()
 
     def now(self) -> float:
         """Return seconds: by the clock beside a GPU, else of this process and of those that have ended under it."""
@@ -132,10 +132,13 @@ class Clock:
         self.done += steps
         if self.done == self.setup.warm:
             self.start = self.now()
+        if self.done == self.setup.steps:
+            self.end = self.now()
 
     def rate(self) -> float:
-        """Return images/s, once the workers have ended."""
-        return (self.setup.steps - self.setup.warm) * self.setup.batch / (self.now() - self.start)
+        """Return images/s; processor time is that of workers too, once these have ended."""
+        end = self.end if self.setup.device == "cuda" else self.now()
+        return (self.setup.steps - self.setup.warm) * self.setup.batch / (end - self.start)
 
 
 def tensors(setup: Setup) -> Iterator[tuple[Tensor, Tensor]]:
@@ -265,7 +268,7 @@ def main(words: list[str]) -> None:
     compare("random tensors", setup, (tensors, tensors))
     if "SSL_BENCH_DATA" in os.environ:
         files = photographs()
-        compare("files", dataclasses.replace(setup, warm=0), (loaded(files), piped(files)))
+        compare("files", setup if gpu else dataclasses.replace(setup, warm=0), (loaded(files), piped(files)))
 
 
 if __name__ == "__main__":

@@ -53,9 +53,9 @@ def reason(error: Exception) -> str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """True for what torch says on a GPU and on the CPU, and for Python's own."""
-    text = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+    """True for what torch and its libraries say on a GPU and on the CPU, and for Python's own."""
+    said = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

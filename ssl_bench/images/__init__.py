@@ -259,8 +259,8 @@ def normalise(batch: Tensor, spec: InputSpec) -> Tensor:
         batch = batch.flip(1)
     if spec.channels == "lab":
         batch = _lab(batch)
-    mean = torch.tensor(spec.mean, device=batch.device).view(1, -1, 1, 1)
-    std = torch.tensor(spec.std, device=batch.device).view(1, -1, 1, 1)
+    given = torch.tensor((spec.mean, spec.std)).to(batch.device, non_blocking=True)  # waits for no work on a GPU
+    mean, std = given.view(2, 1, -1, 1, 1)
     return batch.sub_(mean).div_(std)
 
 

@@ -38,21 +38,25 @@ class TrainingAugmentation(Augmentation):
 class _Draws(threading.local):
     """Stands in timm's modules where Python's `random` does: the generators of the image that this thread works on."""
 
-    python = random.Random()
-    torch: Any = None
+    def __init__(self) -> None:
+        import numpy as np
+
+        self.python, self.numpy = random.Random(), np.random.RandomState()
+        self.torch: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.python, name)
 
     def seed(self, seed: int) -> None:
-        """Begin as `random.seed` and `torch.manual_seed` do."""
+        """Begin as `random.seed`, `np.random.seed` and `torch.manual_seed` do."""
         import torch
 
-        self.python = random.Random(seed)
-        self.torch = torch.Generator().manual_seed(seed)
+        self.python.seed(seed)
+        self.numpy.seed(seed)
+        self.torch = (self.torch or torch.Generator()).manual_seed(seed)
 
 
-DRAWS = _Draws()
+DRAWS: Any = _Draws()
 
 
 def trained(image: Picture, spec: InputSpec, augmentation: TrainingAugmentation, seed: int) -> NDArray[np.uint8]:
@@ -70,17 +74,18 @@ def trained(image: Picture, spec: InputSpec, augmentation: TrainingAugmentation,
     cropper = _own("timm.data.transforms").RandomResizedCropAndInterpolation
     top, left, height, width = cropper.get_params(whole, augmentation.scale, augmentation.ratio)
     cut = whole.crop((left, top, left + width, top + height))
-    array = _part_of_resized(cut, spec.size, augmentation.interpolation, (0, 0, *spec.size))
-    if augmentation.flip and bool(torch.rand(1, generator=DRAWS.torch) < augmentation.flip):
-        array = array[..., ::-1]
+    flipped = bool(augmentation.flip) and bool(torch.rand(1, generator=DRAWS.torch) < augmentation.flip)
     if not augmentation.auto and not augmentation.jitter:
-        return np.ascontiguousarray(array)
-    picture = Image.fromarray(np.ascontiguousarray(array[0] if len(array) == 1 else array.transpose(1, 2, 0)))
+        array = _part_of_resized(cut, spec.size, augmentation.interpolation, (0, 0, *spec.size))
+        return np.ascontiguousarray(array[..., ::-1]) if flipped else array
+    resample = getattr(Image.Resampling, augmentation.interpolation.upper())
+    picture = cut.resize(spec.size[::-1], resample)
+    if flipped:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if augmentation.auto:
         policy = _policy(augmentation.auto, min(spec.size), _mean(spec), augmentation.interpolation)
-        generator = np.random.RandomState(seed)
         replace = policy.choice_weights is None
-        for operation in generator.choice(policy.ops, policy.num_layers, replace=replace, p=policy.choice_weights):
+        for operation in DRAWS.numpy.choice(policy.ops, policy.num_layers, replace=replace, p=policy.choice_weights):
             picture = operation(picture)
     if augmentation.jitter and ("3a" in augmentation.auto or not augmentation.auto):
         picture = _jittered(picture, augmentation.jitter)
@@ -89,11 +94,35 @@ def trained(image: Picture, spec: InputSpec, augmentation: TrainingAugmentation,
 
 
 def erase(images: Tensor, augmentation: TrainingAugmentation, seeds: Sequence[int]) -> None:
-    """Put noise into rectangles of some normalised images (images, channels, height, width), a seed for each."""
+    """Put noise into rectangles of some normalised images (images, channels, height, width), a seed for each.
+
+    The noise of all reaches a GPU in one copy, which nothing waits for.
+    """
+    import torch
+
     eraser = _own("timm.data.random_erasing").RandomErasing(augmentation.erase, mode="pixel", device="cpu")
-    for image, seed in zip(images, seeds, strict=True):
+    erased = [_Erased(image) for image in images]
+    for image, seed in zip(erased, seeds, strict=True):
         DRAWS.seed(seed)
         eraser(image)
+    put = [(image.image[where], noise) for image in erased for where, noise in image.put]
+    if not put:
+        return
+    flat = torch.cat([noise.reshape(-1) for _, noise in put])
+    flat = flat.pin_memory().to(images.device, non_blocking=True) if images.is_cuda else flat
+    for (place, noise), part in zip(put, flat.split([noise.numel() for _, noise in put]), strict=True):  # type: ignore[no-untyped-call]
+        place.copy_(part.view_as(noise))
+
+
+class _Erased:
+    """Stands for an image (channels, height, width) in timm's eraser, and keeps what was to be put where."""
+
+    def __init__(self, image: Tensor) -> None:
+        self.image, self.dtype, self.size = image, image.dtype, image.size
+        self.put: list[tuple[Any, Tensor]] = []
+
+    def __setitem__(self, where: Any, noise: Tensor) -> None:
+        self.put.append((where, noise))
 
 
 def seed_of(*numbers: int) -> int:

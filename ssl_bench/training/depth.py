@@ -29,8 +29,8 @@ class Depth:
         self.seats = [
             (parent, name, module)
             for parent in network.modules()
-            for name, module in parent.named_children()
-            if _odds(module) > 0
+            for name, module in parent._modules.items()  # named_children leaves out a module's second name
+            if module is not None and _odds(module) > 0
         ]
         self.drops = {module: _Drop(module) for _, _, module in self.seats}
         for parent, name, module in self.seats:

@@ -40,6 +40,7 @@ class Gradients:
         self.seed, self.device = seed, parameters[0].device
         self.places = mixing.places(settings.batch, distributed.rank(), distributed.world())
         self._on_device = torch.tensor(self.places, device=self.device)  # a copy at each step would wait for the device
+        self.asked = at_once
         self.at_once = min(at_once or AT_ONCE.get(self.device.type, 64), len(self.places))
         self.call: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compile else network
         self._depth = Depth(network, settings.batch)

@@ -87,7 +87,10 @@ class _Run:
         if distributed.said_by_first(done) != done:
             raise UsageError(f"not every process finds the state {self.path}: the cache must be one that all can read")
         if found is not None:
-            self.updater.restore(found["updater"])
+            try:
+                self.updater.restore(found["updater"])
+            except (RuntimeError, KeyError, ValueError) as error:  # other versions of the libraries name things anew
+                raise UsageError(f"{self.path} does not fit this network; remove it to begin anew") from error
             self.history = History(
                 losses=found["losses"].tolist(),
                 rates=found["rates"].tolist(),

@@ -127,13 +127,17 @@ class Updater:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a state; as many images pass at once as did then, since that rounds sums."""
+        """Take up a state; as many images pass at once as did then, since that rounds sums, or fewer where asked.
+
+        Raises RuntimeError, KeyError or ValueError where it is another network's.
+        """
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
-        self.gradients.at_once, self._left_out = state["at_once"], state["left_out"]
+        self.gradients.at_once = min(state["at_once"], self.gradients.asked or state["at_once"])
+        self._left_out = state["left_out"]
 
 
 def _alone(network: nn.Module, groups: Sequence[Group]) -> list[nn.Parameter]:

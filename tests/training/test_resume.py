@@ -107,6 +107,24 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
         _run(tmp_path / "state.pt")
 
 
+def test_fewer_images_at_once_may_be_asked_for_where_memory_ran_out(tmp_path: Path) -> None:
+    """A run goes on with as many images at once as it had, or with fewer where these are asked for."""
+    settings, state = small.settings(), tmp_path / "state.pt"
+    for at_once, used in ((6, 6), (0, 6), (2, 2), (8, 2)):
+        network = small.network()
+        how = {"seed": 0, "state": state, "at_once": at_once}
+        assert train(network, small.groups(network), small.batches(12), settings, **how).at_once == used
+
+
+def test_a_state_of_another_network_is_named(tmp_path: Path) -> None:
+    """A file whose tensors have other names or shapes is refused in one line."""
+    network, other = small.network(), torch.nn.Sequential(small.network())
+    how = {"seed": 0, "state": tmp_path / "state.pt"}
+    train(network, small.groups(network), small.batches(12), small.settings(), **how)
+    with pytest.raises(UsageError, match=r"state\.pt does not fit this network; remove it"):
+        train(other, small.groups(other), small.batches(12), small.settings(), **how)
+
+
 def test_what_float16_is_scaled_by_goes_on(tmp_path: Path) -> None:
     """A scale that a step beyond float16 halved is still halved after a kill."""
 
