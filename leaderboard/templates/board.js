@@ -12,7 +12,8 @@
 
   // ---- the state in the address: #find=…&data=a,b&sort.knn=all,-t:cifar10
   const packed = (words) => [...words].map(encodeURIComponent).join(",");
-  const unpacked = (text) => text.split(",").filter(Boolean).map(decodeURIComponent);
+  const decoded = (word) => { try { return decodeURIComponent(word); } catch { return word; } };
+  const unpacked = (text) => text.split(",").filter(Boolean).map(decoded);
   function address() {
     const usual = fresh(), said = new URLSearchParams();
     for (const key of ["find", "least", "most", "view", "base"]) if (state[key] !== usual[key]) said.set(key, state[key]);
@@ -25,7 +26,8 @@
   }
   function told(text) {
     const found = fresh(), said = new URLSearchParams(text);
-    for (const key of ["find", "least", "most", "base"]) found[key] = said.get(key) ?? "";
+    for (const key of ["find", "least", "most"]) found[key] = said.get(key) ?? "";
+    found.base = tables.all.some((table) => table.labels.includes(said.get("base"))) ? said.get("base") : "";
     found.view = ["normal", "ranks"].includes(said.get("view")) ? said.get("view") : "raw";
     for (const key of SWITCHES) found[key] = said.get(key) !== "0";
     for (const menu of menus) {
@@ -110,7 +112,7 @@
   drawer.box.addEventListener("shown", (event) => { opened = event.detail; remember(); });
   drawer.box.addEventListener("close", () => { opened = {}; remember(); });
   function reopen(said) {
-    const place = said.has("record") ? data.records.findIndex((record) => record.record_id.startsWith(said.get("record"))) : -1;
+    const place = data.records.findIndex((record) => record.record_id.slice(0, 12) === said.get("record"));
     const table = tables.all.find(({ facts }) => facts.rows.some((row) => data.models[row.model].name === said.get("model")));
     if (place >= 0) drawer.records([place]);
     else if (table) openRow(table, table.rows[table.facts.rows.findIndex((row) => data.models[row.model].name === said.get("model"))]);
