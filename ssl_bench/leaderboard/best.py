@@ -89,8 +89,16 @@ def of_column(cells: dict[int, Cell], column: Column, evidence: Evidence) -> tup
 
 
 def _kept(tests: dict[int, Test], evidence: Evidence) -> set[int]:
-    """Return the models that Holm's correction does not reject; make the tests on which that depends."""
+    """Return the models that Holm's correction does not reject."""
     found = list(tests.values())
+    if not all(test.made for test in found):
+        _settle(found, evidence)
+    corrected = holm([test.high for test in found])
+    return {i for i, p in zip(tests, corrected, strict=True) if p >= ALPHA}
+
+
+def _settle(found: Sequence[Test], evidence: Evidence) -> None:
+    """Make the tests whose outcome matters, and settle the others at the bound that decides them."""
     lowest, highest = holm([test.low for test in found]), holm([test.high for test in found])
     for test, low, high in zip(found, lowest, highest, strict=True):
         if high < ALPHA:
@@ -99,8 +107,6 @@ def _kept(tests: dict[int, Test], evidence: Evidence) -> set[int]:
             test.high = test.low
         else:
             _make(test, evidence)
-    corrected = holm([test.high for test in found])
-    return {i for i, p in zip(tests, corrected, strict=True) if p >= ALPHA}
 
 
 def _prepared(base: Cell, cell: Cell, evidence: Evidence) -> Test | None:
@@ -129,13 +135,15 @@ def _differences(pair: Pair) -> list[float]:
 
 def _errors(pair: Pair) -> tuple[float, float]:
     """Return the standard errors over samples; seeds share their samples, so that averaging them does not help."""
+    if len(pair.base) == 1:
+        return standard_error(pair.base[0]), standard_error(pair.cand[0])
     return max(map(standard_error, pair.base)), max(map(standard_error, pair.cand))
 
 
 def _of_records(pair: Pair, luck: bool) -> float | None:
     """Return the p-value that values and intervals alone give; None where there are no intervals."""
     errors = _errors(pair)
-    if all(map(math.isfinite, errors)):
+    if math.isfinite(sum(errors)):
         return p_of_errors(_differences(pair), *errors)
     return of_seeds(_differences(pair)).p if luck else None
 

@@ -91,6 +91,7 @@ def _whole(value: float | None, known: Mapping[str, Answer], tasks: Collection[s
 
 
 def answer(value: float, definition: MetricDefinition) -> Answer:
-    """Return a value with what its metric says of values."""
-    best = definition.high if definition.higher_is_better else definition.low
+    """Return a value with what its metric says of values; the best is the task's ceiling where it states one."""
+    end = definition.high if definition.higher_is_better else definition.low
+    best = end if definition.ceiling is None else definition.ceiling
     return Answer(value, definition.unit, definition.higher_is_better, definition.chance, best)

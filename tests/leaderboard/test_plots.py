@@ -447,6 +447,16 @@ def test_heat_map_values() -> None:
     assert heat.placed(turned.rows[0], turned, 0) == pytest.approx((0.55 - 0.9) / (0 - 0.9))
 
 
+def test_a_ceiling_is_the_best() -> None:
+    """Where a task's card states what can be reached, that is 100, in heat maps and in normalised means."""
+    table = of({"a": [0.55], "b": [0.7]})
+    reached = dataclasses.replace(table.columns[0].definition, ceiling=0.7)
+    task = dataclasses.replace(table.columns[0].task, metrics={"top1": reached})
+    table = dataclasses.replace(table, columns=(dataclasses.replace(table.columns[0], task=task),))
+    assert [heat.placed(row, table, 0) for row in table.rows] == pytest.approx([1.0, 0.75])
+    assert views.views(table)[0].values == pytest.approx((1.0, 0.75))
+
+
 def test_heat_maps_of_many_tasks() -> None:
     """More than eight tasks are shown group by group, at most eight to a map, each once."""
     suite = SuiteCard("s", "S", {"A": tuple(f"t{i}" for i in range(11)), "B": ("u",)}, ("knn",))
