@@ -68,9 +68,11 @@ def of_records(word: str, entry: Entry, round: Round, settings: Settings) -> Mea
     return _measured(chosen, source, entry, round, settings, sketching.nothing)
 
 
-def is_records(word: str) -> bool:
-    """Return whether a word names records, not a model."""
-    return Path(word).expanduser().is_dir() or word.endswith(".jsonl")
+def is_records(word: str, settings: Settings) -> bool:
+    """Return whether a word names records, not a model: a folder may be called as a model is."""
+    return word.endswith(".jsonl") or (
+        Path(word).expanduser().is_dir() and word not in model_zoo.names(settings.shelves)
+    )
 
 
 def _answers(record: Record, ask: Ask | None, division: Division) -> bool:

@@ -95,6 +95,7 @@ def test_records_that_were_measured_before(submitted: Command) -> None:
     fill()
     with CARD.open("a") as file:
         file.write('[contamination]\ndigits = "train images, without labels"\n')
+    Path("digits_vit").mkdir()  # a folder that is called as the model is
     for word in ("results", "digits_vit"):
         said = submitted("submit", word, "--card", CARD, "-s", "quick", "-o", f"{word}.tar")
         assert said.code == 0, said.err
