@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssl_bench.files import canonical_json
@@ -56,10 +56,29 @@ def _table(material: Material, table: Table, row: Row) -> dict[str, Any]:
         "variant": row.variant,
         "lines": lines,
         "published": any(line["published"] for line in lines),
-        "means": [("all tasks", _mean(row.mean, table.means))]
-        + [(group, _mean(row.groups[group], table.means)) for group in means_of(table.groups)],
+        "means": list(_means(table, row)),
+        "marks": list(_marks(lines)),
         "missing": missing + list(table.absent),
     }
+
+
+def _means(table: Table, row: Row) -> Iterator[tuple[str, str]]:
+    """Give (of what, value) of a row's means."""
+    yield "all tasks", _mean(row.mean, table.means)
+    if row.clean:
+        yield "clean tasks", _mean(row.clean, table.means)
+    for group in means_of(table.groups):
+        yield group, _mean(row.groups[group], table.means)
+
+
+def _marks(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Give the marks that stand in a table, with what they mean."""
+    if any(line["edge"] for line in lines):
+        yield "*", "a hyper-parameter was chosen at the edge of its grid"
+    if any(line["drift"] for line in lines):
+        yield "≠", "another run of the same job got another number"
+    if any(line["contaminated"] for line in lines):
+        yield "†", "the weights have seen images of the task, as its entry declares"
 
 
 def _mean(mean: Mean, definition: MetricDefinition) -> str:
