@@ -10,12 +10,16 @@ const tables = (() => {
   const sheet = document.styleSheets[0];
   const rules = new Map();
 
-  // Let a rule stand in the style sheet under a name, or none where there is no selector.
+  // Let a rule stand in the style sheet under a name, or none where there is no selector. A rule that stands already is
+  // left alone: the browser looks at every row again when one comes.
   function hide(name, selector) {
     const known = rules.get(name);
-    if (known) sheet.deleteRule([...sheet.cssRules].indexOf(known));
+    if (known?.selector === selector) return;
+    if (known) sheet.deleteRule([...sheet.cssRules].indexOf(known.rule));
     rules.delete(name);
-    if (selector) rules.set(name, sheet.cssRules[sheet.insertRule(`${selector} { display: none; }`, sheet.cssRules.length)]);
+    if (!selector) return;
+    const place = sheet.insertRule(`${selector} { display: none; }`, sheet.cssRules.length);
+    rules.set(name, { selector, rule: sheet.cssRules[place] });
   }
 
   function textOf(cell) {
@@ -85,21 +89,20 @@ const tables = (() => {
       return this.printed.get(row);
     }
     // Write a cell's number: as printed, in another view, or as a difference to the chosen row's.
-    write(cell, at, printed, value, bounds, other) {
-      const node = textOf(cell), interval = boundsOf(cell);
-      cell.classList.remove("better", "worse");
-      if (this.state.view === "raw" && other === undefined) {
-        if (node) node.data = printed[0];
-        if (interval) interval.textContent = printed[1];
-        return;
-      }
-      const unit = this.unit(at);
-      if (node) node.data = value === null ? "—" : numbers.written(value, unit);
-      if (interval) interval.textContent = bounds && bounds[0] !== null ? bounds.map((bound) => numbers.written(bound, unit)).join("–") : "";
-      if (other === undefined || !node) return;
+    write(cell, at, [text, interval], value, bounds, other) {
+      const unit = this.unit(at), changed = this.state.view !== "raw" || other !== undefined;
       const difference = value === null || other === null ? null : value - other;
-      node.data = difference === null ? "—" : numbers.signed(difference, unit);
-      if (difference && /[1-9]/.test(node.data)) cell.classList.add(difference > 0 === this.higher(at) ? "better" : "worse");
+      if (changed) {
+        interval &&= bounds && bounds[0] !== null ? bounds.map((bound) => numbers.written(bound, unit)).join("–") : "";
+        if (other !== undefined) text &&= difference === null ? "—" : numbers.signed(difference, unit);
+        else text &&= value === null ? "—" : numbers.written(value, unit);
+      }
+      const differs = other !== undefined && difference && /[1-9]/.test(text);
+      cell.classList.toggle("better", Boolean(differs) && difference > 0 === this.higher(at));
+      cell.classList.toggle("worse", Boolean(differs) && difference > 0 !== this.higher(at));
+      const node = textOf(cell), small = boundsOf(cell);
+      if (node && node.data !== text) node.data = text;
+      if (small && small.textContent !== interval) small.textContent = interval;
     }
     paint(place) {
       if (this.painted.get(place) === this.version) return;
