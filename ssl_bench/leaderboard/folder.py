@@ -78,7 +78,7 @@ def _filled(template_name: str, material: Material, **context: Any) -> str:
     suite = material.board.suite
     return page(
         template_name,
-        style=f"{template('board.css')}\n{template('pages.css')}",
+        style="\n".join(map(template, ("board.css", "plots.css", "pages.css"))),
         board={"title": suite.title or "Results", "page": addresses.UP + addresses.BOARD},
         **context,
     )
