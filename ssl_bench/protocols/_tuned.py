@@ -231,4 +231,4 @@ def _spared(name: str, parameter: nn.Parameter) -> bool:
 
 def _blank(backbone: Backbone, network: nn.Module) -> Tensor:
     channels = 1 if backbone.input.channels == "grey" else 3
-    return torch.zeros(2, channels, *backbone.input.size, device=next(network.parameters()).device)
+    return torch.zeros(1, channels, *backbone.input.size, device=next(network.parameters()).device)
