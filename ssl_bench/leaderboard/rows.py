@@ -114,7 +114,8 @@ def make_row(
 def _make_cell(records: list[Record], card: ModelCard | None, drift: Drift) -> Cell | None:
     if not records:
         return None
-    records = sorted(records, key=lambda record: record.seed)
+    if len(records) > 1:
+        records = sorted(records, key=lambda record: record.seed)
     values = [record.headline.value for record in records]
     intervals = [record.headline.interval for record in records if record.headline.interval]
     whole = len(intervals) == len(records)
