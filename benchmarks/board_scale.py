@@ -70,6 +70,7 @@ def build(folder: Path, models: int, tasks: int) -> Path:
     if not results.exists():
         make(results, models, tasks, 1)
         write_suite(folder / "shelf", tasks)
+    shutil.rmtree(folder / "cache", ignore_errors=True)
     places = ["--results", str(results), "--cache", str(folder / "cache"), "--shelf", str(folder / "shelf")]
     words = ["-m", "ssl_bench", "board", "--suite", "synthetic", "--html", str(page), *places]
     print(f"{models} models x {tasks} tasks, load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores")

@@ -16,9 +16,11 @@ from ssl_bench.tasks import SuiteCard
 
 def unique(records: Iterable[Record]) -> list[Record]:
     """Return one record per job, the oldest, in an order that does not depend on the order given."""
-    found: dict[str, Record] = {}
-    for record in sorted(records, key=lambda record: (record.created, record.content_digest)):
-        found.setdefault(record.record_id, record)
+    given = list(records)
+    found = {record.record_id: record for record in given}
+    if len(found) < len(given):
+        newest_first = sorted(given, key=lambda record: (record.created, record.content_digest), reverse=True)
+        found = {record.record_id: record for record in newest_first}
     return sorted(found.values(), key=lambda record: (record.model.name, record.record_id))
 
 

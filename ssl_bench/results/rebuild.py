@@ -71,14 +71,14 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 @functools.cache
-def _record_builders() -> tuple[tuple[dataclasses.Field[Any], Build], ...]:
+def _record_builders() -> dict[str, Build]:
     hints = typing.get_type_hints(Record)
-    return tuple((field, builder(hints[field.name])) for field in dataclasses.fields(Record))
+    return {field.name: builder(hints[field.name]) for field in dataclasses.fields(Record)}
 
 
 def block(key: str, value: Any) -> Any:
     """Return a record's field `key` from its JSON value."""
-    return next(make for field, make in _record_builders() if field.name == key)(value)
+    return _record_builders()[key](value)
 
 
 def written(record: Record) -> str | None:
@@ -91,11 +91,12 @@ def record(
 ) -> Record:
     """Return a record of fields that are made (`blocks`) and JSON values (`rest`), with its digests as they were."""
     made = object.__new__(Record)
-    for field, make in _record_builders():
-        name = field.name
-        if name in blocks:
-            made.__dict__[name] = blocks[name]
-        else:
-            made.__dict__[name] = make(rest[name]) if name in rest else _default(field)
-    made.__dict__.update(stated if as_written is None else {**stated, "_as_written": as_written})
+    inner, builders = made.__dict__, _record_builders()
+    for name, value in rest.items():
+        if name in builders:
+            inner[name] = builders[name](value)
+    inner.update(blocks)
+    if len(inner) < len(builders):
+        inner.update({field.name: _default(field) for field in dataclasses.fields(Record) if field.name not in inner})
+    inner.update(stated if as_written is None else {**stated, "_as_written": as_written})
     return made
