@@ -45,8 +45,7 @@ INTERRUPTED = 130
 EXIT_CODES = """\b
 Exit codes:
   0    done
-  1    a task, or the mean over tasks, regressed (compare); two stores differ (results diff);
-       what was done again disagrees (verify)
+  1    a task, or the mean over tasks, regressed (compare); two stores differ (results diff), a claim fails (verify)
   2    a wrong word, card or file
   3    a job failed; the others are done
   4    the data cannot tell (compare --strict)

@@ -36,7 +36,8 @@ class Ask:
     @functools.cached_property
     def canonical(self) -> str:
         """The question as canonical JSON."""
-        return canonical_json(cards.plain(self))
+        body = cards.plain(self)
+        return canonical_json({key: value for key, value in body.items() if key != "metric" or value})
 
     @property
     def where(self) -> str:

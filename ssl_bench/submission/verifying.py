@@ -193,7 +193,6 @@ def _statements(record: Record, again: Record) -> Redone:
         "samples": (record.task.samples, again.task.samples),
         "parameters": (record.model.parameters, again.model.parameters),
         "length of the features": (record.model.embed_dim, again.model.embed_dim),
-        "determinism": (record.protocol.deterministic, again.protocol.deterministic),
     }
     differing = [name for name, (theirs, ours) in parts.items() if plain(theirs) != plain(ours)]
     said = ", ".join(differing) + " differ" if differing else "what the record states of model, task and metrics holds"
