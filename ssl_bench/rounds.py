@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ssl_bench import protocols
 from ssl_bench.datasets import index
+from ssl_bench.datasets.index import Index
 from ssl_bench.errors import SslBenchError, UsageError, did_you_mean
 from ssl_bench.jobs import Request, expand
 from ssl_bench.model_zoo import ModelCard
@@ -38,8 +36,8 @@ def current(suite: str, settings: Settings) -> Round:
     return Round(get_suite(suite, settings.shelves), tasks, tuple(asks.values()))
 
 
-def targets(round: Round, settings: Settings) -> dict[str, NDArray[np.int64]]:
-    """Return the test labels of those of a round's tasks whose data was read on this machine, by task digest."""
+def held(round: Round, settings: Settings) -> dict[str, Index]:
+    """Return what those of a round's tasks consist of whose data was read on this machine, by task digest."""
     found = {}
     for card in round.tasks.values():
         try:
@@ -47,5 +45,5 @@ def targets(round: Round, settings: Settings) -> dict[str, NDArray[np.int64]]:
         except SslBenchError:
             continue  # the data is not here; the report says that labels are the bundle's
         if table is not None:
-            found[table.task_digest] = table.labels["test"]
+            found[table.task_digest] = table
     return found

@@ -68,9 +68,11 @@ def of_records(word: str, entry: Entry, round: Round, settings: Settings) -> Mea
     return _measured(chosen, source, entry, round, settings, sketching.nothing)
 
 
-def is_records(word: str) -> bool:
-    """Return whether a word names records, not a model."""
-    return Path(word).expanduser().is_dir() or word.endswith(".jsonl")
+def is_records(word: str, settings: Settings) -> bool:
+    """Return whether a word names records, not a model: a folder may be called as a model is."""
+    return word.endswith(".jsonl") or (
+        Path(word).expanduser().is_dir() and word not in model_zoo.names(settings.shelves)
+    )
 
 
 def _answers(record: Record, ask: Ask | None, division: Division) -> bool:
@@ -85,16 +87,21 @@ def _answers(record: Record, ask: Ask | None, division: Division) -> bool:
 def model_card(word: str, entry: Entry, settings: Settings) -> ModelCard:
     """Return the card of a model, or of a checkpoint file under the entry's name; raise UsageError where the entry is
     of another model or another file."""
-    path = Path(word.partition(",")[0]).expanduser()
+    head = word.partition(",")[0]
+    path = Path(head).expanduser()
+    if path.suffix == ".safetensors" and not path.is_file():
+        raise MissingError(f"no checkpoint is at {path}")
     if path.is_file() and path.suffix != ".toml":
         if path.suffix != ".safetensors":
             raise UsageError(
                 f"{path} is no safetensors file, and the board takes no other: `ssl-bench model convert {path} "
                 f"{path.stem}.safetensors` makes one"
             )
-        card = dataclasses.replace(model_zoo.get(f"ckpt:{word}"), name=entry.name, title=entry.name)
+        card = model_zoo.get(f"ckpt:{word}")
     else:
         card = model_zoo.get(word, settings.shelves)
+    if ":" in head or (path.is_file() and path.suffix != ".toml"):  # what no card names has the entry's name
+        card = dataclasses.replace(card, name=entry.name, title=entry.name)
     if card.name != entry.name:
         raise UsageError(f"the card is of {entry.name!r}, and the model is called {card.name!r}: write its name there")
     weights = model_zoo.weights_state(card, settings.weight_folders).path

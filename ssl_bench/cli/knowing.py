@@ -29,6 +29,7 @@ def known(board: Path | None, round: Round, settings: Settings) -> Known:
     folder = board or builtin_folder("results")
     if board and not folder.is_dir():
         raise MissingError(f"no folder of records is at {board}")
+    held = rounds.held(round, settings)
     published = Results(folder, settings.cache)
 
     def table(record: Record) -> Table | None:
@@ -41,7 +42,8 @@ def known(board: Path | None, round: Round, settings: Settings) -> Known:
         entries=entries.read_all(settings.shelves),
         records=tuple(_packed(published)),
         table=table,
-        targets=rounds.targets(round, settings),
+        targets={digest: table.labels["test"] for digest, table in held.items()},
+        images={digest: table.digests["test"] for digest, table in held.items()},
         datasets=overlaps.read_all(settings.shelves),
         harness=source_digest(),
     )

@@ -125,7 +125,7 @@ def _bundle(
     from ssl_bench.submission import assembly
     from ssl_bench.submission.manifest import Harness
 
-    if submitting.is_records(word):
+    if submitting.is_records(word, settings):
         measured = submitting.of_records(word, entry, round, settings)
     else:
         measured = submitting.of_model(word, entry, round, settings, _execute if measure else None)

@@ -4,7 +4,7 @@ and C chosen by cross-validation within the few labels that there are."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -16,16 +16,13 @@ from ssl_bench.protocols import base
 from ssl_bench.solvers import logistic
 
 
-class Model:
-    """The samples to fit, standardised by themselves, over the classes that have a sample."""
+class Standardised:
+    """The samples to fit, standardised by themselves."""
 
     def __init__(self, features: NDArray[Any], labels: base.IntArray, standardise: bool) -> None:
-        """Raises DataError if all samples are of one class."""
-        check(labels)
-        self.present, self.numbered = np.unique(labels, return_inverse=True)
-        self.mean, self.deviation = np.zeros(1), np.ones(1)
-        if standardise:
-            self.mean, self.deviation = moments(features)
+        """`labels` are as `solvers.logistic` takes them."""
+        self.labels = labels
+        self.mean, self.deviation = moments(features) if standardise else (np.zeros(1), np.ones(1))
         self.features = self.standard(features)
 
     def standard(self, features: NDArray[Any]) -> NDArray[np.float64]:
@@ -35,17 +32,58 @@ class Model:
 
     def path(self, grid: NDArray[np.float64], device: str) -> Iterator[logistic.Solution]:
         """Yield the optimum for every C of `grid`, near enough to choose one."""
-        return logistic.path(self.features, self.numbered, grid, device=device, tolerance=logistic.CHOOSING)
+        return logistic.path(self.features, self.labels, grid, device=device, tolerance=logistic.CHOOSING)
 
     def optimum(self, c: float, device: str, near: logistic.Solution | None = None) -> logistic.Solution:
         """Return the optimum for one C; `near` is that of similar samples, if one is known."""
-        return next(logistic.path(self.features, self.numbered, [c], device=device, near=near))
+        return next(logistic.path(self.features, self.labels, [c], device=device, near=near))
+
+
+class Model(Standardised):
+    """Samples of one class each, over the classes that have a sample."""
+
+    def __init__(self, features: NDArray[Any], labels: base.IntArray, standardise: bool) -> None:
+        """Raises DataError if all samples are of one class."""
+        check(labels)
+        self.present, numbered = np.unique(labels, return_inverse=True)
+        super().__init__(features, numbered, standardise)
 
     def scores(self, fit: logistic.Solution, features: NDArray[Any], classes: int) -> NDArray[np.float64]:
         """Return the logits (samples, classes) of features as they were extracted; −∞ for a class without a sample."""
         scores = np.full((len(features), classes), -np.inf)
         scores[:, self.present] = fit.scores(self.standard(features))
         return scores
+
+
+def curve(
+    fits: Iterable[logistic.Solution], criterion: str, score: Callable[[logistic.Solution], float]
+) -> tuple[tuple[dict[str, Any], ...], logistic.Solution]:
+    """Return one row per fit, with its score under the criterion's name, and the first of the best fits.
+
+    The objectives of the rows have float32's precision, about 1e-5 of themselves.
+    """
+    rows: list[dict[str, Any]] = []
+    for fit in fits:
+        value = score(fit)
+        if not rows or value > max(row[criterion] for row in rows):
+            best = fit
+        rows.append(
+            {
+                "c": fit.c,
+                criterion: value,
+                "objective": fit.objective,
+                "iterations": fit.iterations,
+                "converged": fit.converged,
+            }
+        )
+    return tuple(rows), best
+
+
+def labelled(trial: base.Trial) -> tuple[NDArray[Any], base.IntArray]:
+    """Return all features and labels that may be learnt from: train, and val where the task has one."""
+    splits = ("train", "val") if trial.has_val else ("train",)
+    features = [trial.features(split) for split in splits]
+    return np.concatenate(features), np.concatenate([trial.labels[split] for split in splits])
 
 
 def check(labels: base.IntArray) -> None:

@@ -13,7 +13,6 @@ A class that holds of none or of all images that are fitted cannot be told apart
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,43 +21,27 @@ from numpy.typing import NDArray
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Multilabel, Truth
-from ssl_bench.protocols import base
-from ssl_bench.protocols._logistic import moments
+from ssl_bench.protocols import _logistic, base
 from ssl_bench.solvers import logistic
 
 Labelled = tuple[NDArray[Any], base.IntArray]
 """Features (samples, dim) and labels (samples, classes)."""
 
 
-class Model:
-    """The samples to fit, standardised by themselves, and the classes that can be told apart on them."""
+class Model(_logistic.Standardised):
+    """Samples of any number of classes, over those that can be told apart on them."""
 
     def __init__(self, features: NDArray[Any], labels: base.IntArray, standardise: bool) -> None:
         """Raises DataError if no class can be."""
+        self.classes = labels.shape[1]
         self.learnt = np.flatnonzero((labels == 1).any(axis=0) & (labels == 0).any(axis=0))
         if not len(self.learnt):
             raise DataError("logistic regression needs a class that holds of some training samples and not of others")
-        self.labels = labels
-        self.mean, self.deviation = moments(features) if standardise else (np.zeros(1), np.ones(1))
-        self.features = self.standard(features)
-
-    def standard(self, features: NDArray[Any]) -> NDArray[np.float64]:
-        """Return features (samples, dim) in the units of the fit."""
-        result: NDArray[np.float64] = (features.astype(np.float64) - self.mean) / self.deviation
-        return result
-
-    def path(self, grid: NDArray[np.float64], device: str) -> Iterator[logistic.Solution]:
-        """Yield the optima for every C of `grid`, near enough to choose one."""
-        labels = self.labels[:, self.learnt]
-        return logistic.path(self.features, labels, grid, device=device, tolerance=logistic.CHOOSING)
-
-    def optimum(self, c: float, device: str, near: logistic.Solution | None) -> logistic.Solution:
-        """Return the optima for one C; `near` is those of similar samples, if they are known."""
-        return next(logistic.path(self.features, self.labels[:, self.learnt], [c], device=device, near=near))
+        super().__init__(features, labels[:, self.learnt], standardise)
 
     def scores(self, fit: logistic.Solution, features: NDArray[Any]) -> base.FloatArray:
         """Return the logits (samples, classes) of features as they were extracted; 0 for a class that is not learnt."""
-        scores = np.zeros((len(features), self.labels.shape[1]), dtype=np.float32)
+        scores = np.zeros((len(features), self.classes), dtype=np.float32)
         scores[:, self.learnt] = fit.scores(self.standard(features))
         return scores
 
@@ -80,7 +63,7 @@ class Choice:
         """
         curve, near = self._curve(trial)
         best = int(np.argmax([row["val_map"] for row in curve])) if curve else 0
-        model = Model(*_all_labelled(trial), self.standardise)
+        model = Model(*_logistic.labelled(trial), self.standardise)
         fit = model.optimum(float(self.grid[best]), trial.device, near)
         unlearnt = sorted(set(range(trial.classes)) - set(model.learnt.tolist()))
         return base.Answer(
@@ -104,13 +87,11 @@ class Choice:
         (features, labels), (val_features, val_labels) = self._parts(trial)
         model, truth = Model(features, labels, self.standardise), Truth({"test": val_labels}, trial.classes)
         metric = metrics.get(trial.metric)
-        rows: list[dict[str, Any]] = []
-        for fit in model.path(self.grid, trial.device):
-            value, _, _ = metric.score(Multilabel(model.scores(fit, val_features)), truth)
-            if not rows or value > max(row["val_map"] for row in rows):
-                best = fit
-            rows.append({"c": fit.c, "val_map": value, "iterations": fit.iterations, "converged": fit.converged})
-        return tuple(rows), best
+
+        def average_precision(fit: logistic.Solution) -> float:
+            return metric.score(Multilabel(model.scores(fit, val_features)), truth)[0]
+
+        return _logistic.curve(model.path(self.grid, trial.device), "val_map", average_precision)
 
     def _parts(self, trial: base.Trial) -> tuple[Labelled, Labelled]:
         """Return what to fit and what to choose C on: val, or a random part of train."""
@@ -125,10 +106,3 @@ class Choice:
             )
         held, kept = np.sort(order[:count]), np.sort(order[count:])
         return (features[kept], labels[kept]), (features[held], labels[held])
-
-
-def _all_labelled(trial: base.Trial) -> Labelled:
-    """Return what may be learnt from: train, and val where the task has one."""
-    splits = ("train", "val") if trial.has_val else ("train",)
-    features = [trial.features(split) for split in splits]
-    return np.concatenate(features), np.concatenate([trial.labels[split] for split in splits])

@@ -64,7 +64,7 @@ class Probe(base.Protocol):
         grid = self.grid
         curve, near = self.curve(trial, grid)
         best = int(np.argmax([row["val_top1"] for row in curve])) if curve else 0
-        features, labels = _labelled(trial)
+        features, labels = _logistic.labelled(trial)
         model = _logistic.Model(features, labels, self.features == "standardized")
         fit = model.optimum(float(grid[best]), trial.device, near)
         ends = len(grid) > 1 and best in (0, len(grid) - 1)
@@ -73,29 +73,16 @@ class Probe(base.Protocol):
     def curve(
         self, trial: base.Trial, grid: NDArray[np.float64]
     ) -> tuple[tuple[dict[str, Any], ...], logistic.Solution | None]:
-        """Return one row per C, fitted without val and scored on it, and the best fit; none where the grid has one C.
-
-        The objectives of the rows have float32's precision, about 1e-5 of themselves.
-        """
+        """Return one row per C, fitted without val and scored on it, and the best fit; none for a grid of one C."""
         if len(grid) == 1:
             return (), None
         (features, labels), (val_features, val_labels) = self.parts(trial)
         model = _logistic.Model(features, labels, self.features == "standardized")
-        rows: list[dict[str, Any]] = []
-        for fit in model.path(grid, trial.device):
-            right = model.scores(fit, val_features, trial.classes).argmax(axis=1) == val_labels
-            if not rows or right.mean() > max(row["val_top1"] for row in rows):
-                best = fit
-            rows.append(
-                {
-                    "c": fit.c,
-                    "val_top1": float(right.mean()),
-                    "objective": fit.objective,
-                    "iterations": fit.iterations,
-                    "converged": fit.converged,
-                }
-            )
-        return tuple(rows), best
+
+        def top1(fit: logistic.Solution) -> float:
+            return float((model.scores(fit, val_features, trial.classes).argmax(axis=1) == val_labels).mean())
+
+        return _logistic.curve(model.path(grid, trial.device), "val_top1", top1)
 
     def parts(self, trial: base.Trial) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         """Return (features, labels) to fit and (features, labels) to choose C on."""
@@ -146,10 +133,3 @@ class Fitted:
             raise DataError("none of the classes among which is to be answered has a training sample")
         within = _logistic.predictions(scores[:, among])
         return dataclasses.replace(within, ranked=np.asarray(among, dtype=np.int64)[within.ranked])
-
-
-def _labelled(trial: base.Trial) -> tuple[NDArray[Any], base.IntArray]:
-    """Return all features and labels that may be learnt from: train, and val where the task has one."""
-    splits = ("train", "val") if trial.has_val else ("train",)
-    features = [trial.features(split) for split in splits]
-    return np.concatenate(features), np.concatenate([trial.labels[split] for split in splits])

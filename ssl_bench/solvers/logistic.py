@@ -38,6 +38,7 @@ from ssl_bench.solvers.linear_loss import Point, Problem, bound
 from ssl_bench.solvers.preconditioner import Preconditioner
 from ssl_bench.solvers.sigmoid_loss import Sigmoid
 from ssl_bench.solvers.softmax_loss import Softmax
+from ssl_bench.solvers.threads import enough_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,18 +106,25 @@ def path(
     import torch
 
     _check(features, labels)
-    loss: type[Softmax | Sigmoid] = Softmax if labels.ndim == 1 else Sigmoid
-    problem = loss(features, labels, device, torch.float32 if tolerance >= SINGLE else torch.float64)
-    preconditioner = problem.preconditioner()
+    operations = 4.0 * len(features) * min(features.shape) * _classes(labels)
+    with enough_for(operations):
+        loss: type[Softmax | Sigmoid] = Softmax if labels.ndim == 1 else Sigmoid
+        problem = loss(features, labels, device, torch.float32 if tolerance >= SINGLE else torch.float64)
+        preconditioner = problem.preconditioner()
     known: list[tuple[float, Point]] = []
     for c in map(float, strengths):
-        if not known and near is None and tolerance < SINGLE:
-            near = _approach(features, labels, c, device)
-        starts = _starts(problem, known, c) if known else _first(problem, near)
-        start = min(starts, key=lambda point: point.objective(c))
-        optimum = _minimise(problem, preconditioner, start, c, tolerance)
+        with enough_for(operations):
+            if not known and near is None and tolerance < SINGLE:
+                near = _approach(features, labels, c, device)
+            starts = _starts(problem, known, c) if known else _first(problem, near)
+            start = min(starts, key=lambda point: point.objective(c))
+            optimum = _minimise(problem, preconditioner, start, c, tolerance)
         known = [*known[-2:], (c, optimum.point)]
         yield _solution(problem, optimum, c)
+
+
+def _classes(labels: NDArray[np.int64]) -> int:
+    return int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1]
 
 
 def _check(features: NDArray[Any], labels: NDArray[np.int64]) -> None:

@@ -15,6 +15,7 @@ at most 1, and weighted by that probability's inverse. So a direction that few s
 
 A factor stays good for a while, across steps and across neighbouring C, because a common scale does not matter. It is
 renewed when the steps since have cost about as much as a new one does: no more than twice the cost of the best moment.
+Costs are counted in operations of a product of large matrices.
 """
 
 from __future__ import annotations
@@ -32,34 +33,40 @@ WHOLE = 8000
 ROWS = 4
 """Samples that it is estimated from, per row of it."""
 DENSE = 2
-"""How much faster a product of large matrices runs, in operations per second, than the thin ones of a step."""
+"""Operations of a product of large matrices in the time of one of the thin products of a step."""
+READ = 40
+"""The same in the time of reading one number of a factor, which a step does twice."""
 
 
 class Preconditioner(abc.ABC):
     """Approximates inverse Hessians along a path; one per problem."""
 
-    def __init__(self, x: Tensor, classes: int, dtype: torch.dtype, price: float) -> None:
-        """`x` is (columns, samples), float32; its last row, of ones, has no penalty. `dtype` does for the diagonal,
-        and `price` is what a factor costs, in steps."""
+    def __init__(self, x: Tensor, classes: int, dtype: torch.dtype, price: float, numbers: int) -> None:
+        """`x` is (columns, samples), float32; its last row, of ones, has no penalty. `dtype` does for the diagonal.
+        A factor costs `price` operations and holds this many numbers."""
         self.x, self.classes, self.squares, self.price = x, classes, x.square().to(dtype), price
+        self.step, self.reading = DENSE * 4 * x.shape[1] * classes * len(x), READ * numbers
         self.penalised = x.new_ones(len(x))
         self.penalised[-1] = 0
-        self.spent = 0
+        self.spent = 0.0
         self.factor: Tensor | None = None
         self.scale = self.penalised
 
     def prepare(self, curves: Tensor, c: float) -> None:
         """Renew what `solve` uses, for a point's `curves` (classes, samples) and C, if it is time."""
         if self.spent >= self.price:
-            self.factor, self.spent = self.factorised(curves, c), 0
+            self.factor, self.spent = self.factorised(curves, c), 0.0
         if self.factor is None:
             diagonal = self.penalised + c * (self.uncertain(curves).to(self.squares.dtype) @ self.squares.T)
             self.scale = diagonal.clamp_(min=1e-30).reciprocal_()
 
     def solve(self, left: Tensor) -> Tensor:
         """Return about H⁻¹·left, (classes, columns)."""
-        self.spent += 1
-        return self.scale * left if self.factor is None else self.solved(left, self.factor)
+        self.spent += self.step
+        if self.factor is None:
+            return self.scale * left
+        self.spent += self.reading
+        return self.solved(left, self.factor)
 
     @abc.abstractmethod
     def uncertain(self, curves: Tensor) -> Tensor:
@@ -86,9 +93,9 @@ class Blocks(Preconditioner):
     def __init__(self, x: Tensor, classes: int, dtype: torch.dtype) -> None:
         columns, samples = x.shape
         self.count = min(samples, ROWS * columns)
-        cost = classes * (self.count * columns**2 * 2 + columns**3 / 3)
-        fits = classes * columns**2 <= WHOLE**2
-        super().__init__(x, classes, dtype, cost / (DENSE * 4 * samples * classes * columns) if fits else math.inf)
+        price = classes * (self.count * columns**2 * 2 + columns**3 / 3)
+        numbers = classes * columns**2
+        super().__init__(x, classes, dtype, price if numbers <= WHOLE**2 else math.inf, numbers)
 
     def uncertain(self, curves: Tensor) -> Tensor:
         return curves
@@ -108,9 +115,7 @@ class Blocks(Preconditioner):
         return hessian
 
     def solved(self, left: Tensor, factor: Tensor) -> Tensor:
-        import torch
-
-        return torch.cholesky_solve(left[:, :, None], factor)[:, :, 0]
+        return _solved(left[:, :, None], factor)[:, :, 0]
 
 
 class Joint(Preconditioner):
@@ -120,9 +125,8 @@ class Joint(Preconditioner):
         columns, samples = x.shape
         self.size = classes * columns
         self.count = min(samples, ROWS * self.size)
-        cost = self.count * columns**2 * classes * (classes + 1) + self.size**3 / 3
-        fits = self.size <= WHOLE
-        super().__init__(x, classes, dtype, cost / (DENSE * 4 * samples * self.size) if fits else math.inf)
+        price = self.count * columns**2 * classes * (classes + 1) + self.size**3 / 3
+        super().__init__(x, classes, dtype, price if self.size <= WHOLE else math.inf, self.size**2)
 
     def uncertain(self, curves: Tensor) -> Tensor:
         return curves - curves * curves
@@ -136,9 +140,7 @@ class Joint(Preconditioner):
         return found - found.mean(0)
 
     def solved(self, left: Tensor, factor: Tensor) -> Tensor:
-        import torch
-
-        return torch.cholesky_solve(left.reshape(-1, 1), factor).reshape(left.shape)
+        return _solved(left.reshape(-1, 1), factor).reshape(left.shape)
 
     def _hessian(self, p: Tensor, c: float) -> Tensor:
         """Return the lower triangle of the Hessian, (classes · columns, classes · columns)."""
@@ -166,6 +168,15 @@ def _sample(weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
     steps[1:] -= steps[:-1].clone()
     chosen = steps.nonzero()[:, 0]
     return chosen, shares[chosen].reciprocal().float()
+
+
+def _solved(left: Tensor, factor: Tensor) -> Tensor:
+    """Return H⁻¹·left, (…, rows, 1), by the lower factor. `torch.cholesky_solve` is ten times slower for one column."""
+    import torch
+
+    half: Tensor = torch.linalg.solve_triangular(factor, left, upper=False)
+    found: Tensor = torch.linalg.solve_triangular(factor.mT, half, upper=True)
+    return found
 
 
 def _cholesky(hessian: Tensor) -> Tensor | None:

@@ -30,6 +30,7 @@ CODES = {
     "metric-differs": "E031",
     "labels-differ": "E032",
     "sketch-missing": "E033",
+    "sketch-differs": "E034",
     "card-name": "E040",
     "card-weights": "E041",
     "contamination-undeclared": "E042",

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,10 @@ _DECODER = _Decoder()
 
 
 def _start() -> subprocess.Popen[bytes]:
-    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", "")}
-    command = [sys.executable, "-m", "ssl_bench.submission.decoding"]
+    """Start the process with our own places of modules, and not with the folder that we happen to stand in (-P)."""
+    places = os.pathsep.join(place or str(Path.cwd()) for place in sys.path)
+    environment = {"PYTHONPATH": places, "PATH": os.environ.get("PATH", "")}
+    command = [sys.executable, "-P", "-m", "ssl_bench.submission.decoding"]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment)
 

@@ -16,7 +16,7 @@ from ssl_bench import model_zoo
 from ssl_bench.checkpoints import families
 from ssl_bench.submission import bundle
 from tests.cli.conftest import Command
-from tests.submission.test_signatures import make_key
+from tests.submission.factory import make_key
 
 CARD = Path("leaderboard/entries/digits_vit.toml")
 FILLED = {
@@ -95,6 +95,7 @@ def test_records_that_were_measured_before(submitted: Command) -> None:
     fill()
     with CARD.open("a") as file:
         file.write('[contamination]\ndigits = "train images, without labels"\n')
+    Path("digits_vit").mkdir()  # a folder that is called as the model is
     for word in ("results", "digits_vit"):
         said = submitted("submit", word, "--card", CARD, "-s", "quick", "-o", f"{word}.tar")
         assert said.code == 0, said.err
@@ -117,6 +118,7 @@ def test_records_that_were_measured_before(submitted: Command) -> None:
         (("results", "--card", CARD, "-s", "quick"), "no record of 'digits_vit'"),
         (("-m", "digits_vit", "--card", CARD, "-s", "quikc"), "Did you mean quick"),
         (("-m", "digits_vit", "--card", CARD, "-s", "quick", "--check-only"), "nothing of digits_vit was measured"),
+        (("none.safetensors", "--card", CARD, "-s", "quick"), "no checkpoint is at none.safetensors"),
         (("none.tar",), "cannot read none.tar"),
         (("bad.tar",), "bad.tar: is no bundle"),
     ],

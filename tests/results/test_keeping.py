@@ -133,7 +133,7 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     results.pack()
     subprocess.run(["git", "add", "-A"], check=True)
     subprocess.run([*git_words, "commit", "-qm", "packed"], check=True)
-    for words in ("root", "git:HEAD:root", "git:HEAD~1:root", "git:HEAD:./root/".replace("./", "")):
+    for words in ("root", "git:HEAD:root", "git:HEAD~1:root", "git:HEAD:root/"):
         assert open_source(words).records() == records
     for words in ("root/model000.jsonl", "git:HEAD:root/model000.jsonl"):
         source = open_source(words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -95,4 +96,10 @@ def make_bundle(
 def written(path: Path, bundle: Bundle | None = None) -> Path:
     """Write a bundle and return its file."""
     bundles.write(bundle or make_bundle(), path)
+    return path
+
+
+def make_key(path: Path) -> Path:
+    """Make an SSH key without a passphrase, and return its private file; the public one lies beside it."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,17 @@ def said(content: bytes) -> str:
     except UsageError as error:
         return str(error).partition(":")[0] if "\n" not in str(error) else "several lines"
     return ""
+
+
+def test_the_reader_imports_nothing_of_the_folder_where_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of foreign files beside a bundle cannot slip a module under the reader."""
+    (tmp_path / "struct.py").write_text("open('pwned', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tables, "_DECODER", tables._Decoder())
+    assert tables.read(CONTENT, "here")["target"].shape == (40,)
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_a_reader_that_is_gone_is_replaced() -> None:

@@ -29,7 +29,7 @@ from ssl_bench.submission.manifest import Asked
 from ssl_bench.submission.rounds import Ask, Round
 from ssl_bench.submission.validator import Report, validate
 from ssl_bench.submission.waivers import Waiver
-from ssl_bench.tasks import SuiteCard, TaskCard
+from ssl_bench.tasks import Source, SuiteCard, TaskCard
 from tests.results.factory import RECIPES, make_metric, sha
 from tests.submission.factory import CARD, make_bundle, scored, written
 from tests.test_signatures import make_key
@@ -214,7 +214,8 @@ def test_labels_that_are_held_elsewhere_are_compared() -> None:
     forged = truth.copy()
     forged[-1] = (forged[-1] + 1) % 10
     report = judged((record, content), other, known=Known(records=PEERS, targets={record.task.digest: forged}))
-    assert [finding.what for finding in report.findings] == ["1 of 40 labels are not those of the test set"]
+    assert codes(report) == ["labels-differ"]
+    assert report.findings[0].what == "1 of 40 labels are not those of the test set"
 
 
 def test_predictions_of_other_samples_are_found() -> None:
@@ -244,6 +245,22 @@ def test_members_that_are_missing_are_found(prefix: str, name: str) -> None:
     assert codes(validate(_without(prefix), ROUND, KNOWN)) == [name]
 
 
+def test_sketches_of_other_images_are_found() -> None:
+    """Where the images are at hand, a sketch must be of them, one by one: otherwise nothing was fixed."""
+    made = make_bundle(suite=ROUND.asked)
+    record = made.records[0]
+    found = made.sketch(record)
+    assert found is not None
+    images = np.zeros((40, 32), np.uint8)
+    images[:, :16] = found.images
+    known = dataclasses.replace(KNOWN, images={record.task.digest: images})
+    assert codes(validate(made, ROUND, known)) == []
+    images[[0, 1]] = images[[1, 0]]
+    report = validate(made, ROUND, known)
+    assert codes(report) == ["sketch-differs"]
+    assert report.findings[0].what.startswith("2 of 40 sketches are of other images")
+
+
 def test_an_attestation_of_another_bundle_is_found(tmp_path: Path) -> None:
     """A statement, and its signature, cannot be carried over to other members."""
     if shutil.which("ssh-keygen") is None:
@@ -269,6 +286,7 @@ def test_an_attestation_of_another_bundle_is_found(tmp_path: Path) -> None:
     ("old", "new", "name"),
     [
         ('name = "dinov2_vits14"', 'name = "another"', "card-name"),
+        ('name = "dinov2_vits14"', 'name = "My Model"', "card-name"),
         ('sha256 = "{sha256}"', f'sha256 = "{sha("no")}"', "card-weights"),
         ("https://example.org/w.safetensors", "http://example.org/w.safetensors", "card-weights"),
         ("https://example.org/w.safetensors", "javascript:alert(1)", "card-weights"),
@@ -379,8 +397,46 @@ def test_numbers_far_above_the_best_are_pointed_at() -> None:
     assert codes(report) == ["outlier", "pattern"]
     assert {finding.where for finding in report.findings} == {"task6 × logistic_regression"}
     assert report.accepted
+    seen = CARD + '[contamination]\ntask6 = "all images"\n'
+    explained = judged(*usual[:-1], scored("task6", right=39), round=round, known=Known(records=records), card=seen)
+    assert codes(explained) == []
     everywhere = [scored(f"task{i}", right=26) for i in range(7)]
     assert codes(judged(*everywhere, round=round, known=Known(records=records))) == []
+
+
+def test_what_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A task that nobody else answered, other code, and a signature that cannot be checked here are for a person."""
+    assert codes(judged(known=Known())) == ["task-unpinned"]
+    assert codes(judged(known=dataclasses.replace(KNOWN, harness=sha("other code")))) == ["harness-differs"]
+    if shutil.which("ssh-keygen"):
+        signed = make_bundle(suite=ROUND.asked, key=make_key(tmp_path / "key"))
+        monkeypatch.setenv("PATH", "")
+        assert codes(validate(signed, ROUND, KNOWN)) == ["signature-unchecked"]
+
+
+def test_the_card_of_a_task_says_what_its_data_must_be() -> None:
+    """Where a task's card pins its data, the board's records do not matter; another version is another task."""
+    digest = scored("dtd")[0].task.digest
+    for card, found in (
+        ({"source": Source(digest=digest)}, []),
+        ({"source": Source(digest=sha("true data"))}, ["task-differs"]),
+        ({"version": 2}, ["task-differs"]),
+        ({"classes": 12}, ["task-differs"]),
+    ):
+        tasks = {**ROUND.tasks, "dtd": dataclasses.replace(ROUND.tasks["dtd"], **card)}
+        assert codes(judged(round=dataclasses.replace(ROUND, tasks=tasks))) == found, card
+
+
+def test_a_bundle_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round takes bundles up to a size."""
+    monkeypatch.setattr("ssl_bench.submission.checks.structure.MOST", 10_000)
+    assert codes(judged()) == ["too-large"]
+
+
+def test_every_finding_is_tested() -> None:
+    """No code can be given that no test of this file has seen."""
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert not [name for name in CODES if f'"{name}"' not in text]
 
 
 def test_a_waiver_excuses_what_it_names_alone() -> None:
@@ -448,8 +504,8 @@ def test_reports_for_programs_and_people() -> None:
     assert text.startswith(reports.MARKER)
     assert "<img" not in text
     assert "@everyone" not in text
-    assert r"\[x\](" not in text.replace(r"\(", "(") or r"\[x\]\(" in text
-    assert "1 to mend" in text
+    assert "[x](" not in text
+    assert "2 to mend" in text
 
 
 def test_a_long_report_stays_within_a_comment() -> None:

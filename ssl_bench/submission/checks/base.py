@@ -27,6 +27,8 @@ class Known:
     """The predictions of such a record, where they are at hand."""
     targets: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Task digest to the labels of its test split, in its order, that nobody handed in."""
+    images: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Task digest to the sha256 of its test images, uint8 (images, 32), in their order."""
     datasets: Mapping[str, Dataset] = dataclasses.field(default_factory=dict)
     """Name to dataset of pretraining, and the tasks that share images with it."""
     harness: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ssl_bench.leaderboard import overlaps
+from ssl_bench.results.slugs import slug
 from ssl_bench.submission.checks.base import Case
 from ssl_bench.submission.findings import Finding
 from ssl_bench.submission.limits import readable
@@ -22,6 +23,9 @@ def findings(case: Case) -> Iterator[Finding]:
     if entry.name != model.name:
         what = f"the card is of {readable(entry.name)!r}, the records are of {readable(model.name)!r}"
         yield Finding("card-name", "card.toml: name", what, "Write the model's name into the card")
+    if slug(entry.name) != entry.name:
+        what = f"{readable(entry.name)!r} is more than lower-case letters, digits, '_', '.' and '-'"
+        yield Finding("card-name", "card.toml: name", what, "Choose a plain name, such as method_architecture_data")
     yield from _weights(case)
     yield from _division(case)
     yield from _data(case)

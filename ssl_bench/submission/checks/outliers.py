@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import fmean, median
 
+from ssl_bench.leaderboard.entries import Entry
 from ssl_bench.results.record import Record
 from ssl_bench.submission.checks.base import Case
 from ssl_bench.submission.findings import Finding
@@ -31,19 +32,22 @@ def findings(case: Case) -> Iterator[Finding]:
         sign = 1.0 if definition.higher_is_better else -1.0
         value, others = sign * _mean(mine), [sign * one for one in peers.values()]
         reach = max(POINTS * (definition.high - definition.low), max(others) - median(others))
-        if value > max(others) + reach:
+        if value > max(others) + reach and ask.task not in case.bundle.entry.contamination:
             what = f"{abs(value):.4g} beats the best of {len(others)} models, {abs(max(others)):.4g}, by far"
             yield Finding("outlier", ask.where, what, LOOK)
         placed[ask.task, ask.protocol] = (value - median(others)) / (
             _spread(others) or definition.high - definition.low
         )
-    yield from _pattern(placed)
+    yield from _pattern(placed, case.bundle.entry)
 
 
-def _pattern(placed: dict[tuple[str, str], float]) -> Iterator[Finding]:
-    """Give tasks on which the entry stands far higher among the others than on the rest, protocol by protocol."""
+def _pattern(placed: dict[tuple[str, str], float], entry: Entry) -> Iterator[Finding]:
+    """Give tasks on which the entry stands far higher among the others than on the rest, protocol by protocol; what it
+    declares to have seen explains itself."""
     for protocol in sorted({protocol for _, protocol in placed}):
-        places = {task: place for (task, own), place in placed.items() if own == protocol}
+        places = {
+            task: place for (task, own), place in placed.items() if own == protocol and task not in entry.contamination
+        }
         for task, place in places.items():
             rest = [other for one, other in places.items() if one != task]
             if len(rest) >= FEWEST and (lift := place - median(rest)) > FAR * max(1.0, _spread(rest)):

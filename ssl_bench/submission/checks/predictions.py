@@ -28,10 +28,19 @@ def findings(case: Case) -> Iterator[Finding]:
         if record.model.embed_dim and not record.task.truncated:
             sketched[sketch.name(record)] = record
     for name, record in sorted(sketched.items()):
-        found = case.bundle.sketch(record)
-        if found is None or len(found) != record.task.samples["test"]:
-            what = f"of {record.task.samples['test']} test images {0 if found is None else len(found)} have a sketch"
-            yield Finding("sketch-missing", name, what, "Submit the model, or do it where its features are cached")
+        yield from _of_sketch(case, name, record)
+
+
+def _of_sketch(case: Case, name: str, record: Record) -> Iterator[Finding]:
+    found, wanted = case.bundle.sketch(record), record.task.samples["test"]
+    if found is None or len(found) != wanted:
+        what = f"of {wanted} test images {0 if found is None else len(found)} have a sketch"
+        yield Finding("sketch-missing", name, what, "Submit the model, or do it where its features are cached")
+        return
+    images = case.known.images.get(record.task.digest)
+    if images is not None and (wrong := int((found.images != images[:, : sketch.IMAGE]).any(axis=1).sum())):
+        what = f"{wrong} of {wanted} sketches are of other images than the test set's, or in another order"
+        yield Finding("sketch-differs", name, what, AGAIN)
 
 
 def labels(case: Case) -> dict[str, str]:
