@@ -35,9 +35,8 @@ class Ask:
 
     @functools.cached_property
     def canonical(self) -> str:
-        """The question as canonical JSON."""
-        body = cards.plain(self)
-        return canonical_json({key: value for key, value in body.items() if key != "metric" or value})
+        """The question as canonical JSON; the versions of task and protocol stand for the headline."""
+        return canonical_json({key: value for key, value in cards.plain(self).items() if key != "metric"})
 
     @property
     def where(self) -> str:
