@@ -35,8 +35,8 @@ class Ask:
 
     @functools.cached_property
     def canonical(self) -> str:
-        """The question as canonical JSON."""
-        return canonical_json(cards.plain(self))
+        """The question as canonical JSON; the versions of task and protocol stand for the headline."""
+        return canonical_json({key: value for key, value in cards.plain(self).items() if key != "metric"})
 
     @property
     def where(self) -> str:

@@ -186,14 +186,15 @@ def _results(record: Record, again: Record, allowed: float) -> Redone:
 
 def _statements(record: Record, again: Record) -> Redone:
     """Compare what a record states beside its numbers, and a board shows or reads them by."""
+    both = record.task.metrics.keys() & again.task.metrics.keys()  # a later release may know more metrics
+    defined = [{name: one.task.metrics[name] for name in sorted(both)} for one in (record, again)]
     parts = {
-        "definitions of the metrics": (record.task.metrics, again.task.metrics),
+        "definitions of the metrics": (defined[0], defined[1]),
         "headline": (record.task.metric, again.task.metric),
         "classes": (record.task.classes, again.task.classes),
         "samples": (record.task.samples, again.task.samples),
         "parameters": (record.model.parameters, again.model.parameters),
         "length of the features": (record.model.embed_dim, again.model.embed_dim),
-        "determinism": (record.protocol.deterministic, again.protocol.deterministic),
     }
     differing = [name for name, (theirs, ours) in parts.items() if plain(theirs) != plain(ours)]
     said = ", ".join(differing) + " differ" if differing else "what the record states of model, task and metrics holds"

@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,19 @@ def test_records_of_the_store(lab: Submitter, verify: Callable[..., Said]) -> No
     assert said.code == 0
     assert ("digits", "features", "open", "nothing was fixed of them; a run tells") in rows(said)
     assert {one.level for one in Results("store").verifications()} == {"sample"}
+
+
+def test_rescoring_needs_no_torch(lab: Submitter, command: Command, cache: Path) -> None:
+    """A server that computes metrics again needs neither torch nor the model."""
+    handed_in(lab)
+    code = (
+        "import sys\nfrom ssl_bench import cli\n"
+        f"sys.argv = ['ssl-bench', 'verify', 'bundle.tar', '--cache', {str(cache)!r}, '--progress', 'none']\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert end.code == 0, end.code\n"
+        "print('LOADED', 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "LOADED False" in done.stdout, done.stdout + done.stderr
 
 
 # ---------------------------------------------------------------- what is missing

@@ -310,3 +310,17 @@ def test_a_claim_is_of_one_model() -> None:
 
     with pytest.raises(UsageError, match="the card is of 'other'"):
         claims.of_bundle(make_bundle(card=CARD.replace("dinov2_vits14", "other")))
+
+
+def test_a_later_release_may_know_more_metrics() -> None:
+    """A record of fewer metrics than a run gives now agrees; one whose metric is defined otherwise does not."""
+    record = make_record()
+    fewer = dataclasses.replace(record.task, metrics={"top1": record.task.metrics["top1"]})
+    old = dataclasses.replace(record, task=fewer, metrics={"top1": record.metrics["top1"]})
+    assert {one.outcome for one in verifying.predictions(old, {}, record, {}, 0.003)} == {"agrees"}
+    lowered = dataclasses.replace(record.task.metrics["top1"], chance=0.01)
+    other = dataclasses.replace(
+        record, task=dataclasses.replace(record.task, metrics={**record.task.metrics, "top1": lowered})
+    )
+    (said,) = [one.said for one in verifying.predictions(other, {}, record, {}, 0.003) if one.outcome == "disagrees"]
+    assert said == "definitions of the metrics differ"

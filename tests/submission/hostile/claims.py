@@ -331,11 +331,6 @@ CASES = (
         "disagrees: statements: length of the features",
     ),
     Case(
-        "a random probe said to be none",
-        rerun(lambda r: changed(r, "protocol", deterministic=False)),
-        "disagrees: statements: determinism",
-    ),
-    Case(
         "a metric that a run does not give",
         rerun(metric("top5", 1.0, interval=None)),
         "disagrees: result: top5 1 claimed",
