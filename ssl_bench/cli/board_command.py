@@ -133,13 +133,14 @@ def write_boards(
 
 @contextlib.contextmanager
 def _without_collection() -> Iterator[None]:
-    """Let Python not look for cycles meanwhile: records hold none, and looking at 100,000 again and again takes longer
-    than to read them."""
+    """Let Python not look for cycles meanwhile, nor later among what is there then: records hold none, and looking at
+    100,000 again and again takes longer than to read them."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if was:
             gc.enable()
 

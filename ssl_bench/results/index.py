@@ -59,7 +59,7 @@ class Index:
         self.say = say
         self.path = index_path(root, cache) if cache else None
         self._connection: sqlite3.Connection | None = None
-        self._blocks: dict[tuple[str, int], Any] = {}
+        self._blocks: dict[str, tuple[str, Any]] = {}
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -140,20 +140,18 @@ class Index:
         return list(self._records(self.db.execute(f"{_BODY} WHERE status = 'standing' {order}")))
 
     def _records(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Record]:
+        known = self._blocks
         for digest, record_id, question, blocks, rest, written in rows:
-            parts = {}
-            for part in blocks.split():
-                key, _, number = part.partition("=")
-                parts[key] = self._block(key, int(number))
+            parts = dict(known[part] if part in known else self._block(part) for part in blocks.split())
             stated = {"content_digest": digest, "record_id": record_id, "question": question}
             yield rebuild.record(parts, json.loads(rest), stated, written)
 
-    def _block(self, key: str, number: int) -> Any:
-        """Return a block; equal blocks of many records are one object."""
-        if (key, number) not in self._blocks:
-            (text,) = self.db.execute("SELECT text FROM blocks WHERE id = ?", (number,)).fetchone()
-            self._blocks[key, number] = rebuild.block(key, json.loads(text))
-        return self._blocks[key, number]
+    def _block(self, part: str) -> tuple[str, Any]:
+        """Return field and block of a part such as "model=3"; equal blocks of many records are one object."""
+        key, _, number = part.partition("=")
+        (text,) = self.db.execute("SELECT text FROM blocks WHERE id = ?", (int(number),)).fetchone()
+        self._blocks[part] = key, rebuild.block(key, json.loads(text))
+        return self._blocks[part]
 
     def skipped(self) -> list[Skipped]:
         """Return what could not be read, packed files first."""

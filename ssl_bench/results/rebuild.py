@@ -76,6 +76,12 @@ def _record_builders() -> dict[str, Build]:
     return {field.name: builder(hints[field.name]) for field in dataclasses.fields(Record)}
 
 
+@functools.cache
+def _made_anew() -> tuple[str, ...]:
+    """Return the fields of a record that are not kept as JSON has them."""
+    return tuple(name for name, make in _record_builders().items() if make is not _same)
+
+
 def block(key: str, value: Any) -> Any:
     """Return a record's field `key` from its JSON value."""
     return _record_builders()[key](value)
@@ -92,9 +98,10 @@ def record(
     """Return a record of fields that are made (`blocks`) and JSON values (`rest`), with its digests as they were."""
     made = object.__new__(Record)
     inner, builders = made.__dict__, _record_builders()
-    for name, value in rest.items():
-        if name in builders:
-            inner[name] = builders[name](value)
+    inner.update(rest if rest.keys() <= builders.keys() else {name: rest[name] for name in rest if name in builders})
+    for name in _made_anew():
+        if name in inner:
+            inner[name] = builders[name](inner[name])
     inner.update(blocks)
     if len(inner) < len(builders):
         inner.update({field.name: _default(field) for field in dataclasses.fields(Record) if field.name not in inner})
