@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-SMALL = 5e7
+SMALL = 1e7
 """Operations of a product below which one thread is left alone with it. Beside other processes, sharing out products of
-3e6 operations took 12 times as long; on a quiet machine products of 3e7 took as long with one thread as with two."""
+3e6 operations took 12 times as long; on a quiet machine two threads take a third off products of 3e7."""
 
 
 @contextlib.contextmanager
