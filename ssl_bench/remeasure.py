@@ -7,9 +7,10 @@ interrupted goes on where it was.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 
-from ssl_bench import datasets, model_zoo, protocols, tasks
+from ssl_bench import model_zoo, protocols, tasks
 from ssl_bench.cards import plain
 from ssl_bench.datasets import index
 from ssl_bench.errors import MissingError, UsageError
@@ -30,22 +31,22 @@ from ssl_bench.submission.limits import readable
 from ssl_bench.submission.verifying import Own, Redone
 
 
-def own_targets(record: Record, settings: Settings, progress: Progress) -> Own | None:
-    """Return what the data here say of a record's task; None where the task or its data are not here."""
-    if record.task.truncated or record.task.name not in tasks.names(settings.shelves):
-        return None
-    card = tasks.get(record.task.name, settings.shelves)
-    try:
-        known = index.lookup(card, settings.data, settings.cache)
-        if known is None:
-            splits = datasets.load(card, settings.data)
-            total = sum(len(split) for split in splits.values())
-            with progress.track(f"{card.name}: reading all images once", total) as advance:
-                known = index.build(card, settings.data, settings.cache, splits, advance)
-    except MissingError:
-        return None
-    ids = {role: sample_ids for role, (sample_ids, _, _) in known.roles.items()}
-    return Own(known.task_digest, ids["test"], Truth(known.labels, card.classes, ids))
+def own_targets(settings: Settings, progress: Progress) -> Callable[[Record], Own | None]:
+    """Return what tells what the data here say of a record's task: None where the task or its data are not here. A
+    task is looked at once for all its records."""
+    shelf = tasks.names(settings.shelves)
+
+    @functools.cache
+    def own(task: str) -> Own | None:
+        card = tasks.get(task, settings.shelves)
+        try:
+            known = index.tracked(card, settings.data, settings.cache, progress)
+        except MissingError:
+            return None
+        ids = {role: sample_ids for role, (sample_ids, _, _) in known.roles.items()}
+        return Own(known.task_digest, ids["test"], Truth(known.labels, card.classes, ids))
+
+    return lambda record: None if record.task.truncated or record.task.name not in shelf else own(record.task.name)
 
 
 class Remeasure:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from ssl_bench import backbones, datasets, distributed, metrics, model_zoo
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.datasets import index
-from ssl_bench.datasets.base import Split
-from ssl_bench.datasets.index import Index
 from ssl_bench.environment import describe, peak_memory_mb
 from ssl_bench.errors import SslBenchError, UnsuitedError
 from ssl_bench.extraction import Spec
@@ -222,7 +220,7 @@ class Runner:
         if self._data is None or self._data[0] != key:
             self._data, self._memory = None, {}
             splits = datasets.load(card, self.settings.data)
-            table = self._index(card, splits)
+            table = index.tracked(card, self.settings.data, self.settings.cache, self.progress, splits)
             keep = {role: limited(len(split), limit) for role, split in splits.items()}
             self._data = (
                 key,
@@ -233,14 +231,6 @@ class Runner:
                 ),
             )
         return self._data[1]
-
-    def _index(self, card: TaskCard, splits: Mapping[str, Split]) -> Index:
-        known = index.lookup(card, self.settings.data, self.settings.cache)
-        if known is not None:
-            return known
-        total = sum(len(split) for split in splits.values())
-        with self.progress.track(f"{card.name}: reading all images once", total) as advance:
-            return index.build(card, self.settings.data, self.settings.cache, splits, advance)
 
     def _trial(self, job: Job, loaded: Loaded, data: Data, spec: Spec, identity: str = "") -> tuple[Trial, Cost]:
         """Return what a job's protocol looks at, and what its features cost; long training keeps its state under the

@@ -125,7 +125,7 @@ def _verify(
         return Report(claim, level, tuple(redone), verifier)
     from ssl_bench.remeasure import Remeasure, own_targets
 
-    redone += rescored(claim, lambda record: own_targets(record, settings, progress))
+    redone += rescored(claim, own_targets(settings, progress))
     if level == "rescore":
         return Report(claim, level, tuple(redone), verifier)
     again = Remeasure(claim, settings, progress, model)

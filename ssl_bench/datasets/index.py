@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ssl_bench import datasets, files
 from ssl_bench.cards import plain
 from ssl_bench.datasets.base import Split, digest_image
+from ssl_bench.progress import Advance, Progress
 from ssl_bench.tasks import TaskCard
 
 VERSION = 1
@@ -27,8 +28,6 @@ VERSION = 1
 CHUNK = 512
 """Images per unit of work."""
 
-Advance = Callable[[int], None]
-"""Called with the number of images just read."""
 Samples = tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.uint8]]
 """A role's ids, labels (samples,) or (samples, classes), and image digests (samples, 32)."""
 
@@ -123,6 +122,18 @@ def build(
         roles = {role: (split.ids, split.labels, content(split, advance)) for role, split in loaded.items()}
         _write(memo, roles)
     return _index(card, roles)
+
+
+def tracked(
+    card: TaskCard, root: Path, cache: Path, progress: Progress, splits: Mapping[str, Split] | None = None
+) -> Index:
+    """Return what `build` does, and show how far the reading has come where images must be read."""
+    if (known := lookup(card, root, cache)) is not None:
+        return known
+    loaded = datasets.load(card, root) if splits is None else splits
+    total = sum(len(split) for split in loaded.values())
+    with progress.track(f"{card.name}: reading all images once", total) as advance:
+        return build(card, root, cache, loaded, advance)
 
 
 def keep(
