@@ -91,7 +91,8 @@ def model_card(word: str, entry: Entry, settings: Settings) -> ModelCard:
     path = Path(head).expanduser()
     if path.suffix == ".safetensors" and not path.is_file():
         raise MissingError(f"no checkpoint is at {path}")
-    if path.is_file() and path.suffix != ".toml":
+    is_checkpoint = path.is_file() and path.suffix != ".toml"
+    if is_checkpoint:
         if path.suffix != ".safetensors":
             raise UsageError(
                 f"{path} is no safetensors file, and the board takes no other: `ssl-bench model convert {path} "
@@ -100,7 +101,7 @@ def model_card(word: str, entry: Entry, settings: Settings) -> ModelCard:
         card = model_zoo.get(f"ckpt:{word}")
     else:
         card = model_zoo.get(word, settings.shelves)
-    if ":" in head or (path.is_file() and path.suffix != ".toml"):  # what no card names has the entry's name
+    if ":" in head or is_checkpoint:  # what no card names has the entry's name
         card = dataclasses.replace(card, name=entry.name, title=entry.name)
     if card.name != entry.name:
         raise UsageError(f"the card is of {entry.name!r}, and the model is called {card.name!r}: write its name there")

@@ -200,13 +200,11 @@ def _standings(results: Results, settings: Settings, verifiers: Path | None) -> 
 
 def _belied(results: Results, records: list[Record], settings: Settings) -> Mapping[str, str]:
     """Return why records are not what their per-sample predictions say, where those are here."""
-    here = results.files.sample_files()
-    if not here:
+    if not (here := results.samples()):
         return {}
     from ssl_bench.results import rescore
-    from ssl_bench.results.samples import sample_name
 
-    having = [record for record in records if sample_name(record.samples.sha256) in here]
+    having = [record for record in records if record.samples.sha256 in here]
     return rescore.belied(having, results.read_samples, settings.cache / "rescored.txt")
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ssl_bench import model_zoo, tasks
 from ssl_bench.cli.example_images import images_of
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
     from ssl_bench.leaderboard.material import Material
     from ssl_bench.leaderboard.ranking import Board
 
+Card = TypeVar("Card")
+
 
 def gathered(results: Results, board: Board, settings: Settings, examples: int = 0) -> Material:
     """Return what the pages of a board's models and tasks are made of: the board, and what lies beside it here."""
     from ssl_bench.leaderboard.material import Material
-    from ssl_bench.results.samples import sample_name
-
-    here = results.files.sample_files()
 
     def predictions(record: Record) -> Mapping[str, Any] | None:
-        return results.read_samples(record) if sample_name(record.samples.sha256) in here else None
+        return results.read_samples(record) if record.samples.sha256 in results.samples() else None
 
     return Material(
         board,
@@ -45,19 +44,20 @@ def gathered(results: Results, board: Board, settings: Settings, examples: int =
 
 def task_cards(names: set[str], settings: Settings) -> Mapping[str, TaskCard]:
     """Return the cards of the measured tasks that still have one."""
-    found, known = {}, tasks.names(settings.shelves)
-    for name in sorted(names & set(known)):
-        with contextlib.suppress(SslBenchError):  # a record outlives its card
-            found[name] = tasks.get(name, settings.shelves)
-    return found
+    return _still_there(names & set(tasks.names(settings.shelves)), lambda name: tasks.get(name, settings.shelves))
 
 
 def model_cards(names: set[str], settings: Settings) -> Mapping[str, ModelCard]:
     """Return the cards of the measured models that still have one: published numbers stand beside ours."""
-    found, known = {}, model_zoo.names(settings.shelves)
-    for name in sorted(name for name in names if name.partition(",")[0] in known):
-        try:
-            found[name] = model_zoo.get(name, settings.shelves)
-        except SslBenchError:
-            continue  # a record outlives its card
+    known = model_zoo.names(settings.shelves)
+    named = {name for name in names if name.partition(",")[0] in known}
+    return _still_there(named, lambda name: model_zoo.get(name, settings.shelves))
+
+
+def _still_there(names: Iterable[str], get: Callable[[str], Card]) -> dict[str, Card]:
+    """Return the cards that can be read, by name: a record outlives its card."""
+    found = {}
+    for name in sorted(names):
+        with contextlib.suppress(SslBenchError):
+            found[name] = get(name)
     return found

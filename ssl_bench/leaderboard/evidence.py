@@ -89,13 +89,12 @@ class Evidence:
 def of_results(results: Results, cache: Path) -> Evidence:
     """Return the predictions that lie beside the records of a store, whose content is taken to be the records' own
     (`results.rescore.belied` checks it), with a memory under `cache`."""
-    here = results.files.sample_files()
-    if not here:
+    if not (here := results.samples()):
         return NOTHING
-    from ssl_bench.results.samples import read, sample_name
+    from ssl_bench.results.samples import read
 
     return Evidence(
-        lambda record: sample_name(record.samples.sha256) in here,
+        lambda record: record.samples.sha256 in here,
         lambda record: read(results.files, record.samples),
         cache / "told-apart.jsonl",
     )

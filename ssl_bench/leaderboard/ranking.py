@@ -99,15 +99,16 @@ def make_board(
     suite = suite or choice.suite_of(chosen)
     names = choice.protocol_order(suite, chosen, asked=bool(protocols or questions))
     chosen = choice.of_the_suite(chosen, suite, names, left_out)
-    tables = tuple(
-        _make_table(
-            name, [record for record in chosen if record.protocol.name == name], suite, cards or {}, drift, standings
-        )
-        for name in names
-        if any(record.protocol.name == name for record in chosen)
-    )
+    by_protocol: dict[str, list[Record]] = defaultdict(list)
+    for record in chosen:
+        by_protocol[record.protocol.name].append(record)
     known = costs.of_records(chosen)
-    tables = tuple(_declared(_tested(_with_costs(table, known), evidence), suite, entries) for table in tables)
+    made = (
+        _make_table(name, by_protocol[name], suite, cards or {}, drift, standings)
+        for name in names
+        if name in by_protocol
+    )
+    tables = tuple(_declared(_tested(_with_costs(table, known), evidence), suite, entries) for table in made)
     return Board(suite, tables, tuple(left_out))
 
 

@@ -94,7 +94,7 @@ def waste(results: Results, *, drift: bool = False) -> Waste:
     unnamed = {
         name: file.size
         for name, file in (results.files.sample_files() if not broken else {}).items()
-        if name.rpartition("/")[2].removesuffix(".parquet") not in named and file.modified < old
+        if sample_files.sha256_of(name) not in named and file.modified < old
     }
     return Waste(
         samples=tuple(unnamed),

@@ -15,6 +15,7 @@ from typing import Any
 from ssl_bench.results.record import Record
 
 Build = Callable[[Any], Any]
+NOTHING: Mapping[str, Any] = {}
 
 
 def _same(value: Any) -> Any:
@@ -47,44 +48,48 @@ def builder(hint: Any) -> Build:
 
 
 def _block_builder(kind: type) -> Build:
+    fill = _filler(kind)
+
+    def build(value: Mapping[str, Any]) -> Any:
+        made: Any = object.__new__(kind)
+        fill(made.__dict__, value, NOTHING)
+        return made
+
+    return build
+
+
+@functools.cache
+def _filler(kind: type) -> Callable[[dict[str, Any], Mapping[str, Any], Mapping[str, Any]], None]:
+    """Return what fills the `__dict__` of a `kind` with fields from JSON values, and with fields that are made."""
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(kind)
     names = {field.name for field in fields}
     makers = [(name, make) for name in sorted(names) if (make := builder(hints[name])) is not _same]
 
-    def build(value: Mapping[str, Any]) -> Any:
-        made: Any = object.__new__(kind)
-        inner = made.__dict__
+    def fill(inner: dict[str, Any], value: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         inner.update(value if value.keys() <= names else {name: value[name] for name in names & value.keys()})
         for name, make in makers:
             if name in inner:
                 inner[name] = make(inner[name])
+        inner.update(made)
         if len(inner) < len(fields):
             inner.update({field.name: _default(field) for field in fields if field.name not in inner})
-        return made
 
-    return build
+    return fill
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
-@functools.cache
-def _record_builders() -> dict[str, Build]:
-    hints = typing.get_type_hints(Record)
-    return {field.name: builder(hints[field.name]) for field in dataclasses.fields(Record)}
-
-
-@functools.cache
-def _made_anew() -> tuple[str, ...]:
-    """Return the fields of a record that are not kept as JSON has them."""
-    return tuple(name for name, make in _record_builders().items() if make is not _same)
-
-
 def block(key: str, value: Any) -> Any:
     """Return a record's field `key` from its JSON value."""
-    return _record_builders()[key](value)
+    return _of_record(key)(value)
+
+
+@functools.cache
+def _of_record(key: str) -> Build:
+    return builder(typing.get_type_hints(Record)[key])
 
 
 def written(record: Record) -> str | None:
@@ -97,13 +102,7 @@ def record(
 ) -> Record:
     """Return a record of fields that are made (`blocks`) and JSON values (`rest`), with its digests as they were."""
     made = object.__new__(Record)
-    inner, builders = made.__dict__, _record_builders()
-    inner.update(rest if rest.keys() <= builders.keys() else {name: rest[name] for name in rest if name in builders})
-    for name in _made_anew():
-        if name in inner:
-            inner[name] = builders[name](inner[name])
-    inner.update(blocks)
-    if len(inner) < len(builders):
-        inner.update({field.name: _default(field) for field in dataclasses.fields(Record) if field.name not in inner})
+    inner = made.__dict__
+    _filler(Record)(inner, rest, blocks)
     inner.update(stated if as_written is None else {**stated, "_as_written": as_written})
     return made

@@ -36,6 +36,11 @@ def sample_name(sha256: str) -> str:
     return f"{SAMPLES}/{sha256[:2]}/{sha256}.parquet"
 
 
+def sha256_of(name: str) -> str:
+    """Return the digest in a name that `sample_name` made."""
+    return name.rpartition("/")[2].removesuffix(".parquet")
+
+
 def write(root: Root, table: Table) -> Samples:
     """Write predictions under `root` and return what a record keeps of them; writing the same twice writes once.
 

@@ -65,6 +65,7 @@ class Results:
         self.withdrawn: list[tuple[Record, str]] = []
         """Withdrawn records with the reasons, as the latest `records()` found them."""
         self._known: Known | None = None
+        self._samples: frozenset[str] | None = None
 
     def check_writable(self) -> None:
         """Raise MissingError unless a file can be made under the root: asked before hours of work, not after."""
@@ -224,7 +225,14 @@ class Results:
         withdrawn = self.index.load([digest for digest, _ in found])
         self.withdrawn = [(withdrawn[digest], reason) for digest, reason in found]
         self.drift = self._drift()
+        self._samples = None
         return self.index.standing()
+
+    def samples(self) -> frozenset[str]:
+        """Return the sha256 of the per-sample predictions that lie here, listed once after the latest `records()`."""
+        if self._samples is None:
+            self._samples = frozenset(map(sample_files.sha256_of, self.files.sample_files()))
+        return self._samples
 
     def verifications(self) -> list[Verification]:
         """Return what was found of records by those who checked them, oldest first; `standing` reads them."""
