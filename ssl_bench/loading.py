@@ -12,8 +12,8 @@ import concurrent.futures
 import dataclasses
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ CHUNK = 8
 MANY = 512
 """Images from which on compiled resizing and processes pay for their start."""
 
+Made = TypeVar("Made")
 Batch: TypeAlias = "tuple[NDArray[np.int64], Tensor]"
 """Positions, and uint8 images (images, channels, height, width)."""
 
@@ -162,6 +163,45 @@ def augmented_batches(
             ]
             training.erase(normal, augmentation, seeds)
         yield normal
+
+
+def prepared(
+    split: Split,
+    spec: InputSpec,
+    prepare: Callable[[NDArray[np.uint8], Any, np.random.Generator], Made],
+    order: NDArray[np.int64],
+    places: NDArray[np.int64],
+    seed: int,
+    work: Work,
+) -> Iterator[Made]:
+    """Give what `prepare` makes of the images at `order` and their targets, in order, a few ahead.
+
+    Images are whole, uint8 (height, width, 3), RGB, or (height, width) where `spec` is grey. Each gets a generator that
+    depends on `seed`, its place and the sample alone. Raises DataError for the first that cannot be decoded.
+    """
+
+    def make(place: int, position: int) -> Made:
+        image = np.asarray(coloured(split.read(position), split.ids[position], spec))
+        target = None if split.targets is None else split.targets[position]
+        return prepare(image, target, np.random.default_rng((seed, place, position)))
+
+    pairs = list(zip(places.tolist(), order.tolist(), strict=True))
+    workers = worker_count() if work.workers < 0 else work.workers
+    if not workers or not pairs:
+        yield from (make(*pair) for pair in pairs)
+        return
+    split.read(pairs[0][1])  # whatever is opened or unpacked at first use, one thread does
+    pool = concurrent.futures.ThreadPoolExecutor(workers, "preparing")
+    waiting: collections.deque[concurrent.futures.Future[Made]] = collections.deque()
+    try:
+        for pair in pairs:
+            waiting.append(pool.submit(make, *pair))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def batches(

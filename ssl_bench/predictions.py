@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import episodes
+from ssl_bench.targets import Targets
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -41,6 +42,8 @@ class Truth:
     """Errors of a reference network on shifted test sets, as fractions, by their names."""
     judgements: Judgements | None = None
     """What is to be found, where classes do not say it."""
+    dense: Targets | None = None
+    """What is true of the parts of each test image, where the task asks that."""
 
     def of(self, split: str) -> Truth:
         """Return the truth of another split, as if it were the test split."""
@@ -62,6 +65,11 @@ class Predictions(abc.ABC):
     def asked(self) -> int | None:
         """How many test samples were answered; None where answers are not one per sample."""
         return None
+
+    def judged(self, truth: Truth) -> Predictions:
+        """Return what metrics score and the store keeps: for what is said of an image's parts, what came of comparing
+        each image with its target, once; otherwise this itself."""
+        return self
 
     @abc.abstractmethod
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:

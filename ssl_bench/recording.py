@@ -18,7 +18,7 @@ from ssl_bench.predictions import Judgements, Truth
 from ssl_bench.protocols.base import Answer
 from ssl_bench.results.record import FeaturesBlock, LabelMap, Model, ProtocolBlock, Record, Samples, Task
 from ssl_bench.results.samples import Table
-from ssl_bench.scoring import definitions, headline, score, scored_by, settled
+from ssl_bench.scoring import definitions, headline, judged, score, scored_by, settled
 from ssl_bench.tasks import TaskCard
 from ssl_bench.trials import Data
 
@@ -52,7 +52,7 @@ def make_record(
 ) -> Record:
     """Score a protocol's answer and return the job's record; `keep` puts the per-sample predictions away."""
     first = headline(job.task, job.protocol)
-    answer = settled(answer, job.protocol, truth, first)
+    answer = settled(judged(answer, truth), job.protocol, truth, first)
     scored = scored_by(answer, truth, first)
     sizes = {role: len(split) for role, split in data.splits.items()}
     return Record(
@@ -125,4 +125,5 @@ def truth_of(card: TaskCard, data: Data, judgements: Judgements | None) -> Truth
         {role: split.ids for role, split in data.splits.items()},
         {name: shift.normaliser for name, shift in card.shifts.items() if shift.normaliser},
         judgements,
+        data.splits["test"].targets,
     )

@@ -43,7 +43,7 @@ def own_targets(settings: Settings, progress: Progress) -> Callable[[Record], Ow
             known = index.tracked(card, settings.data, settings.cache, progress)
         except MissingError:
             return None
-        ids = {role: sample_ids for role, (sample_ids, _, _) in known.roles.items()}
+        ids = {role: samples.ids for role, samples in known.roles.items()}
         return Own(known.task_digest, ids["test"], Truth(known.labels, card.classes, ids))
 
     return lambda record: None if record.task.truncated or record.task.name not in shelf else own(record.task.name)

@@ -253,6 +253,11 @@ class Runner:
             sizes={role: len(split) for role, split in data.splits.items()},
             labels={role: split.labels for role, split in data.splits.items() if role in ("train", "val")},
             supply=supply,
+            targets={
+                role: split.targets
+                for role, split in data.splits.items()
+                if role in ("train", "val") and split.targets is not None
+            },
             informative=loaded.facts.informative,
             device=self.device,
             class_names=job.task.class_names or data.splits["test"].class_names,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, UsageError
@@ -18,6 +19,20 @@ def headline(card: TaskCard, protocol: Protocol) -> str:
     if card.kind == "retrieval":
         return card.metric
     return protocol.metric or card.metric
+
+
+def judged(answer: Answer, truth: Truth) -> Answer:
+    """Return the answer with everything that is said of images' parts compared with what is true of them."""
+
+    def each(said: Mapping[str, Predictions]) -> dict[str, Predictions]:
+        return {name: one.judged(truth) for name, one in said.items()}
+
+    return dataclasses.replace(
+        answer,
+        predictions=answer.predictions.judged(truth),
+        variants=each(answer.variants),
+        candidates=each(answer.candidates),
+    )
 
 
 def settled(answer: Answer, protocol: Protocol, truth: Truth, first: str) -> Answer:

@@ -13,6 +13,7 @@ from ssl_bench.aggregators import Aggregator
 from ssl_bench.cards import Shelves
 from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.images import InputCard
+from ssl_bench.targets import MOST_CLASSES
 
 ROOM = "tasks"
 SUITE_ROOM = "tasks/suites"
@@ -101,7 +102,20 @@ class Shift:
 
 ROLES = ("train", "val", "test")
 """Names that no shift can have."""
-Kind = Literal["classification", "few_shot", "multilabel", "robustness", "unlabelled", "retrieval"]
+Kind = Literal[
+    "classification",
+    "few_shot",
+    "multilabel",
+    "robustness",
+    "unlabelled",
+    "retrieval",
+    "segmentation",
+    "depth",
+    "normals",
+    "detection",
+]
+DENSE = ("segmentation", "depth", "normals", "detection")
+"""Kinds that ask of the parts of an image, whose splits have targets instead of labels."""
 SHIFT_METRICS = ("shift_top1", "mce")
 """Headlines of tasks of the kind "robustness"."""
 MULTILABEL_METRICS = ("mean_average_precision", "mean_roc_auc", "voc07_map")
@@ -122,7 +136,8 @@ class TaskCard:
     """"few_shot" has test alone, of which episodes are drawn; in "multilabel" any number of classes may hold of an
     image; "robustness" asks of the further test sets in `shifts` what is learnt on train; "unlabelled" has images
     alone, for protocols that read no label; "retrieval" has a gallery as train, queries as test, and judgements of what
-    is to be found."""
+    is to be found; "segmentation" asks for a class, "depth" for a distance and "normals" for a direction of every
+    pixel, and "detection" for the objects, with their outlines where the data have them."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     ceiling: float | None = None
@@ -144,6 +159,8 @@ class TaskCard:
     """The catch of this dataset, if it has one."""
 
     def __post_init__(self) -> None:
+        if self.kind == "segmentation" and not 1 < self.classes <= MOST_CLASSES:
+            raise UsageError(f"a segmentation task has 2 to {MOST_CLASSES} classes, not {self.classes}")
         if bool(self.splits.train) == (self.kind == "few_shot"):
             raise UsageError('splits.train is empty if, and only if, the kind of a task is "few_shot"')
         if bool(self.shifts) != (self.kind == "robustness"):

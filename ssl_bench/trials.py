@@ -21,9 +21,9 @@ from ssl_bench.extraction import DENSE, VIEWS, Spec
 from ssl_bench.features import Cost, FeatureStore, Rows
 from ssl_bench.files import digest_json
 from ssl_bench.images import Augmentation
-from ssl_bench.loading import Work, augmented_batches
+from ssl_bench.loading import Work, augmented_batches, prepared
 from ssl_bench.progress import Advance, Progress
-from ssl_bench.protocols.base import FloatArray, IntArray, Supply
+from ssl_bench.protocols.base import FloatArray, IntArray, Made, Prepare, Supply
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,9 +81,22 @@ class CachedSupply(Supply):
             return known[positions]
         return self._rows(spec, split, positions)[:].astype(np.float32, copy=False)
 
-    def dense(self, split: str) -> Rows:
-        """Return the maps of a split."""
-        return self._rows(dataclasses.replace(self.spec, pooled=DENSE), split)
+    def dense(self, split: str, size: tuple[int, int] | None = None) -> Rows:
+        """Return the maps of a split, of images squashed to `size`, or as the model's input says."""
+        spec = self.spec.input
+        if size is not None:
+            spec = dataclasses.replace(spec, size=size, resize="squash", resize_to=0)
+        return self._rows(dataclasses.replace(self.spec, pooled=DENSE, input=spec), split)
+
+    def prepared(
+        self, split: str, prepare: Prepare[Made], order: IntArray, places: IntArray | None = None
+    ) -> Iterator[Made]:
+        """Give what `prepare` makes of images; the targets of test are not handed out."""
+        seen = self.data.splits[split]
+        seen = dataclasses.replace(seen, truth=None) if split not in ("train", "val") else seen
+        return prepared(
+            seen, self.spec.input, prepare, order, order if places is None else places, self.seed, self.work
+        )
 
     def _viewed(self, pooling: str, view: str) -> Spec:
         """Return the spec of another pooling than the job's and of a changed image; "" is the job's, and no change."""

@@ -30,6 +30,8 @@ FLOORS = [
         "progress",
         "distributed",
         "training",
+        "targets",
+        "spool",
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},

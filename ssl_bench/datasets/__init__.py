@@ -20,7 +20,7 @@ from ssl_bench.errors import DataError, MissingError, SslBenchError, UsageError,
 from ssl_bench.files import megabytes
 from ssl_bench.predictions import Judgements
 from ssl_bench.progress import Progress
-from ssl_bench.tasks import Shift, TaskCard
+from ssl_bench.tasks import DENSE, Shift, TaskCard
 
 NOT_READERS = frozenset(
     (
@@ -130,8 +130,13 @@ def check_labels(classes: int, role: str, split: Split, kind: str = "classificat
     """Raise DataError where a role is empty or its labels or class names do not fit the card's kind and classes."""
     if not len(split):
         raise DataError(f"{role} holds no samples")
-    if not classes:
-        return
+    if (split.truth is not None) != (kind in DENSE):
+        has = "targets of its parts" if split.truth is not None else "no targets of its parts"
+        raise DataError(f"{role} has {has}, which the card's kind {kind!r} does not allow; correct the card")
+    if split.truth is not None and len(split.truth) != len(split.source):
+        raise ValueError(f"{len(split.source)} images and {len(split.truth)} targets")
+    if not classes or split.truth is not None:
+        return _check_names(classes, role, split)
     several = split.labels.ndim == 2
     if several != (kind == "multilabel"):
         held = "several labels" if several else "one label"
@@ -145,7 +150,11 @@ def check_labels(classes: int, role: str, split: Split, kind: str = "classificat
         sample = split.ids[int(np.argwhere(split.labels == bad)[0, 0])]
         range_ = f"{first} to {last}, " + ("what a label of several can be" if several else "the card's classes")
         raise DataError(f"{role} has the label {bad} ({sample!r}), outside {range_}")
-    if split.class_names and len(split.class_names) != classes:
+    _check_names(classes, role, split)
+
+
+def _check_names(classes: int, role: str, split: Split) -> None:
+    if classes and split.class_names and len(split.class_names) != classes:
         raise DataError(f"{role} has {len(split.class_names)} classes, but the card says {classes}")
 
 

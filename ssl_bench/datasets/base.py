@@ -5,6 +5,7 @@ A reader is a module with two functions, both given the card's `[data]` options 
 - `locate(options, root) -> list[Path]`: the files that hold the data, found without heavy imports;
   raises MissingError that says what is missing, how large it is and how to get it.
 - `load(options, root) -> dict[str, Split]`: the source's own splits by name. Raises DataError or UsageError.
+  Splits of dense tasks have no labels but `targets`.
 
 A reader of retrieval tasks has `judgements(options, root) -> Judgements` besides.
 
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.images import Raw
+from ssl_bench.targets import Targets, TargetSource
 
 
 class ImageSource(Protocol):
@@ -70,6 +72,9 @@ class Split:
     labels: NDArray[np.int64]  # (samples,), or (samples, classes) where any number of classes may hold
     """A class; or, for every class, 1 where it holds, 0 where not, -1 where it is too hard to say."""
     class_names: tuple[str, ...] = ()
+    truth: TargetSource | None = None
+    """Masks, depths or objects by position, as `source` has the images, where the task asks of an image's parts; labels
+    are then (samples, 0)."""
 
     def __post_init__(self) -> None:
         if not len(self.rows) == len(self.ids) == len(self.labels):
@@ -82,11 +87,16 @@ class Split:
         """Return the image of sample `index` as the source keeps it."""
         return self.source.read(int(self.rows[index]))
 
+    @property
+    def targets(self) -> Targets | None:
+        """What is true of each sample's parts, in the split's order."""
+        return None if self.truth is None else Targets(self.truth, self.rows)
+
     def take(self, positions: Sequence[int] | NDArray[np.int64] | slice) -> Split:
         """Return the samples at `positions`, in that order."""
         chosen = np.arange(len(self))[positions]
-        return Split(
-            self.source, self.rows[chosen], tuple(self.ids[i] for i in chosen), self.labels[chosen], self.class_names
+        return dataclasses.replace(
+            self, rows=self.rows[chosen], ids=tuple(self.ids[i] for i in chosen), labels=self.labels[chosen]
         )
 
 

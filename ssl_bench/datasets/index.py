@@ -12,12 +12,12 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import datasets, files
+from ssl_bench import datasets, files, images, targets
 from ssl_bench.cards import plain
 from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.progress import Advance, Progress
@@ -28,8 +28,14 @@ VERSION = 1
 CHUNK = 512
 """Images per unit of work."""
 
-Samples = tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.uint8]]
-"""A role's ids, labels (samples,) or (samples, classes), and image digests (samples, 32)."""
+
+class Samples(NamedTuple):
+    """What a role is made of."""
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.int64]  # (samples,), (samples, classes), or (samples, 0) where there are targets
+    images: NDArray[np.uint8]  # (samples, 32): sha256 of each
+    targets: NDArray[np.uint8] | None = None  # (samples, 32): sha256 of each, for dense tasks
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,17 +49,17 @@ class Index:
     @property
     def samples(self) -> dict[str, int]:
         """Number of samples per role."""
-        return {role: len(ids) for role, (ids, _, _) in self.roles.items()}
+        return {role: len(one.ids) for role, one in self.roles.items()}
 
     @property
     def labels(self) -> dict[str, NDArray[np.int64]]:
         """Labels per role."""
-        return {role: labels for role, (_, labels, _) in self.roles.items()}
+        return {role: one.labels for role, one in self.roles.items()}
 
     @property
     def digests(self) -> dict[str, NDArray[np.uint8]]:
         """Image digests per role: uint8 (samples, 32)."""
-        return {role: digests for role, (_, _, digests) in self.roles.items()}
+        return {role: one.images for role, one in self.roles.items()}
 
 
 def content(split: Split, advance: Advance | None = None) -> NDArray[np.uint8]:
@@ -76,6 +82,25 @@ def content(split: Split, advance: Advance | None = None) -> NDArray[np.uint8]:
     return digests
 
 
+def _truths(card: TaskCard, split: Split) -> NDArray[np.uint8] | None:
+    """Return every target's sha256: uint8 (samples, 32); None where there are none.
+
+    Raises DataError, naming the sample, for a target that is damaged, of another size than its image, or outside the
+    card's classes: here each is looked at before anything is computed.
+    """
+    if split.targets is None:
+        return None
+
+    def digest(position: int) -> bytes:
+        target = split.targets[position]  # type: ignore[index]
+        targets.check(target, images.size(split.read(position), split.ids[position]), card.classes, split.ids[position])
+        return bytes(target.digest)
+
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        found = b"".join(pool.map(digest, range(len(split))))
+    return np.frombuffer(found, dtype=np.uint8).reshape(len(split), 32)
+
+
 def task_digest(card: TaskCard, roles: Mapping[str, Samples]) -> str:
     """Return the sha256 (hex) of what a task asks: classes, metric, version and, per role, ids, labels and images; of
     shifts also the classes that may be answered and what errors are divided by.
@@ -88,10 +113,12 @@ def task_digest(card: TaskCard, roles: Mapping[str, Samples]) -> str:
         head["shifts"] = {name: [list(shift.classes), shift.normaliser] for name, shift in card.shifts.items()}
     digest.update(files.digest_json(head).encode())
     for role in sorted(roles):
-        ids, labels, digests = roles[role]
-        digest.update(files.digest_json([role, list(ids)]).encode())
-        digest.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
-        digest.update(np.ascontiguousarray(digests).tobytes())
+        one = roles[role]
+        digest.update(files.digest_json([role, list(one.ids)]).encode())
+        digest.update(np.ascontiguousarray(one.labels, dtype="<i8").tobytes())
+        digest.update(np.ascontiguousarray(one.images).tobytes())
+        if one.targets is not None:
+            digest.update(np.ascontiguousarray(one.targets).tobytes())
     return digest.hexdigest()
 
 
@@ -119,7 +146,10 @@ def build(
     roles = _read(memo)
     if roles is None:
         loaded = datasets.load(card, root) if splits is None else splits
-        roles = {role: (split.ids, split.labels, content(split, advance)) for role, split in loaded.items()}
+        roles = {
+            role: Samples(split.ids, split.labels, content(split, advance), _truths(card, split))
+            for role, split in loaded.items()
+        }
         _write(memo, roles)
     return _index(card, roles)
 
@@ -140,7 +170,9 @@ def keep(
     card: TaskCard, root: Path, cache: Path, splits: Mapping[str, Split], digests: Mapping[str, NDArray[np.uint8]]
 ) -> Index:
     """Return the index of images that were just read, uint8 (samples, 32) per role, in place of what was kept."""
-    roles = {role: (split.ids, split.labels, digests[role]) for role, split in splits.items()}
+    roles = {
+        role: Samples(split.ids, split.labels, digests[role], _truths(card, split)) for role, split in splits.items()
+    }
     _write(_memo(card, root, cache), roles)
     return _index(card, roles)
 
@@ -164,10 +196,12 @@ def _relative(path: Path, root: Path) -> str:
 
 def _write(path: Path, roles: Mapping[str, Samples]) -> None:
     arrays: dict[str, Any] = {"roles": np.array(list(roles))}
-    for role, (ids, labels, digests) in roles.items():
-        arrays[f"{role}_ids"] = np.frombuffer("\0".join(ids).encode(), dtype=np.uint8)
-        arrays[f"{role}_labels"] = labels
-        arrays[f"{role}_digests"] = digests
+    for role, one in roles.items():
+        arrays[f"{role}_ids"] = np.frombuffer("\0".join(one.ids).encode(), dtype=np.uint8)
+        arrays[f"{role}_labels"] = one.labels
+        arrays[f"{role}_digests"] = one.images
+        if one.targets is not None:
+            arrays[f"{role}_targets"] = one.targets
     with files.atomic_write(path) as file:
         np.savez(file, **arrays)
 
@@ -182,7 +216,7 @@ def _read(path: Path) -> dict[str, Samples] | None:
                 labels, digests = arrays[f"{role}_labels"], arrays[f"{role}_digests"]
                 if not len(ids) == len(labels) == len(digests) or digests.shape[1:] != (32,):
                     return None
-                roles[role] = (ids, labels, digests)
+                roles[role] = Samples(ids, labels, digests, arrays.get(f"{role}_targets"))
             return roles or None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -17,9 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ssl_bench import targets
 from ssl_bench.datasets.base import ImageSource, Split
 from ssl_bench.errors import DataError, UsageError, did_you_mean
 from ssl_bench.images import Raw
+from ssl_bench.targets import TargetSource
 from ssl_bench.tasks import ROLES, Splits
 
 TFDS_NAMES = {"val": "validation", "valid": "validation"}
@@ -120,7 +122,16 @@ def join(pieces: Sequence[Split]) -> Split:
         tuple(itertools.chain.from_iterable(piece.ids for piece in pieces)),
         np.concatenate([piece.labels for piece in pieces]),
         first.class_names,
+        _truth(pieces),
     )
+
+
+def _truth(pieces: Sequence[Split]) -> TargetSource | None:
+    """Return the targets of several splits one after the other; None where they have none."""
+    sources = [piece.truth for piece in pieces if piece.truth is not None]
+    if len(sources) not in (0, len(pieces)):
+        raise DataError("some of the splits that are joined have targets and others have not")
+    return targets.Joined(tuple(sources)) if sources else None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -119,6 +119,22 @@ def decode(raw: Raw, where: str) -> Image.Image:
         raise DataError(f"cannot decode the image {where}: {error}. Replace or remove the file.") from error
 
 
+def size(raw: Raw, where: str) -> tuple[int, int]:
+    """Return an image's height and width, of encoded bytes without decoding their pixels.
+
+    Raises DataError naming `where` for what is no image.
+    """
+    from PIL import Image
+
+    if not isinstance(raw, bytes):
+        return raw.shape[0], raw.shape[1]
+    try:
+        with Image.open(io.BytesIO(raw)) as image:
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot decode the image {where}: {error}. Replace or remove the file.") from error
+
+
 def coloured(raw: Raw, where: str, spec: InputSpec) -> Picture:
     """Return an image in the colours that `spec` wants, decoded by the fastest of what gives Pillow's pixels.
 

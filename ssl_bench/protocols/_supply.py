@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ssl_bench.images import Augmentation
     from ssl_bench.progress import Advance
 
+Made = TypeVar("Made")
+Prepare = Callable[[NDArray[np.uint8], Any, np.random.Generator], Made]
+"""(image, its `targets.Target` or None, generator) → what a protocol takes of them."""
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
@@ -37,9 +40,15 @@ class Supply:
         """Return the pooled features (positions, dim) of some samples of a split, sparing the others the network."""
         return self.features(split, pooling, view)[positions]
 
-    def dense(self, split: str) -> Rows:
+    def dense(self, split: str, size: tuple[int, int] | None = None) -> Rows:
         """Return the maps of a split, each (dim, height, width) float16, which are read from disk when indexed."""
         raise UsageError("this trial has no dense features")
+
+    def prepared(
+        self, split: str, prepare: Prepare[Made], order: IntArray, places: IntArray | None = None
+    ) -> Iterator[Made]:
+        """Give what `prepare` makes of each image at `order` and its target, in that order."""
+        raise UsageError("this trial has no images")
 
     def batches(
         self,

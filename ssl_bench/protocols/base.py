@@ -16,7 +16,10 @@ from ssl_bench.errors import DataError, UsageError
 from ssl_bench.predictions import Classes, Multilabel, Predictions
 from ssl_bench.protocols._supply import FloatArray as FloatArray
 from ssl_bench.protocols._supply import IntArray as IntArray
+from ssl_bench.protocols._supply import Made as Made
+from ssl_bench.protocols._supply import Prepare as Prepare
 from ssl_bench.protocols._supply import Supply as Supply
+from ssl_bench.targets import Targets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,6 +80,9 @@ class Trial:
     where any number of classes may hold: 1 holds, 0 does not, -1 is too hard to say."""
     supply: Supply
     """Use `features` and its siblings."""
+    targets: Mapping[str, Targets] = dataclasses.field(default_factory=dict)
+    """For tasks that ask of an image's parts: masks, depths or objects of "train" and, where the task has one, "val";
+    never of "test"."""
     informative: bool = True
     """False where the backbone says nothing of its images; see `Protocol.answer`."""
     device: str = "cpu"
@@ -107,7 +113,7 @@ class Trial:
     """File of what seed 0 chose, for all seeds of the job."""
 
     def __post_init__(self) -> None:
-        if set(self.labels) - {"train", "val"}:
+        if (set(self.labels) | set(self.targets)) - {"train", "val"}:
             raise ValueError("a trial must not hold test labels")
 
     @property
@@ -144,10 +150,26 @@ class Trial:
             raise DataError(f"{bad} of {len(features)} features of the {split} split are NaN or infinite")
         return features
 
-    def dense(self, split: str) -> Rows:
-        """Return the maps of a split: index with positions to get (positions, dim, height, width), float16."""
+    def dense(self, split: str, size: tuple[int, int] | None = None) -> Rows:
+        """Return the maps of a split: index with positions to get (positions, dim, height, width), float16.
+
+        They are kept, as features are. `size` has every image squashed to this height and width instead of what the
+        model's input says.
+        """
         self._check(split)
-        return self.supply.dense(split)
+        return self.supply.dense(split, size)
+
+    def prepared(
+        self, split: str, prepare: Prepare[Made], order: IntArray, places: IntArray | None = None
+    ) -> Iterator[Made]:
+        """Give what `prepare` makes of each image at `order`, positions in the split, in that order.
+
+        It is called, in threads and ahead of time, with the whole image (height, width, 3), RGB, or (height, width) for
+        a model of grey ones; its target, or None of a test image; and a generator that depends on the trial's seed, the
+        place in `places` (those in `order`, if None) and the sample alone, however many threads there are.
+        """
+        self._check(split)
+        return self.supply.prepared(split, prepare, order, places)
 
     def batches(
         self,

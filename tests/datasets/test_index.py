@@ -41,7 +41,7 @@ def test_memo(tmp_path: Path) -> None:
     assert found is not None
     assert found.task_digest == built.task_digest
     assert found.samples == {"train": 1257, "val": 180, "test": 360}
-    for role, (ids, labels, digests) in built.roles.items():
+    for role, (ids, labels, digests, _) in built.roles.items():
         assert found.roles[role][0] == ids
         np.testing.assert_array_equal(found.roles[role][1], labels)
         np.testing.assert_array_equal(found.digests[role], digests)
@@ -83,16 +83,16 @@ def test_archive_has_the_folder_digest(folder: Path, tmp_path: Path, packer: Cal
 def test_what_enters_the_digest(tmp_path: Path) -> None:
     """Metric, classes, version, labels, ids and images change the task digest; name, title and source do not."""
     base = index.build(DIGITS, Path(), tmp_path)
-    ids, labels, digests = base.roles["test"]
+    ids, labels, digests, _ = base.roles["test"]
     changed = digests.copy()
     changed[0, 0] ^= 1
     others = [
         index.task_digest(dataclasses.replace(DIGITS, metric="mean_per_class"), base.roles),
         index.task_digest(dataclasses.replace(DIGITS, classes=11), base.roles),
         index.task_digest(dataclasses.replace(DIGITS, version=2), base.roles),
-        index.task_digest(DIGITS, {**base.roles, "test": (ids, (labels + 1) % 10, digests)}),
-        index.task_digest(DIGITS, {**base.roles, "test": (("x", *ids[1:]), labels, digests)}),
-        index.task_digest(DIGITS, {**base.roles, "test": (ids, labels, changed)}),
+        index.task_digest(DIGITS, {**base.roles, "test": index.Samples(ids, (labels + 1) % 10, digests)}),
+        index.task_digest(DIGITS, {**base.roles, "test": index.Samples(("x", *ids[1:]), labels, digests)}),
+        index.task_digest(DIGITS, {**base.roles, "test": index.Samples(ids, labels, changed)}),
         index.task_digest(DIGITS, {"train": base.roles["test"], "test": base.roles["train"]}),
     ]
     assert len({base.task_digest, *others}) == 8

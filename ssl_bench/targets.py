@@ -1,0 +1,195 @@
+"""What is true of every part of an image: a class, a distance or a direction of every pixel, or the objects it shows.
+
+Readers make them, protocols learn from those of train and val, and metrics compare with those of test. Places are in
+pixels of the image as its source keeps it, from its upper left corner.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssl_bench.errors import DataError
+
+VOID = 255
+"""In a mask: a pixel that counts for no class, neither in training nor in scoring."""
+MOST_CLASSES = 255
+"""Of a segmentation task, so that a mask takes one byte a pixel."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mask:
+    """A class for every pixel."""
+
+    labels: NDArray[np.uint8]  # (height, width): 0 … classes - 1, or VOID
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image that it is of."""
+        return self.labels.shape[0], self.labels.shape[1]
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of all that it says."""
+        return _digest("mask", self.labels)
+
+    def check(self, classes: int, where: str) -> None:
+        """Raise DataError naming `where` for a label outside the task's classes."""
+        found = np.flatnonzero(np.bincount(self.labels.ravel(), minlength=VOID + 1)[classes:VOID])
+        if len(found):
+            label = int(found[0]) + classes
+            row, column = np.argwhere(self.labels == label)[0]
+            raise DataError(
+                f"the mask of {where} has the label {label} at row {row}, column {column}, outside 0 to {classes - 1}; "
+                f"map it to {VOID}, which is ignored, or correct the card's classes"
+            )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Distances:
+    """A distance for every pixel, in metres."""
+
+    metres: NDArray[np.float32]  # (height, width): 0 where it is not known
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image that it is of."""
+        return self.metres.shape[0], self.metres.shape[1]
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of all that it says."""
+        return _digest("distances", self.metres)
+
+    def check(self, classes: int, where: str) -> None:
+        """Raise DataError naming `where` for a distance that is none."""
+        if not np.isfinite(self.metres).all() or (self.metres < 0).any():
+            raise DataError(f"the depths of {where} hold values that are not finite or below 0; write 0 for unknown")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Directions:
+    """A surface's normal for every pixel, in the camera's axes."""
+
+    normals: NDArray[np.float32]  # (height, width, 3): of length 1, or 0 where it is not known
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image that it is of."""
+        return self.normals.shape[0], self.normals.shape[1]
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of all that it says."""
+        return _digest("directions", self.normals)
+
+    def check(self, classes: int, where: str) -> None:
+        """Raise DataError naming `where` for a normal whose length is neither 0 nor 1."""
+        lengths = np.linalg.norm(self.normals, axis=2)
+        if not np.isfinite(lengths).all() or ((lengths > 1e-6) & (abs(lengths - 1) > 0.01)).any():
+            raise DataError(f"the normals of {where} must have length 1, or 0 where they are not known")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Objects:
+    """The objects that an image shows; there may be none."""
+
+    size: tuple[int, int]
+    """Height and width of the image."""
+    boxes: NDArray[np.float64]  # (objects, 4): left, top, right, bottom; right and bottom are the first outside
+    labels: NDArray[np.int64]  # (objects,): 0 … classes - 1
+    areas: NDArray[np.float64]  # (objects,): in square pixels, of the outline where there is one, else of the box
+    crowd: NDArray[np.bool_]  # (objects,): many objects in one: never missed, and found ones in it count neither way
+    difficult: NDArray[np.bool_]  # (objects,): VOC's mark, with the same effect on its metrics
+    outlines: tuple[bytes, ...] = ()
+    """COCO's compressed run lengths of every object's mask, column by column; empty where there are boxes alone."""
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of all that it says."""
+        runs = np.frombuffer(b"\0".join(self.outlines), dtype=np.uint8)
+        size = np.array(self.size)
+        return _digest("objects", size, self.boxes, self.labels, self.areas, self.crowd, self.difficult, runs)
+
+    def check(self, classes: int, where: str) -> None:
+        """Raise DataError naming `where` for a label outside the task's classes or a box that holds nothing."""
+        for number, (label, box) in enumerate(zip(self.labels.tolist(), self.boxes.tolist(), strict=True)):
+            if not 0 <= label < classes:
+                raise DataError(f"object {number} of {where} has the label {label}, outside 0 to {classes - 1}")
+            if not (box[0] < box[2] and box[1] < box[3]):
+                raise DataError(f"object {number} of {where} has the box {box}, which holds no pixel")
+
+
+Target: TypeAlias = Mask | Distances | Directions | Objects
+"""What is true of one image."""
+
+
+class TargetSource(Protocol):
+    """Targets by position, beside the images of the same positions. It pickles small and opens files when first read.
+
+    `read` raises DataError, naming the entry, for what is damaged.
+    """
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Any:
+        """Return the `Target` of image `index`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Targets:
+    """The targets of an ordered set of samples."""
+
+    source: TargetSource
+    rows: NDArray[np.int64]
+    """Position in `source` of each sample."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Any:
+        """Return the `Target` of sample `index`."""
+        return self.source.read(int(self.rows[index]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Joined:
+    """Several sources, one after the other."""
+
+    sources: tuple[TargetSource, ...]
+
+    def __len__(self) -> int:
+        return sum(len(source) for source in self.sources)
+
+    def read(self, index: int) -> Any:
+        """Return the target at `index` of all."""
+        for source in self.sources:
+            if index < len(source):
+                return source.read(index)
+            index -= len(source)
+        raise IndexError(index)
+
+
+def check(target: Target, size: tuple[int, int], classes: int, where: str) -> None:
+    """Raise DataError naming `where` for a target that is not of an image of this height and width, or says what no
+    target of the task's classes can say."""
+    if target.size != size:
+        height, width = target.size
+        raise DataError(
+            f"the target of {where} is of {width}x{height} pixels, but its image has {size[1]}x{size[0]}; "
+            "correct the file or remove the pair"
+        )
+    target.check(classes, where)
+
+
+def _digest(kind: str, *arrays: NDArray[Any]) -> bytes:
+    total = hashlib.sha256(kind.encode())
+    for array in arrays:
+        total.update(f"\0{array.dtype.newbyteorder('<').str}{array.shape}\0".encode())
+        total.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return total.digest()
