@@ -17,8 +17,6 @@ from ssl_bench.errors import DataError
 
 VOID = 255
 """In a mask: a pixel that counts for no class, neither in training nor in scoring."""
-MOST_CLASSES = 255
-"""Of a segmentation task, so that a mask takes one byte a pixel."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

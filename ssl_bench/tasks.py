@@ -13,7 +13,6 @@ from ssl_bench.aggregators import Aggregator
 from ssl_bench.cards import Shelves
 from ssl_bench.errors import UsageError, did_you_mean
 from ssl_bench.images import InputCard
-from ssl_bench.targets import MOST_CLASSES
 
 ROOM = "tasks"
 SUITE_ROOM = "tasks/suites"
@@ -114,6 +113,8 @@ Kind = Literal[
     "normals",
     "detection",
 ]
+MOST_CLASSES = 255
+"""Of a segmentation task: a mask takes one byte a pixel, and 255 says that a pixel counts for none."""
 DENSE = ("segmentation", "depth", "normals", "detection")
 """Kinds that ask of the parts of an image, whose splits have targets instead of labels."""
 SHIFT_METRICS = ("shift_top1", "mce")

@@ -89,7 +89,7 @@ def test_several_labels() -> None:
     assert test.take([1]).labels.tolist() == [[0, 1, 1]]
     digests = []
     for labels in (test.labels, np.abs(test.labels)):
-        digests.append(index.task_digest(card, {"test": (test.ids, labels, np.zeros((2, 32), np.uint8))}))
+        digests.append(index.task_digest(card, {"test": index.Samples(test.ids, labels, np.zeros((2, 32), np.uint8))}))
     assert digests[0] != digests[1]
 
 
