@@ -82,8 +82,9 @@ class Masks:
     """Masks by position."""
 
     files: ImageSource
+    place: Path
+    """The folder or archive that holds them, and below it their `names`, for messages."""
     names: tuple[str, ...]
-    """How messages call each."""
     meaning: NDArray[np.uint8]  # (256,): what every value stands for
     listed: bool
     """True where the card lists which values there are."""
@@ -93,12 +94,13 @@ class Masks:
 
     def read(self, index: int) -> Mask:
         """Return mask `index`; raise DataError, naming it, for what is none."""
-        values = _values(self.files.read(index), self.names[index])
+        name = f"{self.place}/{self.names[index]}"
+        values = _values(self.files.read(index), name)
         labels = self.meaning[values]
         if self.listed and (labels == UNKNOWN).any():
             row, column = np.argwhere(labels == UNKNOWN)[0]
             raise DataError(
-                f"the mask {self.names[index]} has the value {values[row, column]} at row {row}, column {column}, "
+                f"the mask {name} has the value {values[row, column]} at row {row}, column {column}, "
                 "which neither data.values nor data.void lists; add it to one of them"
             )
         return Mask(labels)
@@ -172,7 +174,8 @@ def _split(place: Place, chosen: Options, listings: Mapping[Path, Listing], root
         np.zeros((len(names), 0), dtype=np.int64),
         truth=Masks(
             masks.source([drawn[name] for name in names]),
-            tuple(f"{masks.path.name}/{drawn[name]}" for name in names),
+            masks.path,
+            tuple(drawn[name] for name in names),
             chosen.meaning,
             bool(chosen.values),
         ),
