@@ -7,7 +7,9 @@ Those of SBD (Hariharan et al., ICCV 2011) are MATLAB's files, GTcls.Segmentatio
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,6 +62,8 @@ class Options:
     """The masks' value of each class, in the order of labels; empty: a value is the label."""
     void: tuple[int, ...] = ()
     """Values of pixels that count for no class; 255 always is one."""
+    parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """For a source of one split: the splits to draw of it, name to share; the shares add up to 1."""
 
     def __post_init__(self) -> None:
         said = [*self.values, *self.void]
@@ -67,6 +71,8 @@ class Options:
             raise UsageError("data.values and data.void must be different numbers from 0 to 255, and 255 is void")
         if len(self.values) > UNKNOWN:
             raise UsageError(f"data.values has {len(self.values)} values, and there can be {UNKNOWN} classes")
+        if self.parts and (len(self.splits) > 1 or abs(sum(self.parts.values()) - 1) > 1e-9):
+            raise UsageError(f"data.parts: the shares {dict(self.parts)} must add up to 1, and be of a single split")
 
     @property
     def meaning(self) -> NDArray[np.uint8]:
@@ -153,7 +159,17 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     chosen = cards.from_table(Options, options, "data")
     containers.require(*_places(chosen, root))
     listings = {path: containers.listing(path) for path in _places(chosen, root)}
-    return {split: _split(place, chosen, listings, root) for split, place in chosen.splits.items()}
+    splits = {split: _split(place, chosen, listings, root) for split, place in chosen.splits.items()}
+    return _drawn(next(iter(splits.values())), chosen.parts) if chosen.parts else splits
+
+
+def _drawn(split: Split, parts: Mapping[str, float]) -> dict[str, Split]:
+    """Return a split in parts: its samples in the order of their names' md5, cut by shares."""
+    order = sorted(range(len(split)), key=lambda i: hashlib.md5(split.ids[i].encode(), usedforsecurity=False).digest())
+    cuts = [round(share * len(split)) for share in itertools.accumulate(parts.values())]
+    return {
+        name: split.take(sorted(order[start:stop])) for name, start, stop in zip(parts, [0, *cuts], cuts, strict=False)
+    }
 
 
 def _split(place: Place, chosen: Options, listings: Mapping[Path, Listing], root: Path) -> Split:
