@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ssl_bench.backbones.base import Backbone
-from ssl_bench.backbones.sizes import any_size
 from ssl_bench.errors import SslBenchError, UsageError, is_out_of_memory
 
 _MEASURED: weakref.WeakKeyDictionary[Backbone, tuple[int, int]] = weakref.WeakKeyDictionary()
@@ -21,8 +20,7 @@ def final(backbone: Backbone, images: Tensor) -> Tensor:
     Raises UsageError naming the model where it has none, or takes no images of this size.
     """
     try:
-        with any_size(backbone):
-            found = backbone.forward(images, backbone.default_pooling).dense
+        found = backbone.forward(images, backbone.default_pooling).dense
     except SslBenchError:
         raise
     except (AssertionError, RuntimeError, ValueError) as error:
