@@ -72,13 +72,20 @@ def named(backbone: Backbone) -> str:
 
 def _measured(backbone: Backbone) -> tuple[int, int]:
     if backbone not in _MEASURED:
-        height, width = backbone.input.size
         with torch.no_grad():
-            _, channels, rows, columns = final(backbone, blank(backbone)).shape
-        if round(height / rows) != round(width / columns):
-            raise UsageError(
-                f"{named(backbone)} has a map of {rows} rows and {columns} columns of an image of {width}x{height} "
-                "pixels, whose places are not square"
-            )
-        _MEASURED[backbone] = (round(height / rows), channels)
+            _MEASURED[backbone] = _measure(backbone)
     return _MEASURED[backbone]
+
+
+def _measure(backbone: Backbone) -> tuple[int, int]:
+    height, width = backbone.input.size
+    _, channels, rows, columns = final(backbone, one := blank(backbone)).shape
+    if height % rows or width % columns:  # convolutions without padding: only what a larger image adds is regular
+        _, _, twice, double = final(backbone, one.repeat(1, 1, 2, 2)).shape
+        rows, columns = max(1, twice - rows), max(1, double - columns)
+    if round(height / rows) != round(width / columns):
+        raise UsageError(
+            f"{named(backbone)} has a map of {rows} rows and {columns} columns of an image of {width}x{height} pixels, "
+            "whose places are not square"
+        )
+    return round(height / rows), channels

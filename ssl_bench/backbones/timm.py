@@ -168,7 +168,7 @@ def take_any_size(network: Any) -> None:
     plain = hasattr(network, "dynamic_img_size") and hasattr(network, "_pos_embed") and type(embed) is PatchEmbed
     if plain and getattr(network, "rope", None) is None:
         network.dynamic_img_size, embed.flatten, embed.output_fmt = True, False, Format.NHWC
-    if blocks or network.dynamic_img_size:
+    if blocks or getattr(network, "dynamic_img_size", False):
         embed.strict_img_size = False
 
 
