@@ -24,7 +24,7 @@ DEGREES = 60.0
 
 @functools.cache
 def colours() -> Picture:
-    """Return a colour for every label (256, 3): hues a golden angle apart, so that labels that follow one another differ,
+    """Return a colour for every label (256, 3): hues a golden angle apart, so that neighbouring labels differ,
     light and dark in turn; what counts for no class is nearly white."""
     shades = ((0.65, 0.85), (0.9, 0.6), (0.4, 0.95), (0.8, 0.4))
     found = [colorsys.hsv_to_rgb((0.58 + 0.381966 * label) % 1, *shades[label % 4]) for label in range(VOID)]
@@ -79,7 +79,7 @@ def _boxes(objects: Objects, image: Picture) -> Picture:
     width = max(1, round(max(image.shape) / 160))
     for number, (left, top, right, bottom) in enumerate(objects.boxes.tolist()):
         thin = bool(objects.crowd[number] or objects.difficult[number])
-        colour = tuple(colours()[int(objects.labels[number]) + 1].tolist())
+        colour = tuple(colours()[int(objects.labels[number])].tolist())
         pen.rectangle(
             (left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=1 if thin else width
         )

@@ -26,7 +26,8 @@ td,th{padding:.1rem .8rem .1rem 0;text-align:left;font-variant-numeric:tabular-n
 figure{margin:0;width:112px}
 figcaption{font-size:.75rem;overflow-wrap:anywhere}
 img{width:112px;height:112px;object-fit:contain;image-rendering:pixelated;background:#8882}
-.parts figure{width:15rem;flex:0 1 15rem}.parts img{width:100%;height:auto;image-rendering:auto}.parts .exact{image-rendering:pixelated}
+.parts figure{width:15rem;flex:0 1 15rem}.parts img{width:100%;height:auto;image-rendering:auto}
+.parts .exact{image-rendering:pixelated}
 .colour{display:inline-block;width:.9rem;height:.9rem;border-radius:.2rem;vertical-align:-.1rem}
 .bar{display:inline-block;height:.7rem;background:#3867d6;vertical-align:middle}
 .row{display:flex;gap:.6rem;margin:.4rem 0;align-items:flex-start}.wrong figcaption{color:#b3261e}

@@ -94,9 +94,7 @@ def _row(names: Sequence[str], split: Split, position: int, seen: Mapping[int, P
     if said and position in said.targets:
         answer = said.targets[position]
         figures.append(
-            _figure(
-                drawing.drawn(answer, image), f"{said.protocol}{_named(names, answer)}", exact=isinstance(answer, Mask)
-            )
+            _figure(drawing.drawn(answer, image), f"prediction{_named(names, answer)}", exact=isinstance(answer, Mask))
         )
         error = drawing.mistaken(true, answer, image)
         figures += [_figure(error, "error")] if error is not None else []
