@@ -9,11 +9,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from ssl_bench import datasets
-from ssl_bench.errors import UsageError
 from ssl_bench.look import drawing, parts
 from ssl_bench.predictions import LabelMaps, Quantities
 from ssl_bench.targets import VOID, Directions, Distances, Mask, Objects
@@ -123,11 +121,12 @@ def test_features_become_colours() -> None:
     assert drawing.as_colours([np.ones((2, 3, 3))])[0].shape == (3, 3, 3)
 
 
-def test_predictions_without_a_picture_are_told() -> None:
-    """Maps of classes are drawn, and predictions that say nothing of pixels are refused."""
-    assert isinstance(parts.target_of(LabelMaps([np.zeros((2, 2), np.uint8)]), 0), Mask)
-    with pytest.raises(UsageError, match="quantities are not drawn"):
-        parts.target_of(Quantities({}, {}), 0)
+def test_predictions_without_a_picture() -> None:
+    """Maps of classes are drawn as masks; predictions that say nothing of pixels are not drawn."""
+    said = LabelMaps([np.ones((2, 2), np.uint8)]).of_image(0)
+    assert isinstance(said, Mask)
+    assert said.labels.all()
+    assert Quantities({}, {}).of_image(0) is None
 
 
 def test_look_runs_a_protocol(command: Command, tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from ssl_bench.images import InputSpec
 from ssl_bench.look import drawing
 from ssl_bench.look.drawing import Picture
 from ssl_bench.look.frame import data_url, framed
-from ssl_bench.predictions import LabelMaps, Predictions
 from ssl_bench.recording import truth_of
 from ssl_bench.results.describe import with_interval
 from ssl_bench.results.record import MetricDefinition, MetricValue
@@ -207,13 +206,6 @@ def _map(backbone: Backbone, split: Split, position: int, device: str) -> NDArra
         return of(dataclasses.replace(backbone.input, resize="squash"))
 
 
-def target_of(predictions: Predictions, index: int) -> Target:
-    """Return what predictions say of one test image, as if it were true."""
-    if isinstance(predictions, LabelMaps):
-        return Mask(predictions.maps[index])
-    raise UsageError(f"{predictions.kind} are not drawn")
-
-
 def said_by(runner: Runner, job: Job, positions: NDArray[np.int64]) -> Said:
     """Return what a job's protocol says of the test images at `positions`, and its figures on all of them.
 
@@ -223,7 +215,8 @@ def said_by(runner: Runner, job: Job, positions: NDArray[np.int64]) -> Said:
     data = runner.data(job)
     first = headline(job.task, job.protocol)
     truth = truth_of(job.task, data, None)
-    kept = {int(i): target_of(answer.predictions, int(i)) for i in positions}
+    found = {int(i): answer.predictions.of_image(int(i)) for i in positions}
+    kept = {i: target for i, target in found.items() if target is not None}
     answer = judged(answer, truth)
     scored = scored_by(answer, truth, first)
     return Said(job.protocol_name, kept, score(answer, truth, scored), definitions(scored, job.task.classes))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.predictions.base import Ints, Predictions, Truth
-from ssl_bench.targets import VOID, Targets
+from ssl_bench.targets import VOID, Mask, Targets
 
 EDGE = 0.02
 """Of an image's diagonal: how deep an edge is, the default of the paper's own code (bowenc0221/boundary-iou-api)."""
@@ -52,6 +52,9 @@ class LabelMaps(Predictions):
         with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             found = np.stack(list(pool.map(counts, range(len(self.maps)))), axis=1)
         return Overlaps(*found)
+
+    def of_image(self, index: int) -> Mask:
+        return Mask(self.maps[index])
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
         return self.judged(truth).table(ids, truth)
