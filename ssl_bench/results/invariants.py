@@ -24,9 +24,10 @@ KINDS = {
     "cluster": "clusters",
     "pred": "classes",
     "scores": "multilabel",
+    "found_right": "detections",
 }
 """Column to the kind of predictions that it tells; the first that is there does."""
-KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel")
+KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel", "detections")
 """Kinds of predictions with one row for every test sample."""
 
 
