@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from ssl_bench import cards
 from ssl_bench.datasets import containers, labels, voc_objects
-from ssl_bench.datasets.voc_objects import Boxes, Element
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
+from ssl_bench.datasets.voc_objects import Boxes, Element
 from ssl_bench.errors import DataError
 
 MEANING = {"1": 1, "-1": 0, "0": -1}
