@@ -32,7 +32,6 @@ FLOORS = [
         "training",
         "targets",
         "spool",
-        "objects",
         "matching",
         "outlines",
     },
