@@ -105,7 +105,8 @@ class Tables(nn.Module):
     def forward(self, attn: Any, tokens: Tensor, side: tuple[int, int], whole: tuple[int, int]) -> dict[str, Tensor]:
         """Return what is added to attention (windows, heads, tokens, tokens)."""
         height, width = side
-        query = _queries(attn, tokens).unflatten(2, side)  # (windows, heads, height, width, dim of a head)
+        query = _queries(attn, tokens)
+        query = query.view(*query.shape[:2], height, width, -1)  # (windows, heads, height, width, dim of a head)
         rows = torch.einsum("nhyxd,ykd->nhyxk", query, _between(self.rel_pos_h, height))
         columns = torch.einsum("nhyxd,xkd->nhyxk", query, _between(self.rel_pos_w, width))
         total = rows[..., :, None] + columns[..., None, :]
@@ -141,7 +142,7 @@ class Biases(nn.Module):
     def forward(self, attn: Any, tokens: Tensor, side: tuple[int, int], whole: tuple[int, int]) -> dict[str, Tensor]:
         """Return what is added to attention (1, heads, tokens, tokens)."""
         height, width = side
-        table = self.relative_position_bias_table[:-3].unflatten(0, self.stored).permute(2, 0, 1)[None]
+        table = self.relative_position_bias_table[:-3].view(*self.stored, -1).permute(2, 0, 1)[None]
         if self.stored != (wanted := (2 * height - 1, 2 * width - 1)):
             table = functional.interpolate(table, size=wanted, mode="bicubic", align_corners=False)
         rows, columns = _distances(height, table.device), _distances(width, table.device)
@@ -172,7 +173,8 @@ def parted(grid: Tensor, window: int) -> Tensor:
     """Return tokens (images, height, width, dim) as (images · windows, window, window, dim), zeros at the far edges."""
     down, right = -grid.shape[1] % window, -grid.shape[2] % window
     grid = functional.pad(grid, (0, 0, 0, right, 0, down))
-    parts = grid.unflatten(1, (-1, window)).unflatten(3, (-1, window))
+    rows, columns = grid.shape[1] // window, grid.shape[2] // window
+    parts = grid.view(len(grid), rows, window, columns, window, -1)
     return parts.transpose(2, 3).flatten(0, 2)
 
 
@@ -180,7 +182,7 @@ def joined(parts: Tensor, size: tuple[int, int]) -> Tensor:
     """Return windows (images · windows, window, window, dim) as the grid (images, height, width, dim) of this size."""
     window = parts.shape[1]
     rows, columns = (math.ceil(side / window) for side in size)
-    grid = parts.unflatten(0, (-1, rows, columns)).transpose(2, 3).flatten(1, 2).flatten(2, 3)
+    grid = parts.view(-1, rows, columns, *parts.shape[1:]).transpose(2, 3).flatten(1, 2).flatten(2, 3)
     return grid[:, : size[0], : size[1]]
 
 
@@ -199,7 +201,7 @@ def _taken_positions(network: Any) -> nn.Parameter | None:
     rows, columns = network.patch_embed.grid_size
     patches = stored.detach()[:, stored.shape[1] - rows * columns :]
     network.pos_embed = None
-    return nn.Parameter(patches.unflatten(1, (rows, columns)).permute(0, 3, 1, 2).clone())
+    return nn.Parameter(patches.reshape(1, rows, columns, -1).permute(0, 3, 1, 2).clone())
 
 
 def _resampled(proj: nn.Conv2d) -> nn.Conv2d:
@@ -238,7 +240,8 @@ def _queries(attn: Any, tokens: Tensor) -> Tensor:
         query = functional.linear(tokens, attn.qkv.weight[:width], bias)
     else:
         query = attn.q_proj(tokens)
-    return attn.q_norm(query.unflatten(2, (attn.num_heads, -1)).transpose(1, 2))  # type: ignore[no-any-return]
+    heads = query.view(*query.shape[:2], attn.num_heads, -1).transpose(1, 2)
+    return attn.q_norm(heads)  # type: ignore[no-any-return]
 
 
 def _between(table: Tensor, side: int) -> Tensor:

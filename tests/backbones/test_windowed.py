@@ -44,14 +44,18 @@ def test_parted_and_joined() -> None:
     grid = torch.randn(2, 5, 9, 3)
     parts = parted(grid, 4)
     assert parts.shape == (2 * 2 * 3, 4, 4, 3)
-    assert torch.equal(parts[1], grid[0, :4, 4:8]) and not parts[3, 1:].any()
+    assert torch.equal(parts[1], grid[0, :4, 4:8])
+    assert not parts[3, 1:].any()
     assert torch.equal(joined(parts, (5, 9)), grid)
 
 
 def test_quarters() -> None:
     """The last block of each quarter sees the whole image: ViTDet's for ViT-B, L and H."""
-    assert quarters(12) == (2, 5, 8, 11) and quarters(24) == (5, 11, 17, 23) and quarters(32) == (7, 15, 23, 31)
-    assert quarters(4) == (0, 1, 2, 3) and quarters(2) == (0, 1)
+    assert quarters(12) == (2, 5, 8, 11)
+    assert quarters(24) == (5, 11, 17, 23)
+    assert quarters(32) == (7, 15, 23, 31)
+    assert quarters(4) == (0, 1, 2, 3)
+    assert quarters(2) == (0, 1)
 
 
 @WITH_DETECTRON2
@@ -86,14 +90,11 @@ def test_as_the_network_itself(name: str, more: dict[str, Any]) -> None:
     """Where one window covers the image and nothing is trained, a trunk says what the network itself says of patches,
     without cls and registers: LayerScale, rotary positions and BEiT's tables stay in force."""
     own = network(name, **more)
-    patch = own.patch_embed.patch_size[0]
-    rows = own.patch_embed.grid_size[0]
-    expected = _of_patches(
-        own, torch.randn(1, 3, rows * patch, rows * patch, generator=torch.Generator().manual_seed(1))
-    )
+    patch, rows = own.patch_embed.patch_size[0], own.patch_embed.grid_size[0]
+    images = torch.randn(1, 3, rows * patch, rows * patch)
+    expected = _of_patches(own, images)
     trunk = Trunk(network(name, **more), rows * PATCH, window=rows).eval()
     trunk.network.patch_embed.proj = network(name, **more).patch_embed.proj  # the same patches, of the same pixels
-    images = torch.randn(1, 3, rows * patch, rows * patch, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         torch.testing.assert_close(trunk(images), expected, rtol=1e-4, atol=1e-4)
 
