@@ -24,9 +24,10 @@ KINDS = {
     "cluster": "clusters",
     "pred": "classes",
     "scores": "multilabel",
+    "shared_pixels": "segmentation",
 }
 """Column to the kind of predictions that it tells; the first that is there does."""
-KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel")
+KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel", "segmentation")
 """Kinds of predictions with one row for every test sample."""
 
 

@@ -6,6 +6,7 @@ errors of the reference network behind `mce`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from ssl_bench.predictions import (
     Clusters,
     Judgements,
     Multilabel,
+    Overlaps,
     Predictions,
     Quantities,
     Rankings,
@@ -47,6 +49,8 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return _shifted(record, table)
     if kind == "rankings":
         return _judged(table)
+    if kind == "segmentation":
+        return _overlaps(table, classes)
     if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
     elif kind == "classes":
@@ -130,3 +134,17 @@ def _judged(table: Table) -> tuple[Rankings, Truth]:
     order = np.broadcast_to(np.arange(deepest + 1, dtype=np.int32), (len(table["junk"]), deepest + 1))
     nothing = np.zeros(len(order), dtype=np.int64)
     return Rankings(order, "places"), Truth({"test": nothing}, 0, judgements=Judgements(*places))
+
+
+def _overlaps(table: Table, classes: int) -> tuple[Overlaps, Truth]:
+    """Return the pixels of every image and class; raise ValueError for counts that no two maps can have."""
+    counts = {field.name: table[f"{field.name}_pixels"] for field in dataclasses.fields(Overlaps)}
+    for name, pixels in counts.items():
+        if pixels.dtype != np.int64 or pixels.shape != (len(table["sample_id"]), classes) or (pixels < 0).any():
+            raise ValueError(f"{name}_pixels must be {classes} whole numbers of 0 or more for every image")
+    for suffix in ("", "_edge"):
+        true, said, shared = (counts[name + suffix] for name in ("true", "said", "shared"))
+        if (shared > np.minimum(true, said)).any() or (true.sum(axis=1) < said.sum(axis=1)).any() * (not suffix):
+            raise ValueError("more pixels are said or shared than there are")
+    nothing = np.zeros((len(table["sample_id"]), 0), dtype=np.int64)
+    return Overlaps(**counts), Truth({"test": nothing}, classes)
