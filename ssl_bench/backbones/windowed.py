@@ -22,16 +22,22 @@ import torch
 from timm.layers import resample_patch_embed
 from timm.layers.attention import Attention, AttentionRope
 from timm.models.beit import Attention as BeitAttention
-from timm.models.eva import EvaAttention
+from timm.models.beit import Beit
+from timm.models.deit import VisionTransformerDistilled
+from timm.models.eva import Eva, EvaAttention
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssl_bench.checkpoints.vit import ViT
 from ssl_bench.errors import UsageError
 
 PATCH = 16
 """Pixels of a patch's side."""
 KNOWN = (Attention, AttentionRope, BeitAttention, EvaAttention)
 """Kinds of attention that windows can be put around."""
+PLAIN = (VisionTransformer, VisionTransformerDistilled, ViT, Beit, Eva)
+"""Networks whose tokens are told what stands in them here and no more; heirs of these may tell them other things."""
 
 
 class Trunk(nn.Module):
@@ -54,7 +60,7 @@ class Trunk(nn.Module):
         depth = len(network.blocks)
         self.everywhere = quarters(depth) if everywhere is None else tuple(everywhere)
         self.dim = int(network.patch_embed.proj.out_channels)
-        self.register_parameter("pos_embed", _taken_positions(network))
+        self.pos_embed: nn.Parameter | None = _taken_positions(network)
         network.patch_embed.proj = _resampled(network.patch_embed.proj)
         for number, block in enumerate(network.blocks):
             within = 0 if number in self.everywhere else window
@@ -151,17 +157,13 @@ class Biases(nn.Module):
 
 
 def fits(network: Any) -> bool:
-    """True for a vision transformer of one width, with attention of a known kind."""
-    proj = getattr(getattr(network, "patch_embed", None), "proj", None)
-    blocks = getattr(network, "blocks", None)
-    if not isinstance(proj, nn.Conv2d) or not isinstance(blocks, nn.ModuleList | nn.Sequential) or not len(blocks):
+    """True for a vision transformer whose tokens and attention are known here."""
+    if type(network) not in PLAIN or getattr(network, "rope_mixed", False):
         return False
-    if proj.kernel_size != proj.stride or not hasattr(network.patch_embed, "norm"):
+    proj = getattr(network.patch_embed, "proj", None)
+    if not isinstance(proj, nn.Conv2d) or proj.kernel_size != proj.stride or not hasattr(network.patch_embed, "norm"):
         return False
-    if any(isinstance(module, nn.Conv2d) for module in blocks.modules()) or getattr(network, "rope_mixed", False):
-        return False
-    attentions = [getattr(block, "attn", None) for block in blocks]
-    return all(type(attn) in KNOWN and attn.proj.in_features == proj.out_channels for attn in attentions)  # type: ignore[union-attr]
+    return all(type(getattr(block, "attn", None)) in KNOWN for block in network.blocks)
 
 
 def quarters(depth: int) -> tuple[int, ...]:
