@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import metrics
+from ssl_bench.matching import WAYS
+from ssl_bench.objects import Compared
 from ssl_bench.predictions import (
     Classes,
     Clusters,
     Judgements,
+    Matches,
     Multilabel,
     Overlaps,
     Predictions,
@@ -51,6 +54,8 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return _judged(table)
     if kind == "segmentation":
         return _overlaps(table, classes)
+    if kind == "detections":
+        return _matches(table), Truth({"test": np.zeros((len(table["sample_id"]), 0), dtype=np.int64)}, classes)
     if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
     elif kind == "classes":
@@ -102,6 +107,21 @@ def _classes(table: Table, probability: bool) -> Classes:
     if not np.array_equal(table["pred"], table["top5"][:, 0]):
         raise ValueError("pred is not the first of top5")
     return Classes(table["top5"], table["confidence"], probability, table.get("scores"))
+
+
+def _matches(table: Table) -> Matches:
+    """Return found and true objects, image by image; raise ValueError where their columns do not fit one another."""
+    kinds = {"score": (np.float32, ()), "box": (np.float32, (4,))}
+    columns = []
+    for field in dataclasses.fields(Compared):
+        side, _, what = field.name.partition("_")
+        kind, shape = kinds.get(what, (np.int64, ()))
+        counts = [len(row) for row in table[f"{side}_label"]]
+        if what in ("right", "unused"):
+            shape = (sum(map(len, table[field.name])) // max(sum(counts), 1) or len(WAYS),)
+        rows = [np.asarray(row, dtype=kind) for row in table[field.name]]
+        columns.append([row.reshape(count, *shape) for row, count in zip(rows, counts, strict=True)])
+    return Matches(tuple(Compared(*image) for image in zip(*columns, strict=True)))
 
 
 def _labels(column: Any, classes: int = 0, least: int = 0) -> NDArray[np.int64]:
