@@ -59,8 +59,8 @@ class Trunk(nn.Module):
         self.network, self.window = network, window
         depth = len(network.blocks)
         self.everywhere = quarters(depth) if everywhere is None else tuple(everywhere)
-        self.dim = int(network.patch_embed.proj.out_channels)
-        self.pos_embed: nn.Parameter | None = _taken_positions(network)
+        self.width = int(network.patch_embed.proj.out_channels)
+        network.pos_embed = _positions_of_patches(network)
         network.patch_embed.proj = _resampled(network.patch_embed.proj)
         for number, block in enumerate(network.blocks):
             within = 0 if number in self.everywhere else window
@@ -70,8 +70,8 @@ class Trunk(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         network: Any = self.network
         tokens = network.patch_embed.norm(network.patch_embed.proj(images).permute(0, 2, 3, 1))
-        if self.pos_embed is not None:
-            tokens = tokens + stretched(self.pos_embed, tokens.shape[1:3])
+        if network.pos_embed is not None:
+            tokens = tokens + stretched(network.pos_embed, tokens.shape[1:3])
         tokens = getattr(network, "norm_pre", nn.Identity())(tokens)
         for block in network.blocks:
             tokens = block(tokens)
@@ -195,14 +195,13 @@ def stretched(positions: Tensor, size: Sequence[int]) -> Tensor:
     return positions.permute(0, 2, 3, 1)
 
 
-def _taken_positions(network: Any) -> nn.Parameter | None:
-    """Take the learnt positions of patches (1, dim, rows, columns) out of a network; None where it has none."""
+def _positions_of_patches(network: Any) -> nn.Parameter | None:
+    """Return the learnt positions of patches (1, dim, rows, columns); None where a network has none."""
     stored = getattr(network, "pos_embed", None)
     if stored is None:
         return None
     rows, columns = network.patch_embed.grid_size
     patches = stored.detach()[:, stored.shape[1] - rows * columns :]
-    network.pos_embed = None
     return nn.Parameter(patches.reshape(1, rows, columns, -1).permute(0, 3, 1, 2).clone())
 
 
