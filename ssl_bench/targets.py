@@ -105,21 +105,31 @@ class Objects:
     difficult: NDArray[np.bool_]  # (objects,): VOC's mark, with the same effect on its metrics
     outlines: tuple[bytes, ...] = ()
     """COCO's compressed run lengths of every object's mask, column by column; empty where there are boxes alone."""
+    absent: NDArray[np.int64] | None = None  # (classes,)
+    """LVIS: besides those of `labels`, the classes that were looked for, in vain; of all others nothing is known. None:
+    every class was looked for."""
+    partial: NDArray[np.int64] | None = None  # (classes,)
+    """LVIS: classes of which some objects may not be marked."""
 
     @property
     def digest(self) -> bytes:
         """sha256 of all that it says."""
         runs = np.frombuffer(b"\0".join(self.outlines), dtype=np.uint8)
         size = np.array(self.size)
-        return _digest("objects", size, self.boxes, self.labels, self.areas, self.crowd, self.difficult, runs)
+        known = [one for one in (self.absent, self.partial) if one is not None]
+        return _digest("objects", size, self.boxes, self.labels, self.areas, self.crowd, self.difficult, runs, *known)
 
     def check(self, classes: int, where: str) -> None:
-        """Raise DataError naming `where` for a label outside the task's classes or a box that holds nothing."""
+        """Raise DataError naming `where` for a label outside the task's classes or a box that shows nothing."""
+        height, width = self.size
         for number, (label, box) in enumerate(zip(self.labels.tolist(), self.boxes.tolist(), strict=True)):
             if not 0 <= label < classes:
                 raise DataError(f"object {number} of {where} has the label {label}, outside 0 to {classes - 1}")
-            if not (box[0] < box[2] and box[1] < box[3]):
-                raise DataError(f"object {number} of {where} has the box {box}, which holds no pixel")
+            left, top, right, bottom = box
+            if not (left < right and top < bottom):
+                raise DataError(f"object {number} of {where} has the box {box}, which has no area")
+            if not (left < width and top < height and right > 0 and bottom > 0):
+                raise DataError(f"object {number} of {where} has the box {box}, outside its {width}x{height} pixels")
 
 
 Target: TypeAlias = Mask | Distances | Directions | Objects

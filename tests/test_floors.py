@@ -33,6 +33,8 @@ FLOORS = [
         "training",
         "targets",
         "spool",
+        "matching",
+        "outlines",
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},

@@ -36,6 +36,7 @@ NOT_READERS = frozenset(
         "sources",
         "splits",
         "unpacking",
+        "voc_objects",
     )
 )
 

@@ -14,13 +14,17 @@ from ssl_bench.predictions.base import (
     Truth,
 )
 from ssl_bench.predictions.masks import LabelMaps, Overlaps
+from ssl_bench.predictions.objects import Detections, Found, Matches
 
 __all__ = [
     "Classes",
     "Clusters",
+    "Detections",
     "Episodic",
+    "Found",
     "Judgements",
     "LabelMaps",
+    "Matches",
     "Multilabel",
     "Overlaps",
     "Predictions",

@@ -25,9 +25,10 @@ KINDS = {
     "pred": "classes",
     "scores": "multilabel",
     "shared_pixels": "segmentation",
+    "found_right": "detections",
 }
 """Column to the kind of predictions that it tells; the first that is there does."""
-KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel", "segmentation")
+KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel", "segmentation", "detections")
 """Kinds of predictions with one row for every test sample."""
 
 

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import metrics
+from ssl_bench.matching import WAYS
 from ssl_bench.predictions import (
     Classes,
     Clusters,
     Judgements,
+    Matches,
     Multilabel,
     Overlaps,
     Predictions,
@@ -26,6 +28,7 @@ from ssl_bench.predictions import (
     Shifted,
     Truth,
 )
+from ssl_bench.predictions.objects import Compared
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
@@ -49,6 +52,11 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return _shifted(record, table)
     if kind == "rankings":
         return _judged(table)
+    if kind == "detections":
+        federated = any(name.startswith("lvis") for name in record.metrics)
+        return _matches(table, federated), Truth(
+            {"test": np.zeros((len(table["sample_id"]), 0), dtype=np.int64)}, classes
+        )
     if kind == "segmentation":
         return _overlaps(table, classes)
     if kind == "clusters":
@@ -102,6 +110,21 @@ def _classes(table: Table, probability: bool) -> Classes:
     if not np.array_equal(table["pred"], table["top5"][:, 0]):
         raise ValueError("pred is not the first of top5")
     return Classes(table["top5"], table["confidence"], probability, table.get("scores"))
+
+
+def _matches(table: Table, federated: bool) -> Matches:
+    """Return found and true objects, image by image; raise ValueError where their columns do not fit one another."""
+    kinds = {"score": (np.float32, ()), "box": (np.float32, (4,))}
+    columns = []
+    for field in dataclasses.fields(Compared):
+        side, _, what = field.name.partition("_")
+        kind, shape = kinds.get(what, (np.int64, ()))
+        counts = [len(row) for row in table[f"{side}_label"]]
+        if what in ("right", "unused"):
+            shape = (sum(map(len, table[field.name])) // max(sum(counts), 1) or len(WAYS),)
+        rows = [np.asarray(row, dtype=kind) for row in table[field.name]]
+        columns.append([row.reshape(count, *shape) for row, count in zip(rows, counts, strict=True)])
+    return Matches(tuple(Compared(*image) for image in zip(*columns, strict=True)), federated)
 
 
 def _labels(column: Any, classes: int = 0, least: int = 0) -> NDArray[np.int64]:
