@@ -24,10 +24,15 @@ KINDS = {
     "cluster": "clusters",
     "pred": "classes",
     "scores": "multilabel",
+    "abs_rel": "distances",
+    "angle_mean": "directions",
 }
 """Column to the kind of predictions that it tells; the first that is there does."""
-KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel")
+KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel", "distances", "directions")
 """Kinds of predictions with one row for every test sample."""
+KINDS_OF_SOME = ("rankings", "distances", "directions")
+"""Kinds whose scores may be over fewer samples: of a query with nothing to find, or an image of which nothing is known,
+no score is told."""
 
 
 class ContradictionError(UsageError):
@@ -104,7 +109,7 @@ def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
     if kind and known and known.kind not in ((kind, "classes") if kind == "shifts" else (kind,)):
         raise ContradictionError(f"metrics.{name}: scores {known.kind}, but samples.columns are those of {kind}")
     asked, expected = _asked(record, kind, variant)
-    whole = metric.n <= expected if kind == "rankings" else metric.n == expected  # a query may have nothing to find
+    whole = metric.n <= expected if kind in KINDS_OF_SOME else metric.n == expected
     if kind == "episodes":
         whole = metric.n > 0 and record.samples.n % metric.n == 0
     if not task.truncated and not whole:

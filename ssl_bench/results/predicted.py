@@ -27,6 +27,7 @@ from ssl_bench.predictions import (
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
+from ssl_bench.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
 
 TOLERANCE = 1e-6
 """Relative to a value, or to 1 where it is smaller, by which a record may differ from what its predictions give: scores
@@ -53,6 +54,10 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         said = _classes(table, "ece" in record.metrics)
     elif kind == "multilabel":
         said = Multilabel(table["scores"])
+    elif kind == "distances":
+        said = DistanceErrors(table["pixels"], {name: table[name] for name in DISTANCE_ERRORS})
+    elif kind == "directions":
+        said = DirectionErrors(table["pixels"], {name: table[name] for name in DIRECTION_ERRORS})
     else:
         said = Quantities({}, {name: column[~np.isnan(column)] for name, column in table.items()})
     targets = table.get("target", np.zeros(len(next(iter(table.values()), ())), dtype=np.int64))
