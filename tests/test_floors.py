@@ -32,7 +32,6 @@ FLOORS = [
         "training",
         "targets",
         "spool",
-        "surfaces",
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},

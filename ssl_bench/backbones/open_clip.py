@@ -28,6 +28,7 @@ from ssl_bench.backbones.base import (
     missing_weights,
 )
 from ssl_bench.checkpoints import keys, reading
+from ssl_bench.checkpoints.vit import interpolate
 from ssl_bench.errors import MissingError, UsageError, did_you_mean
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
@@ -77,11 +78,11 @@ class OpenClipBackbone(Backbone):
         """Return the pooled vector, and the patch tokens of a vision transformer after its final norm."""
         visual: Any = self.network
         if isinstance(self._unprojected, open_clip.transformer.VisionTransformer):
-            pooled, tokens = self._unprojected(images)
+            pooled, tokens = _of_any_size(self._unprojected, images)
             if pooling == "proj" and visual.proj is not None:
                 pooled = pooled @ visual.proj
-            height, width = visual.grid_size
-            return Features(pooled, tokens.transpose(1, 2).reshape(len(images), -1, height, width))
+            height = images.shape[2] // visual.patch_size[0]
+            return Features(pooled, tokens.transpose(1, 2).reshape(len(images), tokens.shape[2], height, -1))
         tower = cast(nn.Module, self._unprojected if pooling == "pre_proj" else visual)
         return Features(tower(images))
 
@@ -172,6 +173,20 @@ def _input_of(settings: Mapping[str, Any]) -> InputSpec:
         mean=tuple(settings["mean"]),
         std=tuple(settings["std"]),
     )
+
+
+def _of_any_size(tower: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what a vision transformer says of images; its positions are interpolated for another grid than its own,
+    bicubically, as open_clip does with those of a file (`resize_pos_embed`)."""
+    grid = tuple(side // patch for side, patch in zip(images.shape[2:], tower.patch_size, strict=True))
+    if grid == tuple(tower.grid_size):
+        found: tuple[Tensor, Tensor] = tower(images)
+        return found
+    stored = tower.positional_embedding
+    places = interpolate(stored[None, 1:], tower.grid_size, cast("tuple[int, int]", grid), "antialiased")[0]
+    changed = {"positional_embedding": torch.cat([stored[:1], places])}
+    found = torch.func.functional_call(tower, changed, (images,))
+    return found
 
 
 def _without_projection(visual: Any) -> nn.Module | None:

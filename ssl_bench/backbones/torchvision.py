@@ -25,6 +25,7 @@ from ssl_bench.backbones.base import (
     missing_weights,
 )
 from ssl_bench.checkpoints import keys, reading
+from ssl_bench.checkpoints.vit import interpolate
 from ssl_bench.download import download
 from ssl_bench.errors import MissingError, UsageError, did_you_mean
 from ssl_bench.images import InputSpec
@@ -32,7 +33,7 @@ from ssl_bench.model_zoo import ModelCard
 from ssl_bench.progress import Progress
 
 HEADS = ("fc", "classifier", "heads", "head")
-MAPS = ("layer4", "trunk_output", "features")
+MAPS = ("layer4", "trunk_output", "permute", "features")
 """Where the classes keep their last map (images, dim, height, width)."""
 
 
@@ -69,9 +70,11 @@ class TorchvisionBackbone(Backbone):
     def forward(self, images: Tensor, pooling: str) -> Features:
         """Return the input of the removed layer, and the last map where the class keeps one."""
         assert self.network is not None
+        if isinstance(self.network, torchvision.models.VisionTransformer):
+            return _tokens(self.network, images)
         maps: list[Tensor] = []
         place = next((name for name in MAPS if hasattr(self.network, name)), None)
-        if place is None or isinstance(self.network, torchvision.models.SwinTransformer):
+        if place is None:
             return Features(self.network(images))
         hook = getattr(self.network, place).register_forward_hook(lambda _m, _i, found: maps.append(found))
         try:
@@ -83,6 +86,22 @@ class TorchvisionBackbone(Backbone):
     def arch(self) -> dict[str, Any]:
         """Return torchvision's name and the arguments given to it."""
         return {"class": type(self.network).__qualname__, **self._arch}
+
+
+def _tokens(network: Any, images: Tensor) -> Features:
+    """Return cls and the map of patches of a vision transformer; for another grid than its own, positions are
+    interpolated bicubically, as torchvision does with those of a file (`interpolate_embeddings`)."""
+    patch, side = network.patch_size, network.image_size // network.patch_size
+    rows, columns = (length // patch for length in images.shape[2:])
+    grid = network.conv_proj(images).flatten(2).transpose(1, 2)
+    stored = network.encoder.pos_embedding
+    places = interpolate(stored[:, 1:], (side, side), (rows, columns), "resized")
+    tokens = torch.cat([network.class_token.expand(len(images), -1, -1), grid], dim=1)
+    tokens = tokens + torch.cat([stored[:, :1], places], dim=1)
+    encoder = network.encoder
+    tokens = encoder.ln(encoder.layers(encoder.dropout(tokens)))
+    patches = tokens[:, 1:].transpose(1, 2).reshape(len(images), -1, rows, columns)
+    return Features(network.heads(tokens[:, 0]), patches)
 
 
 def _weights_enum(card: ModelCard, name: str, tag: str, needs_tag: bool) -> Any:

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.predictions import Truth
-from ssl_bench.statistics import mean_interval, wilson
+from ssl_bench.statistics import mean_interval, resampled_cells, wilson
+from ssl_bench.statistics.intervals import expanded_percentiles
 
 Outcomes = NDArray[np.floating[Any]] | NDArray[np.bool_]
 Bounds = tuple[float, float, str]
 """Lower and upper end of a 95 % interval, and its method."""
+DRAWS = 1000
+"""Resamples behind a bootstrapped interval."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Metric:
     """(predictions, truth) → what each unit (a sample, a query, an episode) gives; the value is their mean."""
     number: Callable[[Any, Truth], float] | None = None
     """(predictions, truth) → the value, where it is no mean over units."""
+    weighted: Callable[[Any, Truth, NDArray[np.float64]], NDArray[np.float64]] | None = None
+    """(predictions, truth, counts (draws, samples)) → the value of every draw, in which each sample stands so many
+    times, where it is a number that all samples give together; its interval is bootstrapped by sample."""
     interval: Literal["wilson", "normal", ""] = ""
     """"wilson" for outcomes of 0 and 1, "normal" for other means; empty where neither holds."""
     unit: str = "fraction"
@@ -43,6 +49,8 @@ class Metric:
 
     def score(self, predictions: Any, truth: Truth) -> tuple[float, int, Bounds | None]:
         """Return the value, how many units are behind it, and the interval where there is one."""
+        if self.weighted is not None:
+            return self._bootstrapped(predictions, truth)
         if self.outcomes is None:
             assert self.number is not None
             return self.number(predictions, truth), len(truth.targets), None
@@ -54,3 +62,15 @@ class Metric:
             low, high = mean_interval(value, float(outcomes.std(ddof=1)) if n > 1 else 0.0, n)
             return value, n, (max(low, self.low), min(high, self.high), "normal")
         return value, n, None
+
+    def _bootstrapped(self, predictions: Any, truth: Truth) -> tuple[float, int, Bounds | None]:
+        """Return the value, the samples behind it, and the interval of `DRAWS` resamples of them."""
+        assert self.weighted is not None
+        n = len(truth.targets)
+        value = float(self.weighted(predictions, truth, np.ones((1, n)))[0])
+        if n < 2:
+            return value, n, None
+        drawn = resampled_cells(np.ones(n), DRAWS, np.random.default_rng(0))
+        values = self.weighted(predictions, truth, drawn)
+        low, high = expanded_percentiles(values[np.isfinite(values)], n, 0.95)
+        return value, n, (min(max(low, self.low), value), max(min(high, self.high), value), "bootstrap")

@@ -1,4 +1,4 @@
-"""Scores of distances and directions of pixels: means over images of what `ssl_bench.surfaces` tells of each.
+"""Scores of distances and directions of pixels: means over images of the errors that are told of each.
 
 A mean over images is not one over pixels: images count alike, however much of them is known. It is how DINOv3 and the
 depth estimation toolboxes before it report.
@@ -10,7 +10,7 @@ import functools
 
 from ssl_bench.metrics.base import Metric
 from ssl_bench.predictions import Truth
-from ssl_bench.surfaces import DirectionErrors, DistanceErrors, Values
+from ssl_bench.predictions.surfaces import DirectionErrors, DistanceErrors, Values
 
 MOST = 1e9
 """Beyond any distance that is measured, and any error of one."""

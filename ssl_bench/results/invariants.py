@@ -24,11 +24,21 @@ KINDS = {
     "cluster": "clusters",
     "pred": "classes",
     "scores": "multilabel",
+    "shared_pixels": "segmentation",
     "abs_rel": "distances",
     "angle_mean": "directions",
 }
 """Column to the kind of predictions that it tells; the first that is there does."""
-KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel", "distances", "directions")
+KINDS_ASKED_ONCE = (
+    "",
+    "rankings",
+    "clusters",
+    "classes",
+    "multilabel",
+    "segmentation",
+    "distances",
+    "directions",
+)
 """Kinds of predictions with one row for every test sample."""
 KINDS_OF_SOME = ("rankings", "distances", "directions")
 """Kinds whose scores may be over fewer samples: of a query with nothing to find, or an image of which nothing is known,

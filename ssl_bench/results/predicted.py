@@ -6,6 +6,7 @@ errors of the reference network behind `mce`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,16 +19,17 @@ from ssl_bench.predictions import (
     Clusters,
     Judgements,
     Multilabel,
+    Overlaps,
     Predictions,
     Quantities,
     Rankings,
     Shifted,
     Truth,
 )
+from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
-from ssl_bench.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
 
 TOLERANCE = 1e-6
 """Relative to a value, or to 1 where it is smaller, by which a record may differ from what its predictions give: scores
@@ -48,6 +50,8 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return _shifted(record, table)
     if kind == "rankings":
         return _judged(table)
+    if kind == "segmentation":
+        return _overlaps(table, classes)
     if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
     elif kind == "classes":
@@ -135,3 +139,19 @@ def _judged(table: Table) -> tuple[Rankings, Truth]:
     order = np.broadcast_to(np.arange(deepest + 1, dtype=np.int32), (len(table["junk"]), deepest + 1))
     nothing = np.zeros(len(order), dtype=np.int64)
     return Rankings(order, "places"), Truth({"test": nothing}, 0, judgements=Judgements(*places))
+
+
+def _overlaps(table: Table, classes: int) -> tuple[Overlaps, Truth]:
+    """Return the pixels of every image and class; raise ValueError for counts that no two maps can have."""
+    said, images = (
+        Overlaps(*(table[f"{field.name}_pixels"] for field in dataclasses.fields(Overlaps))),
+        len(table["sample_id"]),
+    )
+    for name, pixels in vars(said).items():
+        if pixels.dtype != np.int64 or pixels.shape != (images, classes) or (pixels < 0).any():
+            raise ValueError(f"{name}_pixels must be {classes} whole numbers of 0 or more for every image")
+    whole = (said.shared, said.true), (said.shared, said.said), (said.true_edge, said.true), (said.said_edge, said.said)
+    edges = (said.shared_edge, said.true_edge), (said.shared_edge, said.said_edge), (said.shared_edge, said.shared)
+    if any((part > of).any() for part, of in (*whole, *edges)) or (said.said.sum(1) > said.true.sum(1)).any():
+        raise ValueError("a part of the pixels must not be larger than the whole")
+    return said, Truth({"test": np.zeros((images, 0), dtype=np.int64)}, classes)

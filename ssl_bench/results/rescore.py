@@ -124,7 +124,8 @@ def _bounds(record: Record, table: Table) -> dict[str, Bounds]:
     if "episode" in table or "hits" in table or (rebuilt := predicted.rebuilt(record, table)) is None:
         return {}
     said, truth = rebuilt
-    known = [metric for metric in metrics.of_kind(said.kind) if metric.name in record.metrics and metric.interval]
+    known = [metric for metric in metrics.of_kind(said.kind) if metric.name in record.metrics]
+    known = [metric for metric in known if metric.interval or metric.weighted]
     found = {metric.name: metric.score(said, truth)[2] for metric in known if metric.applies(said, truth)}
     return {name: bounds for name, bounds in found.items() if bounds}
 

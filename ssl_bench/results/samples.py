@@ -11,6 +11,8 @@ The columns tell the kind of predictions. `sample_id` is the test sample, `targe
     rankings     hits: the places, from 0, of the images of the query's class among all that were ranked; or hits_easy,
                  hits_hard and junk, where people judged the gallery
     episodes     episode, pred; the target is the way within the episode
+    segmentation for every class the pixels of an image that are of it (true_pixels), are said to be (said_pixels) and
+                 both (shared_pixels), and the same of edges (true_edge_pixels, …); there is no target beside them
     distances    pixels (of how many the truth is known), abs_rel, sq_rel, rmse, … of the image, and no target
     directions   pixels, angle_mean, angle_median, … of the image, and no target
     quantities   what the values were computed from

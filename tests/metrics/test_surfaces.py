@@ -11,11 +11,11 @@ import pytest
 from ssl_bench import metrics
 from ssl_bench.errors import DataError
 from ssl_bench.predictions import Predictions, Truth
+from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionMaps, DistanceMaps
 from ssl_bench.results.predicted import rebuilt, units
 from ssl_bench.results.record import MetricValue
 from ssl_bench.results.roots import FolderRoot
 from ssl_bench.results.samples import read, write
-from ssl_bench.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionMaps, DistanceMaps
 from ssl_bench.targets import Directions, Distances, Targets
 from tests.results.factory import make_record
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
-from ssl_bench.predictions import Predictions, Truth
+from ssl_bench.predictions.base import Predictions, Truth
 from ssl_bench.targets import Targets
 
 Values = NDArray[np.float64]
