@@ -32,6 +32,7 @@ FLOORS = [
         "training",
         "targets",
         "spool",
+        "pairs",
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},

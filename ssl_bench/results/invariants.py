@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from ssl_bench.results.parts import MetricDefinition, MetricValue, Task
     from ssl_bench.results.record import Record
 
-NO_LESS = {"top5": "top1", "recall_at_5": "recall_at_1", "recall_at_10": "recall_at_5"}
+NO_LESS = {
+    "top5": "top1",
+    "recall_at_5": "recall_at_1",
+    "recall_at_10": "recall_at_5",
+    "pck_05": "pck_01",
+    "pck_10": "pck_05",
+}
 """Metric to one that it contains."""
 
 
@@ -25,6 +31,7 @@ KINDS = {
     "pred": "classes",
     "scores": "multilabel",
     "shared_pixels": "segmentation",
+    "landmark_error": "matches",
     "abs_rel": "distances",
     "angle_mean": "directions",
 }

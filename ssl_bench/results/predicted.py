@@ -26,6 +26,7 @@ from ssl_bench.predictions import (
     Shifted,
     Truth,
 )
+from ssl_bench.predictions.matches import MatchErrors
 from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
@@ -52,6 +53,8 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return _judged(table)
     if kind == "segmentation":
         return _overlaps(table, classes)
+    if kind == "matches":
+        return _matches(record, table)
     if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
     elif kind == "classes":
@@ -155,3 +158,10 @@ def _overlaps(table: Table, classes: int) -> tuple[Overlaps, Truth]:
     if any((part > of).any() for part, of in (*whole, *edges)) or (said.said.sum(1) > said.true.sum(1)).any():
         raise ValueError("a part of the pixels must not be larger than the whole")
     return said, Truth({"test": np.zeros((images, 0), dtype=np.int64)}, classes)
+
+
+def _matches(record: Record, table: Table) -> tuple[MatchErrors, Truth]:
+    """Return the errors of landmarks, and how many images there are."""
+    first, second, names = (_labels(table[name]) for name in ("first", "second", "landmark"))
+    said = MatchErrors(first, second, tuple(table["group"]), names, table["landmark_error"], table["least_error"])
+    return said, Truth({"test": np.zeros((record.task.samples["test"], 0), dtype=np.int64)}, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,11 @@ from ssl_bench.errors import DataError
 from ssl_bench.predictions import Predictions, Truth
 from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionMaps, DistanceMaps
 from ssl_bench.results.predicted import rebuilt, units
-from ssl_bench.results.record import MetricValue
+from ssl_bench.results.rescore import contradictions
 from ssl_bench.results.roots import FolderRoot
 from ssl_bench.results.samples import read, write
 from ssl_bench.targets import Directions, Distances, Targets
-from tests.results.factory import make_record
+from tests.results.factory import make_scored
 
 
 class Given:
@@ -137,32 +136,9 @@ def test_the_table_gives_the_metrics_again(name: str, tmp_path: Path) -> None:
     said = maps.judged(true)
     root = FolderRoot(tmp_path)
     table = read(root, write(root, said.table(["a", "b", "c"][: said.asked], true)))
-    record = make_record()
+    record = make_scored(said, true, table, name)
     found, n, _ = metric.score(said, true)
-    record = dataclasses.replace(
-        record,
-        task=dataclasses.replace(
-            record.task,
-            metric=name,
-            metrics={
-                name: dataclasses.replace(
-                    record.task.metrics["top1"],
-                    unit=metric.unit,
-                    higher_is_better=metric.higher_is_better,
-                    low=metric.low,
-                    high=metric.high,
-                    chance=None,
-                    ceiling=None,
-                )
-            },
-            samples={"train": 1, "test": said.asked},
-            ids=None,
-            classes=0,
-            labels=None,
-        ),
-        metrics={name: MetricValue(found, n)},
-        samples=dataclasses.replace(record.samples, n=said.asked, columns=tuple(table)),
-    )
+    assert list(contradictions(record, table)) == []
     again = rebuilt(record, table)
     assert again is not None
     assert metric.score(*again)[:2] == pytest.approx((found, n))
