@@ -100,14 +100,14 @@ def marked(
 ) -> Marked:
     """Return the objects of `images`, in that order; `classes` are the labels by category.
 
-    Objects narrower or lower than `least` pixels are left out. Raises DataError, naming the annotation, for one of an
+    Objects narrower or lower than `least` pixels, if that is above 0, are left out. Raises DataError, naming the annotation, for one of an
     unknown image or category, with a box without area or outside its image, or without an outline where others have
     one.
     """
     places = {one["id"]: place for place, one in enumerate(images)}
     for one in annotations:
         check_known(one, places, classes, path)
-    kept = [one for one in annotations if min(one["bbox"][2:]) >= least]
+    kept = [one for one in annotations if not least or min(one["bbox"][2:]) >= least]
     kept = sorted(kept, key=lambda one: places[one["image_id"]])  # stable: within an image as the file has them
     of = np.array([places[one["image_id"]] for one in kept], dtype=np.int64)
     sizes = np.array([_size(one, path) for one in images], dtype=np.int64).reshape(-1, 2)
