@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.targets import VOID, Directions, Distances, Mask, Objects, Target
+from ssl_bench.targets import VOID, Directions, Distances, Frame, Landmarks, Mask, Objects, Target
 
 Picture = NDArray[np.uint8]
 WRONG, RIGHT = (222, 45, 38), (49, 163, 84)
@@ -33,8 +33,10 @@ def colours() -> Picture:
 
 def drawn(target: Target, image: Picture) -> Picture:
     """Return what is true, or said, of an image's parts as a picture."""
-    if isinstance(target, Mask):
+    if isinstance(target, Mask | Frame):
         return colours()[target.labels]
+    if isinstance(target, Landmarks):
+        return _points(target, image)
     if isinstance(target, Distances):
         known = target.metres > 0
         far = float(np.quantile(target.metres[known], 0.98)) if known.any() else 1.0
@@ -68,6 +70,17 @@ def _ramp(values: NDArray[Any], known: NDArray[np.bool_]) -> Picture:
     places = np.linspace(0, 1, len(RAMP))
     shown = np.stack([np.interp(values, places, channel) for channel in np.transpose(RAMP)], axis=2)
     return np.where(known[:, :, None], np.round(shown), 0).astype(np.uint8)
+
+
+def _points(marks: Landmarks, image: Picture) -> Picture:
+    """Return an image with a spot at each landmark, in the colour of its name."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(image)
+    pen, radius = ImageDraw.Draw(picture), max(2.0, max(image.shape) / 100)
+    for name, place in zip(marks.names.tolist(), marks.places.tolist(), strict=True):
+        pen.circle(tuple(place), radius, fill=tuple(colours()[name % VOID].tolist()), outline=(255, 255, 255))
+    return np.asarray(picture)
 
 
 def _boxes(objects: Objects, image: Picture) -> Picture:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.predictions.base import Predictions, Truth
-from ssl_bench.targets import Targets
+from ssl_bench.targets import Directions, Distances, Target, Targets
 
 Values = NDArray[np.float64]
 DISTANCE_ERRORS = ("abs_rel", "sq_rel", "rmse", "mae", "rmse_log", "log10", "silog", "a1", "a2", "a3")
@@ -77,6 +77,9 @@ class DistanceMaps(Predictions):
     def asked(self) -> int:
         return len(self.maps)
 
+    def of_image(self, index: int) -> Target | None:
+        return Distances(self.maps[index])
+
     def judged(self, truth: Truth) -> DistanceErrors:
         """Return each image's errors; raise DataError for a distance that is none where one is known."""
 
@@ -105,6 +108,9 @@ class DirectionMaps(Predictions):
     @property
     def asked(self) -> int:
         return len(self.maps)
+
+    def of_image(self, index: int) -> Target | None:
+        return Directions(self.maps[index])
 
     def judged(self, truth: Truth) -> DirectionErrors:
         """Return each image's errors; raise DataError for a direction that is not finite where one is known."""
