@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SIDE = 480
 """Pixels of a shown image's longer side."""
+COUNTED = {"segmentation": "pixels", "detection": "objects"}
+"""What a class has of a kind of task."""
 SEEN = "PCA of its features"
 
 
@@ -68,8 +70,8 @@ def page(
     """
     names = card.class_names or splits["test"].class_names or tuple(map(str, range(card.classes)))
     parts = [_metrics(said)] if said else []
-    if card.kind == "segmentation":
-        parts.append(_classes(names, splits, said))
+    if card.kind in COUNTED:
+        parts.append(_classes(names, splits, said, COUNTED[card.kind]))
     for role, split in splits.items():
         rows = [
             _row(names, split, position, (seen or {}).get(role, {}), said if role == "test" else None)
@@ -130,38 +132,41 @@ def _metrics(said: Said) -> str:
     return f"<h2>{html.escape(said.protocol)}, on all of test</h2><table>{rows}</table>"
 
 
-def _classes(names: Sequence[str], splits: Mapping[str, Split], said: Said | None) -> str:
-    """Return a table of the classes: colour, share of the pixels of every split, and what a protocol reaches on it."""
-    shares = {role: pixels(split, len(names)) for role, split in splits.items()}
+def _classes(names: Sequence[str], splits: Mapping[str, Split], said: Said | None, what: str) -> str:
+    """Return a table of the classes: colour, share of the pixels, or objects, of every split, and what a protocol
+    reaches on it."""
+    shares = {role: shares_of(split, len(names)) for role, split in splits.items()}
     largest = max(float(share.max()) for share in shares.values()) or 1.0
     scores = {name.removesuffix("/iou"): value for name, value in said.metrics.items() if "/" in name} if said else {}
     rows = []
     for label, name in enumerate(names):
-        colour = ",".join(map(str, drawing.colours()[label].tolist()))
+        colour = ",".join(map(str, drawing.colours()[label % VOID].tolist()))
         cells = "".join(
             f'<td class=n>{100 * share[label]:.2f} %</td><td><span class=bar style="width:'
             f'{100 * share[label] / largest:.1f}px"></span></td>'
             for share in shares.values()
         )
         found = scores.get(name)
-        reached = f"<td class=n>{100 * found.value:.1f}</td>" if found else "<td></td>" if said else ""
+        reached = f"<td class=n>{100 * found.value:.1f}</td>" if found else "<td></td>" if scores else ""
         rows.append(
             f'<tr><td><span class=colour style="background:rgb({colour})"></span> {html.escape(name)}</td>'
             f"{cells}{reached}</tr>"
         )
-    void = "".join(f"<td class=n>{100 * (1 - share.sum()):.2f} %</td><td></td>" for share in shares.values())
-    rows.append(f"<tr><td>counts for no class</td>{void}</tr>")
-    head = "".join(f"<th class=n>{role}</th><th></th>" for role in splits) + ("<th class=n>IoU</th>" if said else "")
-    return f"<h2>Pixels per class</h2><table><tr><th>class</th>{head}</tr>{''.join(rows)}</table>"
+    if what == "pixels":
+        void = "".join(f"<td class=n>{100 * (1 - share.sum()):.2f} %</td><td></td>" for share in shares.values())
+        rows.append(f"<tr><td>counts for no class</td>{void}</tr>")
+    head = "".join(f"<th class=n>{role}</th><th></th>" for role in splits) + ("<th class=n>IoU</th>" if scores else "")
+    return f"<h2>{what.capitalize()} per class</h2><table><tr><th>class</th>{head}</tr>{''.join(rows)}</table>"
 
 
-def pixels(split: Split, classes: int) -> NDArray[np.float64]:
-    """Return the share of a split's pixels that are of each class (classes,), of all its masks."""
+def shares_of(split: Split, classes: int) -> NDArray[np.float64]:
+    """Return the share of a split's pixels, or objects, that are of each class (classes,), of all its targets."""
     assert split.targets is not None
-    masks = split.targets
+    found = split.targets
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        counts = pool.map(lambda i: np.bincount(masks[i].labels.ravel(), minlength=VOID + 1), range(len(split)))
-        total = sum(counts, np.zeros(VOID + 1, dtype=np.int64))
+        least = max(classes, VOID + 1)
+        counts = pool.map(lambda i: np.bincount(found[i].labels.ravel(), minlength=least), range(len(split)))
+        total = sum(counts, np.zeros(least, dtype=np.int64))
     shares: NDArray[np.float64] = total[:classes] / max(int(total.sum()), 1)
     return shares
 
@@ -215,7 +220,9 @@ def said_by(runner: Runner, job: Job, positions: NDArray[np.int64]) -> Said:
     data = runner.data(job)
     first = headline(job.task, job.protocol)
     truth = truth_of(job.task, data, None)
-    found = {int(i): answer.predictions.of_image(int(i)) for i in positions}
+    test = data.splits["test"]
+    sizes = {i: images.size(test.read(i), test.ids[i]) for i in positions.tolist()}
+    found = {i: answer.predictions.of_image(i, size) for i, size in sizes.items()}
     kept = {i: target for i, target in found.items() if target is not None}
     answer = judged(answer, truth)
     scored = scored_by(answer, truth, first)

@@ -73,9 +73,9 @@ class Predictions(abc.ABC):
         each image with its target, once; otherwise this itself."""
         return self
 
-    def of_image(self, index: int) -> Target | None:
-        """Return what is said of the parts of a test image, as if it were true, for a person to look at; None where
-        nothing is."""
+    def of_image(self, index: int, size: tuple[int, int]) -> Target | None:
+        """Return what is said of the parts of a test image of this height and width, as if it were true, for a person
+        to look at; None where nothing is."""
         return None
 
     @abc.abstractmethod

@@ -53,7 +53,7 @@ class LabelMaps(Predictions):
             found = np.stack(list(pool.map(counts, range(len(self.maps)))), axis=1)
         return Overlaps(*found)
 
-    def of_image(self, index: int) -> Mask:
+    def of_image(self, index: int, size: tuple[int, int]) -> Mask:
         return Mask(self.maps[index])
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:

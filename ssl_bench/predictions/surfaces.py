@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.predictions.base import Predictions, Truth
-from ssl_bench.targets import Directions, Distances, Target, Targets
+from ssl_bench.targets import Directions, Distances, Targets
 
 Values = NDArray[np.float64]
 DISTANCE_ERRORS = ("abs_rel", "sq_rel", "rmse", "mae", "rmse_log", "log10", "silog", "a1", "a2", "a3")
@@ -77,9 +77,6 @@ class DistanceMaps(Predictions):
     def asked(self) -> int:
         return len(self.maps)
 
-    def of_image(self, index: int) -> Target | None:
-        return Distances(self.maps[index])
-
     def judged(self, truth: Truth) -> DistanceErrors:
         """Return each image's errors; raise DataError for a distance that is none where one is known."""
 
@@ -92,6 +89,9 @@ class DistanceMaps(Predictions):
 
         known, errors = _compared(self.maps, truth, compare, lambda target: int((target.metres > 0).sum()))
         return DistanceErrors(known, {name: errors[name] for name in DISTANCE_ERRORS})
+
+    def of_image(self, index: int, size: tuple[int, int]) -> Distances:
+        return Distances(self.maps[index])
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
         return self.judged(truth).table(ids, truth)
@@ -109,9 +109,6 @@ class DirectionMaps(Predictions):
     def asked(self) -> int:
         return len(self.maps)
 
-    def of_image(self, index: int) -> Target | None:
-        return Directions(self.maps[index])
-
     def judged(self, truth: Truth) -> DirectionErrors:
         """Return each image's errors; raise DataError for a direction that is not finite where one is known."""
 
@@ -124,6 +121,10 @@ class DirectionMaps(Predictions):
 
         known, errors = _compared(self.maps, truth, compare, lambda target: int(target.normals.any(axis=2).sum()))
         return DirectionErrors(known, {name: errors[name] for name in DIRECTION_ERRORS})
+
+    def of_image(self, index: int, size: tuple[int, int]) -> Directions:
+        said = self.maps[index]
+        return Directions(said / np.maximum(np.linalg.norm(said, axis=2, keepdims=True), np.float32(1e-12)))
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
         return self.judged(truth).table(ids, truth)
