@@ -6,6 +6,7 @@ The backbone itself stays frozen: jobs after this one use it.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ class Tuned(nn.Module):
         self.network = network.eval().requires_grad_(True)
         self.pooling = _pooling(backbone, recipe, pooled)
         moved = _norm_taken_out(network) if recipe.pooling == "patch_mean" == self.pooling == _named(pooled) else None
-        self.dropped = _drop_paths(network, recipe.drop_path)
+        self.dropped = drop_paths(network, recipe.drop_path)
         if recipe.rank:
             _adapt(network, recipe)
         images = _blank(backbone, network)
@@ -70,7 +71,7 @@ class Tuned(nn.Module):
         self.to(images.device).eval()
         if recipe.blocks:
             _train_last(network, recipe.blocks)
-        self._spare_the_unused(images)
+        spare_the_unused(self, self(images).sum())
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.norm(self._pooled(images)))
@@ -85,42 +86,56 @@ class Tuned(nn.Module):
         Layer k of n has the share `layer_decay` ** (n - k) of the rate, where the head's is n: MAE's
         util/lr_decay.py and BEiT's optim_factory.py. Raises UsageError for a network whose layers are not known.
         """
-        ranks, top = self._layers(recipe)
-        found: dict[tuple[int, bool], Group] = {}
-        for name, parameter in self.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            layer = ranks.get(id(parameter), top)
-            decays = recipe.decay_all or not _spared(name, parameter)
-            group = found.setdefault(
-                (layer, decays),
-                Group(
-                    [],
-                    recipe.layer_decay ** (top - layer),
-                    decay if decays else 0.0,
-                    f"layer {layer} {'with' if decays else 'without'} decay",
-                ),
-            )
-            group.parameters.append(parameter)
-        return [found[key] for key in sorted(found)]
 
-    def _layers(self, recipe: Recipe) -> tuple[dict[int, int], int]:
-        """Return the layer of each of the network's parameters, by identity, and the head's; one where one rate is for
-        all."""
-        if recipe.layer_decay == 1:
-            return {}, 0
-        try:
-            groups = layers.decay_groups(self.network)
-        except UsageError as error:
-            raise UsageError(f"{error}; ask for fine_tune,layer_decay=1, which trains all at one rate") from error
-        return {id(parameter): layer for layer, group in enumerate(groups) for parameter in group}, len(groups) - 1
+        def decays(name: str, parameter: nn.Parameter) -> bool:
+            return recipe.decay_all or not _spared(name, parameter)
 
-    def _spare_the_unused(self, images: Tensor) -> None:
-        """Leave without gradients what the logits do not depend on, such as a head of the network's own."""
-        asked = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        found = torch.autograd.grad(self(images).sum(), asked, allow_unused=True)
-        for parameter, gradient in zip(asked, found, strict=True):
-            parameter.requires_grad_(gradient is not None)
+        return grouped(self, self.network, recipe.layer_decay, decay, decays, "fine_tune")
+
+
+def grouped(
+    whole: nn.Module,
+    network: nn.Module,
+    layer_decay: float,
+    decay: float,
+    decays: Callable[[str, nn.Parameter], bool],
+    protocol: str,
+) -> list[Group]:
+    """Return what is trained of `whole`, by layer of the `network` in it and by whether it decays, from stem to head.
+
+    Layer k of n has the share `layer_decay` ** (n - k) of the rate, where the heads' is n. Raises UsageError, naming
+    the protocol, for a network whose layers are not known.
+    """
+    ranks, top = _layers(network, layer_decay, protocol)
+    found: dict[tuple[int, bool], Group] = {}
+    for name, parameter in whole.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        layer, does = ranks.get(id(parameter), top), decays(name, parameter)
+        words = f"layer {layer} {'with' if does else 'without'} decay"
+        group = found.setdefault((layer, does), Group([], layer_decay ** (top - layer), decay if does else 0.0, words))
+        group.parameters.append(parameter)
+    return [found[key] for key in sorted(found)]
+
+
+def _layers(network: nn.Module, layer_decay: float, protocol: str) -> tuple[dict[int, int], int]:
+    """Return the layer of each of the network's parameters, by identity, and the heads'; one where one rate is for
+    all."""
+    if layer_decay == 1:
+        return {}, 0
+    try:
+        groups = layers.decay_groups(network)
+    except UsageError as error:
+        raise UsageError(f"{error}; ask for {protocol},layer_decay=1, which trains all at one rate") from error
+    return {id(parameter): layer for layer, group in enumerate(groups) for parameter in group}, len(groups) - 1
+
+
+def spare_the_unused(whole: nn.Module, said: Tensor) -> None:
+    """Leave without gradients what a number does not depend on, such as a head of the network's own."""
+    asked = [parameter for parameter in whole.parameters() if parameter.requires_grad]
+    found = torch.autograd.grad(said, asked, allow_unused=True)
+    for parameter, gradient in zip(asked, found, strict=True):
+        parameter.requires_grad_(gradient is not None)
 
 
 def tuned(backbone: Backbone, recipe: Recipe, pooled: str, classes: int, seed: int) -> Tuned:
@@ -163,7 +178,7 @@ def _norm_taken_out(network: Any) -> nn.LayerNorm | None:
     return None
 
 
-def _drop_paths(network: nn.Module, rate: float) -> float:
+def drop_paths(network: nn.Module, rate: float) -> float:
     """Set the drop path of each block, rising from 0 to `rate`; return it, or 0 where blocks have no place for it."""
     from timm.layers import DropPath
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from ssl_bench.errors import UsageError
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "bfloat16", "float16"]
 Measured: TypeAlias = "Mapping[str, float | Tensor]"
 """What an evaluation says: numbers, or tensors that it wants kept through a kill."""
+Loss: TypeAlias = "Callable[[Any, Tensor], Tensor]"
+"""(what the network gave, targets) → the sum over the images of their losses, in which no image hangs on another."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Settings:
     momentum: float = 0.0
     """Of SGD."""
     nesterov: bool = False
-    schedule: Literal["cosine", "polynomial", "one_cycle", "constant"] = "cosine"
+    schedule: Literal["cosine", "polynomial", "one_cycle", "constant", "milestones"] = "cosine"
+    milestones: tuple[int, ...] = ()
+    """Steps from each of which on the rate of "milestones" is a tenth of what it was."""
     warmup: int = 0
     """Steps from `warmup_rate` to `rate`, which are among `steps`."""
     warmup_rate: float = 0.0
@@ -98,8 +102,9 @@ class Batches(Protocol):
 
         A step's places come in their order, in parts of `size`, the last part of a step smaller where it must be.
         A part is normalised images (part, channels, height, width) on the device, and on the same device targets:
-        labels (part,) int64 or shares of the classes (part, classes). What a place of a step holds depends on the step
-        and the place alone: not on `first`, the other places or `size`.
+        labels (part,) int64, shares of the classes (part, classes), or what a loss of the caller's own compares with.
+        What a place of a step holds depends on the step and the place alone: not on `first`, the other places or
+        `size`.
         """
         ...
 

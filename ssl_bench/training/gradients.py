@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ssl_bench import distributed
 from ssl_bench.errors import MissingError, is_out_of_memory
 from ssl_bench.training import mixing
-from ssl_bench.training.base import Batches, Settings
+from ssl_bench.training.base import Batches, Loss, Settings
 from ssl_bench.training.seeds import seed_all
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Gradients:
         *,
         seed: int,
         at_once: int,
+        loss: Loss | None = None,
     ) -> None:
         import torch
 
@@ -42,7 +43,8 @@ class Gradients:
         self._on_device = torch.tensor(self.places, device=self.device)  # a copy at each step would wait for the device
         self.asked = at_once
         self.at_once = min(at_once or AT_ONCE.get(self.device.type, 64), len(self.places))
-        self.call: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compile else network
+        self.call: Callable[[Tensor], Any] = torch.compile(network) if settings.compile else network
+        self.loss = loss or self._cross_entropy
         self._depth = Depth(network, settings.batch)
         self._parts: Iterator[tuple[Tensor, Tensor]] = iter(())
         self._next = -1
@@ -84,9 +86,9 @@ class Gradients:
         return total, told
 
     def _losses(self, step: int, done: int, images: Tensor, targets: Tensor) -> Iterator[Tensor]:
-        """Give what each micro-batch of a part, after the `done` images before it, adds to the batch's cross-entropy.
+        """Give what each micro-batch of a part, after the `done` images before it, adds to the batch's loss.
 
-        That is linear in the target: mixed targets' is the mixture of the two targets' own.
+        Cross-entropy is linear in the target: mixed targets' is the mixture of the two targets' own.
         """
         mix = self.settings.mixup
         drawn = mixing.draw(mix, self.seed, step, *images.shape[2:]) if mix is not None else mixing.Drawn()
@@ -96,23 +98,24 @@ class Gradients:
             part = slice(start, start + self.at_once)
             seed_all([self.seed, step, self.places[done + start]])
             self._depth.show(self._on_device[done : done + len(images)][part])
-            logits = self._logits(images[part])
-            loss = self._cross_entropy(logits, targets[part])
+            said = self._said(images[part])
+            loss = self.loss(said, targets[part])
             if drawn.share < 1:
-                loss = drawn.share * loss + (1 - drawn.share) * self._cross_entropy(logits, others[part])
+                loss = drawn.share * loss + (1 - drawn.share) * self.loss(said, others[part])
             yield loss / self.settings.batch
 
-    def _logits(self, images: Tensor) -> Tensor:
+    def _said(self, images: Tensor) -> Any:
         import torch
 
         lower = self.settings.precision != "float32"
         with torch.autocast(self.device.type, getattr(torch, self.settings.precision), enabled=lower):
-            logits = self.call(images)
-        return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            return self.call(images)
 
     def _cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        import torch
         from torch.nn.functional import cross_entropy
 
+        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         targets = targets.to(logits.dtype) if targets.is_floating_point() else targets
         return cross_entropy(logits, targets, reduction="sum", label_smoothing=self.settings.label_smoothing)
 

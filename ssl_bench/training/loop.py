@@ -14,7 +14,7 @@ from ssl_bench.errors import UsageError
 from ssl_bench.files import digest_json
 from ssl_bench.progress import Advance
 from ssl_bench.training import states
-from ssl_bench.training.base import Batches, Group, History, Measured, Settings
+from ssl_bench.training.base import Batches, Group, History, Loss, Measured, Settings
 from ssl_bench.training.schedules import rates
 from ssl_bench.training.updates import Updater
 
@@ -39,11 +39,12 @@ def train(
     every: int = 0,
     at_once: int = 0,
     keep_seconds: float = KEEP_SECONDS,
+    loss: Loss | None = None,
 ) -> History:
     """Train the parameters of `groups` in place, and leave the network in eval mode with what is to be measured.
 
     The network gives logits (images, classes) for normalised images; it is on its device already. The loss is the mean
-    cross-entropy over a step's batch. With `settings.ema` the network ends with the averaged weights.
+    cross-entropy over a step's batch, or what `loss` makes of whatever the network gives, over the batch. With `settings.ema` the network ends with the averaged weights.
 
     `state` is the file from which a run that was ended goes on, to the same bits on the CPU; `identity` stands for the
     network, the groups and the data, and must be equal then. The caller removes the file once it has what it wants.
@@ -59,7 +60,7 @@ def train(
 
     devices = [] if (device := next(network.parameters()).device).type == "cpu" else [device]
     with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
-        updater = Updater(network, groups, batches, settings, seed=seed, at_once=at_once)
+        updater = Updater(network, groups, batches, settings, seed=seed, at_once=at_once, loss=loss)
         asked = cards.plain(dataclasses.replace(settings, compile=False))  # that is the machine's affair
         whole = digest_json({"of": identity, "seed": seed, "settings": asked})
         run = _Run(updater, settings, state, whole, keep_seconds)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ssl_bench import distributed
-from ssl_bench.training.base import Batches, Group, Settings
+from ssl_bench.training.base import Batches, Group, Loss, Settings
 from ssl_bench.training.gradients import Gradients
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Updater:
         *,
         seed: int,
         at_once: int,
+        loss: Loss | None = None,
     ) -> None:
         import torch
 
@@ -38,7 +39,9 @@ class Updater:
         self.parameters = _alone(network, groups)
         self.optimiser = _optimiser(groups, settings)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "float16")
-        self.gradients = Gradients(network, self.parameters, batches, settings, self.scaler, seed=seed, at_once=at_once)
+        self.gradients = Gradients(
+            network, self.parameters, batches, settings, self.scaler, seed=seed, at_once=at_once, loss=loss
+        )
         distributed.copy_first(network.state_dict().values())
         self.average = _average(network, settings)
         self._left_out = 0
