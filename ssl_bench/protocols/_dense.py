@@ -264,8 +264,8 @@ def slid(image: Tensor, say: Callable[[Tensor], Tensor], window: int, step: int,
 
 
 def best_classes(logits: Tensor, size: tuple[int, int], block: int = 16) -> NDArray[np.uint8]:
-    """Return the class of the largest logit at every pixel (height, width) of `size`, of equal ones the lowest, for
-    logits (classes, rows, columns); a few classes at a time, since all of them at a large image's size fill memory."""
+    """Return the class of the largest logit at every pixel (height, width) of `size`, for logits (classes, rows,
+    columns); a few classes at a time, since all of them at a large image's size fill memory."""
     import torch
     from torch.nn.functional import interpolate
 
