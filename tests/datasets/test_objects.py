@@ -207,7 +207,7 @@ def test_wrong_annotations(tmp_path: Path, pngs: list[bytes], objects: str, size
     """An annotation without a box, a size or a known class is named."""
     options = write(tmp_path, pngs, objects, size=size) | {"classes": ["ant"]}
     with pytest.raises(DataError, match=message):
-        voc.load(options, tmp_path)["all"].targets[0]  # noqa: B018 - reading it is the point
+        voc.load(options, tmp_path)["all"].targets[0]
 
 
 def test_annotations_without_images(tmp_path: Path, pngs: list[bytes]) -> None:
