@@ -35,6 +35,7 @@ FLOORS = [
         "spool",
         "matching",
         "outlines",
+        "pairs",
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},
