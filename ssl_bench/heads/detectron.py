@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import math
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,11 +43,13 @@ def library() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             importlib.import_module("detectron2.modeling")
-            return importlib.import_module("detectron2")
     except ImportError as error:
         raise MissingError(
             f"this recipe needs detectron2, which is not installed. It is built from its source: {INSTALL}"
         ) from error
+    warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)  # which it calls as torch's first versions had it
+    logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
+    return sys.modules["detectron2"]
 
 
 def simple_pyramid(trunk: nn.Module, width: int, side: int) -> Any:
@@ -185,6 +189,7 @@ def _proposals(
         sizes=[list(row) for row in sides],
         aspect_ratios=[list(RATIOS)],
         strides=[shapes[level].stride for level in levels],
+        offset=0.0,
     )
     return RPN(
         in_features=list(levels),

@@ -38,9 +38,9 @@ LEAST: Mapping[str, float] = {
 """Least value of each number."""
 
 
-def stated() -> Any:
+def stated(default: Any = None) -> Any:
     """A number of the recipe, where another is given; what is not given is no part of what was asked."""
-    return dataclasses.field(default=None, metadata=base.LATER)
+    return dataclasses.field(default=default, metadata=base.LATER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Detector(base.Protocol):
     def resolved(self, depth: int = 12) -> Recipe:
         """Return the recipe for a network of `depth` blocks, with the values that are given."""
         names = [field.name for field in dataclasses.fields(Recipe)]
-        given = {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
+        given = {name: getattr(self, name) for name in names if getattr(self, name, None) not in (None, ())}
         return _rcnn_recipes.recipe(self.published, depth, **given)
 
     @abc.abstractmethod

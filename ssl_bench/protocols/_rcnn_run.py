@@ -1,4 +1,4 @@
-"""One run of a detector for a trial: its images and their objects in the order of its seed, its steps, what it finds."""
+"""One run of a detector for a trial: images and their objects in the order of its seed, its steps, what it finds."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def _short(size: tuple[int, int], short: int, longest: int) -> tuple[int, int]:
 def _seen(image: NDArray[np.uint8], spec: InputSpec) -> Tensor:
     """Return pixels (height, width, 3) or (height, width) normalised: (channels, height, width)."""
     array = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
-    return normalise(torch.from_numpy(np.ascontiguousarray(array))[None], spec)[0]
+    return normalise(torch.from_numpy(np.array(array, order="C"))[None], spec)[0]
 
 
 def _count_anew(network: nn.Module, inputs: Inputs, recipe: Recipe, size: int) -> None:

@@ -27,7 +27,7 @@ class Protocol(_rcnn.Detector):
     """Training of the detector."""
 
     recipe: Literal["voc", "coco"] = "voc"
-    shorts: tuple[int, ...] | None = _rcnn.stated()
+    shorts: tuple[int, ...] = _rcnn.stated(())
     short: int | None = _rcnn.stated()
     longest: int | None = _rcnn.stated()
     precise: int | None = _rcnn.stated()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Protocol(_rcnn.Detector):
     """Training of the detector."""
 
-    shorts: tuple[int, ...] | None = _rcnn.stated()
+    shorts: tuple[int, ...] = _rcnn.stated(())
     short: int | None = _rcnn.stated()
     longest: int | None = _rcnn.stated()
     precise: int | None = _rcnn.stated()

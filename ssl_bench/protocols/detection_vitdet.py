@@ -36,7 +36,7 @@ class Protocol(_rcnn.Detector):
     window: int = 14
     """Patches of a window's side, in all blocks but the last of each quarter; 0: all see the whole image."""
     side: int | None = _rcnn.stated()
-    scales: tuple[float, ...] | None = _rcnn.stated()
+    scales: tuple[float, ...] = _rcnn.stated(())
     layer_decay: float | None = _rcnn.stated()
     drop_path: float | None = _rcnn.stated()
 
@@ -46,7 +46,7 @@ class Protocol(_rcnn.Detector):
             raise UsageError(f"detection_vitdet: side={self.side} is no multiple of 32, which the pyramid needs")
         if self.window < 0:
             raise UsageError(f"detection_vitdet: window={self.window} is below 0")
-        if self.scales is not None and (len(self.scales) != 2 or not 0 < self.scales[0] <= self.scales[1]):
+        if self.scales and (len(self.scales) != 2 or not 0 < self.scales[0] <= self.scales[1]):
             raise UsageError("detection_vitdet: scales are two numbers, the least and the largest, above 0")
 
     @property
