@@ -1,1 +1,1 @@
-"""Heads of torch that learn from maps: what stands on a backbone where more is asked than a line through its features."""
+"""Torch modules that are trained on maps of frozen features, one published head per module."""

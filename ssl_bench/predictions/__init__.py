@@ -4,11 +4,8 @@ alone holds (`Truth`), and the store keeps each, sample by sample."""
 from ssl_bench.predictions.base import (
     Classes,
     Clusters,
-    Detections,
     Episodic,
-    Found,
     Judgements,
-    Matches,
     Multilabel,
     Predictions,
     Quantities,
@@ -17,6 +14,7 @@ from ssl_bench.predictions.base import (
     Truth,
 )
 from ssl_bench.predictions.masks import LabelMaps, Overlaps
+from ssl_bench.predictions.objects import Detections, Found, Matches
 
 __all__ = [
     "Classes",

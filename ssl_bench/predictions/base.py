@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import episodes, objects
-from ssl_bench.objects import Compared
-from ssl_bench.objects import Found as Found
+from ssl_bench import episodes
 from ssl_bench.targets import Targets
 
 Ints = NDArray[np.int64]
@@ -47,6 +44,8 @@ class Truth:
     """What is to be found, where classes do not say it."""
     dense: Targets | None = None
     """What is true of the parts of each test image, where the task asks that."""
+    class_names: Sequence[str] = ()
+    """In words, by label, where classes have any."""
 
     def of(self, split: str) -> Truth:
         """Return the truth of another split, as if it were the test split."""
@@ -237,57 +236,3 @@ class Quantities(Predictions):
         return {
             name: np.concatenate([column, np.full(rows - len(column), np.nan)]) for name, column in self.basis.items()
         }
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Detections(Predictions):
-    """Objects in every test image."""
-
-    kind: ClassVar[str] = "detections"
-
-    found: Sequence[Found]
-    """In the split's order."""
-    outlined: bool = False
-    """True: their outlines are said too."""
-
-    @property
-    def asked(self) -> int:
-        return len(self.found)
-
-    def judged(self, truth: Truth) -> Matches:
-        assert truth.dense is not None
-        return Matches(tuple(objects.compared(one, truth.dense[i], self.outlined) for i, one in enumerate(self.found)))
-
-    def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
-        return self.judged(truth).table(ids, truth)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Matches(Predictions):
-    """Which of the objects that were found in each test image are true ones; what `Detections` are scored by."""
-
-    kind: ClassVar[str] = "detections"
-
-    images: tuple[Compared, ...]
-
-    @property
-    def asked(self) -> int:
-        return len(self.images)
-
-    @functools.cached_property
-    def whole(self) -> Compared:
-        """The objects of all images, image by image."""
-        return objects.joined(self.images)
-
-    @functools.cached_property
-    def places(self) -> Ints:
-        """The place from 0 of each found object of `whole` among those of its class and image: (found,)."""
-        sizes = [np.unique(one.found_label, return_counts=True)[1] for one in self.images]
-        return np.concatenate([np.arange(size) for image in sizes for size in image] or [np.zeros(0, dtype=np.int64)])
-
-    def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
-        columns = {
-            field.name: [getattr(one, field.name).ravel() for one in self.images]
-            for field in dataclasses.fields(Compared)
-        }
-        return {"sample_id": list(ids)} | columns

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ssl_bench import metrics
 from ssl_bench.matching import WAYS
-from ssl_bench.objects import Compared
 from ssl_bench.predictions import (
     Classes,
     Clusters,
@@ -29,6 +28,7 @@ from ssl_bench.predictions import (
     Shifted,
     Truth,
 )
+from ssl_bench.predictions.objects import Compared
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
@@ -52,10 +52,13 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return _shifted(record, table)
     if kind == "rankings":
         return _judged(table)
+    if kind == "detections":
+        federated = any(name.startswith("lvis") for name in record.metrics)
+        return _matches(table, federated), Truth(
+            {"test": np.zeros((len(table["sample_id"]), 0), dtype=np.int64)}, classes
+        )
     if kind == "segmentation":
         return _overlaps(table, classes)
-    if kind == "detections":
-        return _matches(table), Truth({"test": np.zeros((len(table["sample_id"]), 0), dtype=np.int64)}, classes)
     if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
     elif kind == "classes":
@@ -109,7 +112,7 @@ def _classes(table: Table, probability: bool) -> Classes:
     return Classes(table["top5"], table["confidence"], probability, table.get("scores"))
 
 
-def _matches(table: Table) -> Matches:
+def _matches(table: Table, federated: bool) -> Matches:
     """Return found and true objects, image by image; raise ValueError where their columns do not fit one another."""
     kinds = {"score": (np.float32, ()), "box": (np.float32, (4,))}
     columns = []
@@ -121,7 +124,7 @@ def _matches(table: Table) -> Matches:
             shape = (sum(map(len, table[field.name])) // max(sum(counts), 1) or len(WAYS),)
         rows = [np.asarray(row, dtype=kind) for row in table[field.name]]
         columns.append([row.reshape(count, *shape) for row, count in zip(rows, counts, strict=True)])
-    return Matches(tuple(Compared(*image) for image in zip(*columns, strict=True)))
+    return Matches(tuple(Compared(*image) for image in zip(*columns, strict=True)), federated)
 
 
 def _labels(column: Any, classes: int = 0, least: int = 0) -> NDArray[np.int64]:
@@ -158,13 +161,15 @@ def _judged(table: Table) -> tuple[Rankings, Truth]:
 
 def _overlaps(table: Table, classes: int) -> tuple[Overlaps, Truth]:
     """Return the pixels of every image and class; raise ValueError for counts that no two maps can have."""
-    counts = {field.name: table[f"{field.name}_pixels"] for field in dataclasses.fields(Overlaps)}
-    for name, pixels in counts.items():
-        if pixels.dtype != np.int64 or pixels.shape != (len(table["sample_id"]), classes) or (pixels < 0).any():
+    said, images = (
+        Overlaps(*(table[f"{field.name}_pixels"] for field in dataclasses.fields(Overlaps))),
+        len(table["sample_id"]),
+    )
+    for name, pixels in vars(said).items():
+        if pixels.dtype != np.int64 or pixels.shape != (images, classes) or (pixels < 0).any():
             raise ValueError(f"{name}_pixels must be {classes} whole numbers of 0 or more for every image")
-    for suffix in ("", "_edge"):
-        true, said, shared = (counts[name + suffix] for name in ("true", "said", "shared"))
-        if (shared > np.minimum(true, said)).any() or (true.sum(axis=1) < said.sum(axis=1)).any() * (not suffix):
-            raise ValueError("more pixels are said or shared than there are")
-    nothing = np.zeros((len(table["sample_id"]), 0), dtype=np.int64)
-    return Overlaps(**counts), Truth({"test": nothing}, classes)
+    whole = (said.shared, said.true), (said.shared, said.said), (said.true_edge, said.true), (said.said_edge, said.said)
+    edges = (said.shared_edge, said.true_edge), (said.shared_edge, said.said_edge), (said.shared_edge, said.shared)
+    if any((part > of).any() for part, of in (*whole, *edges)) or (said.said.sum(1) > said.true.sum(1)).any():
+        raise ValueError("a part of the pixels must not be larger than the whole")
+    return said, Truth({"test": np.zeros((images, 0), dtype=np.int64)}, classes)

@@ -11,10 +11,10 @@ The columns tell the kind of predictions. `sample_id` is the test sample, `targe
     rankings     hits: the places, from 0, of the images of the query's class among all that were ranked; or hits_easy,
                  hits_hard and junk, where people judged the gallery
     episodes     episode, pred; the target is the way within the episode
+    detections   of every image, lists of its found and true objects, class by class: label, score, box (left, top,
+                 right, bottom), and what came of comparing them, in several ways; see `predictions.objects.Compared`
     segmentation for every class the pixels of an image that are of it (true_pixels), are said to be (said_pixels) and
                  both (shared_pixels), and the same of edges (true_edge_pixels, …); there is no target beside them
-    detections   of every image, lists of its found and true objects, class by class: label, score, box (left, top,
-                 right, bottom), and what came of comparing them, in several ways; see `objects.Compared`
     quantities   what the values were computed from
 """
 

@@ -1,18 +1,21 @@
-"""Objects that were found in an image, and what comes of comparing them with the true ones."""
+"""Objects in every test image, and what comes of comparing them with the true ones, image by image."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import matching, outlines
+from ssl_bench.errors import DataError
 from ssl_bench.matching import Known
+from ssl_bench.predictions.base import Ints, Predictions, Truth
 from ssl_bench.targets import Objects
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
@@ -40,6 +43,80 @@ class Compared:
     true_label: Ints  # (true,)
     true_box: NDArray[np.float32]  # (true, 4)
     true_unused: Ints  # (true, ways): 1 where it need not be found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Detections(Predictions):
+    """Objects in every test image."""
+
+    kind: ClassVar[str] = "detections"
+
+    found: Sequence[Found]
+    """In the split's order."""
+    outlined: bool = False
+    """True: their outlines are said too."""
+
+    @property
+    def asked(self) -> int:
+        return len(self.found)
+
+    def judged(self, truth: Truth) -> Matches:
+        """Return what comes of comparing; raise DataError where objects are not said of every test image."""
+        if truth.dense is None or len(truth.dense) != len(self.found):
+            wanted = "no" if truth.dense is None else len(truth.dense)
+            raise DataError(f"objects of {len(self.found)} images came back for the objects of {wanted} test images")
+        federated, images = False, []
+        for index, one in enumerate(self.found):
+            true = truth.dense[index]
+            federated |= true.absent is not None
+            images.append(compared(one, true, self.outlined))
+        return Matches(tuple(images), federated)
+
+    def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
+        return self.judged(truth).table(ids, truth)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Matches(Predictions):
+    """Which of the objects that were found in each test image are true ones; what `Detections` are scored by."""
+
+    kind: ClassVar[str] = "detections"
+
+    images: tuple[Compared, ...]
+    federated: bool = False
+    """True: by LVIS's rules."""
+
+    @property
+    def asked(self) -> int:
+        return len(self.images)
+
+    @functools.cached_property
+    def whole(self) -> Compared:
+        """The objects of all images, image by image."""
+        return joined(self.images)
+
+    @functools.cached_property
+    def found_images(self) -> Ints:
+        """The image of each found object of `whole`: (found,)."""
+        return np.repeat(np.arange(len(self.images)), [len(one.found_label) for one in self.images])
+
+    @functools.cached_property
+    def true_images(self) -> Ints:
+        """The image of each true object of `whole`: (true,)."""
+        return np.repeat(np.arange(len(self.images)), [len(one.true_label) for one in self.images])
+
+    @functools.cached_property
+    def places(self) -> Ints:
+        """The place from 0 of each found object of `whole` among those of its class and image: (found,)."""
+        sizes = [np.unique(one.found_label, return_counts=True)[1] for one in self.images]
+        return np.concatenate([np.arange(size) for image in sizes for size in image] or [np.zeros(0, dtype=np.int64)])
+
+    def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
+        columns = {
+            field.name: [getattr(one, field.name).ravel() for one in self.images]
+            for field in dataclasses.fields(Compared)
+        }
+        return {"sample_id": list(ids)} | columns
 
 
 def compared(found: Found, true: Objects, outlined: bool = False) -> Compared:
