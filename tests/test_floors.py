@@ -25,6 +25,7 @@ FLOORS = [
         "metrics",
         "statistics",
         "solvers",
+        "heads",
         "images",
         "environment",
         "progress",

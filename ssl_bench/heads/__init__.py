@@ -1,1 +1,1 @@
-"""Heads of torch that learn from maps: what stands on a backbone where more is asked than a line through its features."""
+"""Heads of torch that learn from maps: what stands on a backbone where a line through its features does not do."""

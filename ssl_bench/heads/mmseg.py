@@ -121,8 +121,8 @@ class Segmentor(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if self.training and len(images) == 1:
             raise MissingError(
-                "UPerNet's batch normalisation needs two images at once, of which the coarsest map is one pixel: give a "
-                "batch of 2 or more, and where that does not fit into memory a smaller crop"
+                "UPerNet's batch normalisation needs two images at once: give an even batch, or, where two images do "
+                "not fit into memory, a smaller crop"
             )
         maps = self.model.extract_feat(images)
         return self.model.decode_head(maps), self.model.auxiliary_head(maps)
@@ -144,8 +144,8 @@ class Segmentor(nn.Module):
     def predict(self, images: Tensor, inside: tuple[int, int], size: tuple[int, int]) -> Tensor:
         """Return the class of every pixel (height, width) of one image, int64, by overlapping windows.
 
-        `images` is (1, channels, height, width), at least a window high and wide, of which `inside`, from the upper left
-        corner, is the image and the rest padding; `size` is the height and width of the image as its source keeps it.
+        `images` is (1, channels, height, width), at least a window high and wide, of which `inside`, from the upper
+        left corner, is the image and the rest padding; `size` is height and width of the image as its source keeps it.
         """
         from mmseg.structures import SegDataSample
 
