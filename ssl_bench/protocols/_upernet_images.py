@@ -101,14 +101,16 @@ def recoloured(image: Image, draws: np.random.Generator) -> Image:
 
 
 def _changed(values: Image, times: float = 1.0, plus: float = 0.0) -> Image:
-    return np.clip(values.astype(np.float32) * times + plus, 0, 255).astype(np.uint8)
+    changed: Image = np.clip(values.astype(np.float32) * times + plus, 0, 255).astype(np.uint8)
+    return changed
 
 
 def _hsv(image: Image) -> Image:
     """Return hue, of 180, saturation and value: (3, height, width)."""
     import mmcv
 
-    return np.moveaxis(mmcv.bgr2hsv(np.ascontiguousarray(image[..., ::-1])), 2, 0)
+    found: Image = mmcv.bgr2hsv(np.ascontiguousarray(image[..., ::-1]))
+    return np.moveaxis(found, 2, 0)
 
 
 def _rgb(*hsv: NDArray[Any]) -> Image:
