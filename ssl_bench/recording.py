@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ssl_bench import cards, protocols
@@ -19,11 +19,11 @@ from ssl_bench.protocols.base import Answer
 from ssl_bench.results.record import FeaturesBlock, LabelMap, Model, ProtocolBlock, Record, Samples, Task
 from ssl_bench.results.samples import Table
 from ssl_bench.scoring import definitions, headline, judged, score, scored_by, settled
-from ssl_bench.tasks import TaskCard
+from ssl_bench.tasks import MOST_CLASSES, TaskCard
 from ssl_bench.trials import Data
 
 MOST_NAMES = 100
-"""Classes whose names a record holds; of more it holds the digest alone."""
+"""Classes whose names a record holds; of more it holds the digest alone, unless it has a figure of each."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def make_record(
             source=cards.plain(job.task.source),
             truncated=job.limit,
             ids=data.id_digests,
-            labels=label_map(job.task.class_names or data.splits["test"].class_names),
+            labels=label_map(truth.class_names, MOST_CLASSES if job.task.kind == "segmentation" else MOST_NAMES),
         ),
         protocol=ProtocolBlock(
             name=job.protocol_name,
@@ -110,11 +110,11 @@ def _model(job: Job, loaded: Loaded, embed_dim: int) -> Model:
     )
 
 
-def label_map(names: tuple[str, ...]) -> LabelMap | None:
-    """Return what labels mean, where the classes have names."""
+def label_map(names: Sequence[str], most: int = MOST_NAMES) -> LabelMap | None:
+    """Return what labels mean, where the classes have names: all of them, where they are `most` or fewer."""
     if not names:
         return None
-    return LabelMap(digest_json(list(names)), names if len(names) <= MOST_NAMES else ())
+    return LabelMap(digest_json(list(names)), tuple(names) if len(names) <= most else ())
 
 
 def truth_of(card: TaskCard, data: Data, judgements: Judgements | None) -> Truth:
@@ -126,4 +126,5 @@ def truth_of(card: TaskCard, data: Data, judgements: Judgements | None) -> Truth
         {name: shift.normaliser for name, shift in card.shifts.items() if shift.normaliser},
         judgements,
         data.splits["test"].targets,
+        card.class_names or data.splits["test"].class_names,
     )

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from ssl_bench import metrics
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.metrics import Metric
-from ssl_bench.predictions import Predictions, Shifted, Truth
+from ssl_bench.metrics.masks import per_class_iou
+from ssl_bench.predictions import Overlaps, Predictions, Shifted, Truth
 from ssl_bench.protocols.base import Answer, Protocol
 from ssl_bench.results.record import Interval, MetricDefinition, MetricValue
 from ssl_bench.tasks import TaskCard
@@ -68,6 +69,7 @@ def scored_by(answer: Answer, truth: Truth, first: str) -> list[Metric]:
         raise UsageError(f"the metric {first!r} needs more than this protocol says of a sample; name another metric")
     others = [metric for metric in metrics.of_kind(kind) if metric.applies(answer.predictions, truth)]
     parts = _of_sets(answer.predictions) if isinstance(answer.predictions, Shifted) else []
+    parts += [metrics.get("iou")] if isinstance(answer.predictions, Overlaps) else []
     return [chosen, *(metric for metric in others if metric.name != first), *parts]
 
 
@@ -86,7 +88,7 @@ def _definition(metric: Metric, classes: int, ceiling: float | None) -> MetricDe
 
 def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, MetricValue]:
     """Return every metric of the headline, and the first of every variant, named "variant/metric"; of shifted test sets
-    also the top-1 and the calibration error of each, named "set/top1" and "set/ece".
+    also the top-1 and the calibration error of each, named "set/top1" and "set/ece"; and of masks "class/iou" of each.
 
     Raises DataError where a protocol did not answer for every test sample.
     """
@@ -95,7 +97,11 @@ def score(answer: Answer, truth: Truth, scored: list[Metric]) -> dict[str, Metri
     if isinstance(said, Shifted):
         for name, part in {"test": said.clean, **said.sets}.items():
             scores |= {f"{name}/{one.name}": _value(one, part, truth.of(name)) for one in _of_sets(said)}
-    scores |= {metric.name: _value(metric, said, truth) for metric in scored if metric.kind == said.kind}
+    if isinstance(said, Overlaps):
+        values = per_class_iou(said, truth.class_names)
+        scores |= {name: MetricValue(value, len(truth.targets)) for name, value in values.items()}
+    whole = [metric for metric in scored if metric.kind == said.kind and metric.applies(said, truth)]
+    scores |= {metric.name: _value(metric, said, truth) for metric in whole}
     for variant, predictions in answer.variants.items():
         scores[f"{variant}/{scored[0].name}"] = _value(scored[0], predictions, truth)
     return scores

@@ -71,6 +71,7 @@ MEASURING = {
     "trials",
     "protocols",
     "solvers",
+    "heads",
     "training",
     "distributed",
     "facts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from ssl_bench import cards, datasets, own_data
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.tasks import TaskCard
+from tests import scenes
 
 
 def fill(folder: Path, count: int = 20) -> None:
@@ -110,3 +112,63 @@ def test_a_path_without_anything_is_told(tmp_path: Path) -> None:
     """A mistyped folder is told as a folder, not as a card that is missing."""
     with pytest.raises(UsageError, match=r"neither a folder of images nor a task card is at .*own; check the path"):
         own_data.get(str(tmp_path / "own"))
+
+
+def masked(folder: Path) -> Path:
+    """Write scenes with masks and their classes' names into a folder."""
+    scenes.write(folder)
+    (folder / "classes.txt").write_text("sky\nground\n\na box \n")
+    return folder
+
+
+def swapped(folder: Path) -> None:
+    """Turn `<split>/images/` into `images/<split>/`, and masks likewise."""
+    for split in ("train", "test"):
+        for part in ("images", "masks"):
+            (folder / part).mkdir(exist_ok=True)
+            (folder / split / part).rename(folder / part / split)
+        (folder / split).rmdir()
+
+
+@pytest.mark.parametrize("layout", ["splits above", "splits below"])
+def test_images_and_masks_are_a_segmentation_task(layout: str, tmp_path: Path) -> None:
+    """Images and masks in folders of splits, or splits in folders of both, are measured by mIoU over classes.txt."""
+    folder = masked(tmp_path / "own")
+    if layout == "splits below":
+        swapped(folder)
+    card = own_data.card(folder)
+    assert (card.kind, card.metric, card.class_names) == ("segmentation", "miou", ("sky", "ground", "a box"))
+    splits = datasets.load(card, tmp_path)
+    assert {role: len(split) for role, split in splits.items()} == {"train": 6, "test": 4}
+    assert splits["test"].targets is not None
+    np.testing.assert_array_equal(splits["test"].targets[1].labels, scenes.scene(101, (30, 50))[1])
+
+
+def test_images_and_masks_without_splits_are_drawn(tmp_path: Path) -> None:
+    """images/ and masks/ alone become 70 % train, 10 % val and 20 % test, each pair once; an image more moves none."""
+    folder = masked(tmp_path / "own")
+    for part in ("images", "masks"):
+        (folder / "train" / part).rename(folder / part)
+        for path in (folder / "test" / part).iterdir():
+            path.rename(folder / part / path.name)
+    shutil.rmtree(folder / "train")
+    shutil.rmtree(folder / "test")
+    found = roles(own_data.card(folder))
+    assert {role: len(ids) for role, ids in found.items()} == {"train": 7, "val": 1, "test": 2}
+    assert len({i for ids in found.values() for i in ids}) == 10
+    path = tmp_path / "own.toml"
+    path.write_text(own_data.toml(own_data.card(folder)))
+    card = cards.read_card(path, TaskCard)
+    assert roles(card) == found
+    assert (card.kind, card.class_names) == ("segmentation", ("sky", "ground", "a box"))
+
+
+def test_masks_that_are_no_task(tmp_path: Path) -> None:
+    """Masks without the names of their classes, or images without masks, are told with the mend."""
+    folder = masked(tmp_path / "own")
+    (folder / "classes.txt").unlink()
+    with pytest.raises(UsageError, match=r"write the classes of the masks into .*classes\.txt: a name a line"):
+        own_data.card(folder)
+    shutil.rmtree(folder / "test" / "masks")
+    with pytest.raises(UsageError, match=r"but not masks/ beside each, in train/ and in test/ or val/"):
+        own_data.card(folder)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ssl_bench.backbones.base import Backbone
-from ssl_bench.backbones.sizes import any_size
 from ssl_bench.errors import SslBenchError, UsageError, is_out_of_memory
 
 _MEASURED: weakref.WeakKeyDictionary[Backbone, tuple[int, int]] = weakref.WeakKeyDictionary()
@@ -21,8 +20,7 @@ def final(backbone: Backbone, images: Tensor) -> Tensor:
     Raises UsageError naming the model where it has none, or takes no images of this size.
     """
     try:
-        with any_size(backbone):
-            found = backbone.forward(images, backbone.default_pooling).dense
+        found = backbone.forward(images, backbone.default_pooling).dense
     except SslBenchError:
         raise
     except (AssertionError, RuntimeError, ValueError) as error:
@@ -74,13 +72,20 @@ def named(backbone: Backbone) -> str:
 
 def _measured(backbone: Backbone) -> tuple[int, int]:
     if backbone not in _MEASURED:
-        height, width = backbone.input.size
         with torch.no_grad():
-            _, channels, rows, columns = final(backbone, blank(backbone)).shape
-        if round(height / rows) != round(width / columns):
-            raise UsageError(
-                f"{named(backbone)} has a map of {rows} rows and {columns} columns of an image of {width}x{height} "
-                "pixels, whose places are not square"
-            )
-        _MEASURED[backbone] = (round(height / rows), channels)
+            _MEASURED[backbone] = _measure(backbone)
     return _MEASURED[backbone]
+
+
+def _measure(backbone: Backbone) -> tuple[int, int]:
+    height, width = backbone.input.size
+    _, channels, rows, columns = final(backbone, one := blank(backbone)).shape
+    if height % rows or width % columns:  # convolutions without padding: only what a larger image adds is regular
+        _, _, twice, double = final(backbone, one.repeat(1, 1, 2, 2)).shape
+        rows, columns = max(1, twice - rows), max(1, double - columns)
+    if round(height / rows) != round(width / columns):
+        raise UsageError(
+            f"{named(backbone)} has a map of {rows} rows and {columns} columns of an image of {width}x{height} pixels, "
+            "whose places are not square"
+        )
+    return round(height / rows), channels

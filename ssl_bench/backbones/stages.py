@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,11 +18,12 @@ from torch import Tensor, nn
 
 from ssl_bench.backbones import grids, layers
 from ssl_bench.backbones.base import Backbone
-from ssl_bench.backbones.sizes import any_size
 from ssl_bench.errors import UsageError
 
 NORMS = ("norm", "ln_post", "layernorm", "post_layernorm", "encoder.ln", "encoder.norm")
 """Names of the last norm of transformers whose blocks are watched."""
+_STAGES: weakref.WeakKeyDictionary[Backbone, list[str]] = weakref.WeakKeyDictionary()
+"""Modules that end the stages of backbones that were asked before."""
 LEVELS = 2
 """Names of modules that are watched have at most so many parts, lists not counted."""
 
@@ -60,12 +62,8 @@ def of(backbone: Backbone, images: Tensor, indices: Sequence[int], *, norm: bool
     """
     if not is_plain(backbone):
         return _picked(every(backbone, images), indices, "stages")
-    with any_size(backbone):
-        if _is_timm(backbone.network):
-            found = _timm_blocks(backbone.network, images, indices, norm=norm)
-        else:
-            found = _blocks(backbone, images, indices, norm=norm)
-    return [grids.outside_inference(one) for one in found]
+    taps = _timm_blocks if _is_timm(backbone.network) else _blocks
+    return [grids.outside_inference(one) for one in taps(backbone, images, indices, norm=norm)]
 
 
 def _picked(every: Sequence[Tensor], indices: Sequence[int], what: str) -> list[Tensor]:
@@ -75,8 +73,9 @@ def _picked(every: Sequence[Tensor], indices: Sequence[int], what: str) -> list[
     return [every[index] for index in indices]
 
 
-def _timm_blocks(network: Any, images: Tensor, indices: Sequence[int], *, norm: bool) -> list[Tensor]:
+def _timm_blocks(backbone: Backbone, images: Tensor, indices: Sequence[int], *, norm: bool) -> list[Tensor]:
     """Return maps from timm's own taps, nothing behind the last being computed."""
+    network: Any = backbone.network
     wanted = _picked(range(len(network.blocks)), indices, "blocks")  # type: ignore[arg-type]
     order = sorted({int(index) for index in wanted})
     trained = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in network.parameters())
@@ -112,8 +111,7 @@ def every(backbone: Backbone, images: Tensor) -> list[Tensor]:
     network: Any = backbone.network
     if network is None:
         raise UsageError(f"{grids.named(backbone)} has no network whose layers it could hand out")
-    with any_size(backbone):
-        found = _timm_stages(network, images) if _is_timm(network) else _watched_stages(backbone, images)
+    found = _timm_stages(network, images) if _is_timm(network) else _watched_stages(backbone, images)
     return [grids.outside_inference(one) for one in found]
 
 
@@ -130,18 +128,37 @@ def _timm_stages(network: Any, images: Tensor) -> list[Tensor]:
 
 def _watched_stages(backbone: Backbone, images: Tensor) -> list[Tensor]:
     """Return what a network's modules have last at each halving of the resolution."""
+    if backbone not in _STAGES:
+        _STAGES[backbone] = _stage_names(backbone)
+    seen = _seen(backbone, images, _STAGES[backbone])
+    return [seen[name] for name in _STAGES[backbone]]
+
+
+def _stage_names(backbone: Backbone) -> list[str]:
+    """Return the modules that end a stage, found with an image of the model's own size."""
     network: Any = backbone.network
-    with _watched(network, [name for name, _ in network.named_modules() if _is_watched(network, name)]) as seen:
+    blank = grids.blank(backbone)
+    with torch.no_grad():
+        seen = _seen(backbone, blank, [name for name, _ in network.named_modules() if _is_watched(network, name)])
+    halvings: dict[int, str] = {}
+    for name, output in seen.items():
+        if output.ndim == 4 and 1 < output.shape[2] <= blank.shape[2]:
+            halvings[round(math.log2(blank.shape[2] / output.shape[2]))] = name
+    if not halvings:
+        raise UsageError(f"{grids.named(backbone)} hands out no layers: none of its modules gives a map")
+    return [halvings[number] for number in sorted(halvings)]
+
+
+def _seen(backbone: Backbone, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return what the modules of these names give, maps with channels first, in the order of their ends."""
+    network: Any = backbone.network
+    with _watched(network, names) as seen:
         backbone.forward(images, backbone.default_pooling)
     channels_last = _has(network, "permute")  # torchvision's Swin
-    by_stride: dict[int, Tensor] = {}
-    for given in seen.values():
-        output = given.permute(0, 3, 1, 2) if channels_last and given.ndim == 4 else given
-        if output.ndim == 4 and min(output.shape[2:]) > 1:
-            by_stride[round(math.log2(images.shape[2] / output.shape[2]))] = output
-    if not by_stride:
-        raise UsageError(f"{type(network).__name__} hands out no layers: none of its modules gives a map")
-    return [by_stride[stride] for stride in sorted(by_stride) if stride >= 0]
+    return {
+        name: output.permute(0, 3, 1, 2) if channels_last and output.ndim == 4 and name != "permute" else output
+        for name, output in seen.items()
+    }
 
 
 def _is_watched(network: nn.Module, name: str) -> bool:

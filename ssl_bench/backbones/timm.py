@@ -23,6 +23,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import Format, PatchEmbed
 from torch import Tensor, nn
 
 from ssl_bench.backbones.base import (
@@ -69,6 +70,7 @@ class TimmBackbone(Backbone):
 
     def __init__(self, card: ModelCard, network: nn.Module, spec: InputSpec, arch: Mapping[str, Any]) -> None:
         self.network, self.input = freeze(network), spec
+        take_any_size(network)
         self.poolings, default = poolings_of(network)
         self.default_pooling = choose_pooling(card, self.poolings, default)
         self._arch = {"library": "timm", "name": card.weights.name.partition(".")[0], **arch}
@@ -152,6 +154,22 @@ def build(card: ModelCard, arch: Mapping[str, Any], spec: InputSpec, settings: A
             f"{card.name}: timm cannot build {card.weights.name} with {dict(arch) or 'its defaults'}: {error}"
         ) from error
     return network
+
+
+def take_any_size(network: Any) -> None:
+    """Let a ViT, an EVA without rotary positions or a Swin take images of other sizes than it was built for, as the
+    arguments `dynamic_img_size` and `strict_img_size` of its constructor do; at its own size nothing changes."""
+    embed: Any = getattr(network, "patch_embed", None)
+    if not getattr(embed, "strict_img_size", False):
+        return
+    blocks = [module for module in network.modules() if hasattr(module, "dynamic_mask")]
+    for block in blocks:
+        block.dynamic_mask = True
+    plain = hasattr(network, "dynamic_img_size") and hasattr(network, "_pos_embed") and type(embed) is PatchEmbed
+    if plain and getattr(network, "rope", None) is None:
+        network.dynamic_img_size, embed.flatten, embed.output_fmt = True, False, Format.NHWC
+    if blocks or getattr(network, "dynamic_img_size", False):
+        embed.strict_img_size = False
 
 
 def is_token_network(network: nn.Module) -> bool:

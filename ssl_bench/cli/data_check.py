@@ -105,8 +105,9 @@ def _check(report: Report, card: TaskCard, settings: Settings, duplicates: bool,
     with progress.track(f"{card.name}: reading", total) as advance:
         seen = checks.look(splits, advance)
     report.faults += checks.undecodable(seen)
+    report.faults += checks.wrong_targets(card, splits) if not report.faults else []
     digests = checks.digests(seen)
-    if digests is None:
+    if digests is None or (report.faults and any(split.targets is not None for split in splits.values())):
         return
     known = index.keep(card, settings.data, settings.cache, splits, digests)
     report.task_digest = known.task_digest

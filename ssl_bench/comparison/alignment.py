@@ -13,6 +13,8 @@ from ssl_bench.errors import IncomparableError
 from ssl_bench.results.samples import Table
 
 KEYS = ("episode", "set", "sample_id")
+LABELS = ("target", "true_pixels")
+"""Columns that say what is true of a sample, and nothing of a model."""
 
 
 def align(base: Table, cand: Table, where: str) -> tuple[Table, Table]:
@@ -29,8 +31,10 @@ def align(base: Table, cand: Table, where: str) -> tuple[Table, Table]:
             )
         order = np.array([place[key] for key in mine])
         cand = {name: _taken(values, order) for name, values in cand.items()}
-    if "target" in base and not np.array_equal(base["target"], cand["target"]):
-        wrong = int((np.asarray(base["target"]) != np.asarray(cand["target"])).reshape(len(mine), -1).any(axis=1).sum())
+    for name in LABELS:
+        if name not in base or np.array_equal(base[name], cand[name]):
+            continue
+        wrong = int((np.asarray(base[name]) != np.asarray(cand[name])).reshape(len(mine), -1).any(axis=1).sum())
         raise IncomparableError(f"{where}: labels: {wrong} of {len(mine)} samples have another label in the candidate")
     return base, cand
 

@@ -1,8 +1,8 @@
 """Metrics that are no mean over samples: their values in bootstrap resamples that base and candidate share.
 
 Where a metric depends on counts alone, resamples are counts: of (class, base right, candidate right) for the mean over
-classes, and a weight per sample for areas under curves, whose order is sorted once. Others are computed anew on every
-resample.
+classes, and a weight per sample for areas under curves, whose order is sorted once, and for metrics that say themselves
+what weights make of them. Others are computed anew on every resample.
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ def differences(metric: str, base: Predictions, cand: Predictions, truth: Truth)
         value, other = of_weights(base, truth), of_weights(cand, truth)
         blocks = poisson_counts(len(truth.targets), WEIGHTED, generator)
         return np.concatenate([other(block) - value(block) for block in blocks])
-    if base.asked is None or metrics.get(metric).number is None:
+    chosen = metrics.get(metric)
+    if chosen.weighted is not None:
+        counts = resampled_cells(np.ones(len(truth.targets)), WEIGHTED, generator)
+        found = chosen.weighted(cand, truth, counts) - chosen.weighted(base, truth, counts)
+        return found[np.isfinite(found)]
+    if base.asked is None or chosen.number is None:
         return None
     return _gathered(metric, base, cand, truth, generator)
 

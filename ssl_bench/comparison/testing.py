@@ -152,7 +152,8 @@ def _by_units(pair: Pair, tables: list[tuple[Table, Table]], level: float, stoch
 def _by_resampling(pair: Pair, tables: list[tuple[Table, Table]], level: float, stochastic: bool) -> Tested | None:
     """Return the test on resamples that both sides share; None where samples have no names or no metric applies."""
     name = pair.base[0].task.metric
-    if metrics.get(name).number is None or not all(alignment.paired(left) for left, _ in tables):
+    metric = metrics.get(name)
+    if (metric.number or metric.weighted) is None or not all(alignment.paired(left) for left, _ in tables):
         return None
     drawn = []
     for base, cand, (left, right) in zip(pair.base, pair.cand, tables, strict=True):

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.errors import DataError, MissingError
 from ssl_bench.images import decode
+from ssl_bench.images import size as image_size
+from ssl_bench.targets import check as check_target
 from ssl_bench.tasks import TaskCard
 
 NEAR = 3
@@ -120,6 +122,24 @@ def undecodable(looked: Looked) -> list[str]:
     return [f"{role}: {seen.fault}" for role, images in looked.items() for seen in images if seen.fault]
 
 
+def wrong_targets(card: TaskCard, splits: Mapping[str, Split]) -> list[str]:
+    """Return a line for every target that is damaged, not of its image's size, or says what the card does not know."""
+
+    def fault(role: str, position: int) -> str:
+        split = splits[role]
+        assert split.targets is not None
+        try:
+            size = image_size(split.read(position), split.ids[position])
+            check_target(split.targets[position], size, card.classes, split.ids[position])
+        except (DataError, MissingError) as error:
+            return f"{role}: {error}"
+        return ""
+
+    places = [(role, i) for role, split in splits.items() if split.targets is not None for i in range(len(split))]
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return [line for line in pool.map(lambda place: fault(*place), places) if line]
+
+
 def equal_pairs(splits: Mapping[str, Split], digests: Mapping[str, NDArray[np.uint8]]) -> list[Pair]:
     """Return the samples of later splits whose bytes an earlier split holds too; `digests` are (samples, 32)."""
     seen: dict[bytes, tuple[str, int]] = {}
@@ -194,13 +214,19 @@ def empty_classes(card: TaskCard, splits: Mapping[str, Split]) -> dict[str, list
     for role, split in splits.items():
         if card.classes and role not in card.shifts:
             names = split.class_names or card.class_names or tuple(map(str, range(card.classes)))
-            there = (
-                np.unique(split.labels) if split.labels.ndim == 1 else np.flatnonzero((split.labels == 1).any(axis=0))
-            )
-            absent = set(range(card.classes)) - set(there.tolist())
+            absent = set(range(card.classes)) - set(_present(split).tolist())
             if absent:
                 found[role] = [names[label] for label in sorted(absent)]
     return found
+
+
+def _present(split: Split) -> NDArray[np.int64]:
+    """Return the labels that hold of a sample, or of a part of one."""
+    if split.targets is not None:
+        with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            found = pool.map(lambda i: np.unique(split.targets[i].labels), range(len(split)))  # type: ignore[index]
+            return np.array(sorted(set().union(*(one.tolist() for one in found))), dtype=np.int64)
+    return np.unique(split.labels) if split.labels.ndim == 1 else np.flatnonzero((split.labels == 1).any(axis=0))
 
 
 def correlation(split: Split, index: int, other: Split, place: int) -> float:

@@ -1,11 +1,16 @@
 """Images and masks of the same names, each in a folder, tar or zip of its own or in one: a class for every pixel.
 
 A mask is a picture of one channel, grey or of a palette, whose values say the class; a palette's colours do not matter.
+Those of SBD (Hariharan et al., ICCV 2011) are MATLAB's files, GTcls.Segmentation.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
+import itertools
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,9 +41,15 @@ class Place:
     """The folder or archive of the masks; empty: that of the images."""
     masks_inside: str = ""
     """Folder within that holds them, such as "train/labels"."""
-    names: str = ""
-    """A text file in the masks' folder or archive that names the images, one a line, without their endings; empty: all
+    names: tuple[str, ...] = ()
+    """Text files in the masks' folder or archive that name the images, one a line, without their endings; empty: all
     images, each of which must have a mask, and every mask an image."""
+    without: tuple[str, ...] = ()
+    """The same in the images' folder or archive, of names that are left out."""
+    image_ending: str = ""
+    """What follows the name in an image's file, such as "_leftImg8bit.png"; empty: its suffix, whichever it is."""
+    mask_ending: str = ".png"
+    """What follows the name in a mask's file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +58,12 @@ class Options:
 
     splits: Mapping[str, Place]
     """Split name to where it lies."""
-    image_ending: str = ""
-    """What follows the name in an image's file, such as "_leftImg8bit.png"; empty: its suffix, whichever it is."""
-    mask_ending: str = ".png"
-    """What follows the name in a mask's file."""
     values: tuple[int, ...] = ()
     """The masks' value of each class, in the order of labels; empty: a value is the label."""
     void: tuple[int, ...] = ()
     """Values of pixels that count for no class; 255 always is one."""
+    parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """For a source of one split: the splits to draw of it, name to share; the shares add up to 1."""
 
     def __post_init__(self) -> None:
         said = [*self.values, *self.void]
@@ -62,6 +71,8 @@ class Options:
             raise UsageError("data.values and data.void must be different numbers from 0 to 255, and 255 is void")
         if len(self.values) > UNKNOWN:
             raise UsageError(f"data.values has {len(self.values)} values, and there can be {UNKNOWN} classes")
+        if self.parts and (len(self.splits) > 1 or abs(sum(self.parts.values()) - 1) > 1e-9):
+            raise UsageError(f"data.parts: the shares {dict(self.parts)} must add up to 1, and be of a single split")
 
     @property
     def meaning(self) -> NDArray[np.uint8]:
@@ -77,8 +88,9 @@ class Masks:
     """Masks by position."""
 
     files: ImageSource
+    place: Path
+    """The folder or archive that holds them, and below it their `names`, for messages."""
     names: tuple[str, ...]
-    """How messages call each."""
     meaning: NDArray[np.uint8]  # (256,): what every value stands for
     listed: bool
     """True where the card lists which values there are."""
@@ -88,12 +100,13 @@ class Masks:
 
     def read(self, index: int) -> Mask:
         """Return mask `index`; raise DataError, naming it, for what is none."""
-        values = _values(self.files.read(index), self.names[index])
+        name = f"{self.place}/{self.names[index]}"
+        values = _values(self.files.read(index), name)
         labels = self.meaning[values]
         if self.listed and (labels == UNKNOWN).any():
             row, column = np.argwhere(labels == UNKNOWN)[0]
             raise DataError(
-                f"the mask {self.names[index]} has the value {values[row, column]} at row {row}, column {column}, "
+                f"the mask {name} has the value {values[row, column]} at row {row}, column {column}, "
                 "which neither data.values nor data.void lists; add it to one of them"
             )
         return Mask(labels)
@@ -101,6 +114,8 @@ class Masks:
 
 def _values(raw: images.Raw, name: str) -> NDArray[np.uint8]:
     """Return the values of a mask's pixels (height, width); raise DataError for more than one channel or byte."""
+    if isinstance(raw, bytes) and raw.startswith(b"MATLAB 5.0"):
+        return _of_matlab(raw, name)
     picture = images.decode(raw, name)
     if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I"):
         raise DataError(
@@ -111,6 +126,19 @@ def _values(raw: images.Raw, name: str) -> NDArray[np.uint8]:
     if values.dtype not in (np.uint8, np.bool_) and (values.min() < 0 or values.max() > VOID):
         raise DataError(f"the mask {name} has the value {values.max()}, above 255; number its classes from 0 to 254")
     return values.astype(np.uint8)
+
+
+def _of_matlab(raw: bytes, name: str) -> NDArray[np.uint8]:
+    """Return what SBD's file of one image says; raise DataError for another or a damaged one."""
+    from scipy import io as matlab
+
+    try:
+        values = np.asarray(matlab.loadmat(io.BytesIO(raw))["GTcls"][0, 0]["Segmentation"])
+        if values.ndim != 2 or values.dtype != np.uint8:
+            raise ValueError(f"GTcls.Segmentation is {values.dtype}{values.shape}")
+    except Exception as error:  # loadmat raises what its parts do: zlib.error, TypeError, IndexError, …
+        raise DataError(f"the mask {name} is no whole file of SBD: {error!r:.120}. Download it again.") from error
+    return values
 
 
 def locate(options: Mapping[str, Any], root: Path) -> list[Path]:
@@ -131,34 +159,51 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     chosen = cards.from_table(Options, options, "data")
     containers.require(*_places(chosen, root))
     listings = {path: containers.listing(path) for path in _places(chosen, root)}
-    return {split: _split(place, chosen, listings, root) for split, place in chosen.splits.items()}
+    splits = {split: _split(place, chosen, listings, root) for split, place in chosen.splits.items()}
+    return _drawn(next(iter(splits.values())), chosen.parts) if chosen.parts else splits
+
+
+def _drawn(split: Split, parts: Mapping[str, float]) -> dict[str, Split]:
+    """Return a split in parts: its samples in the order of their names' md5, cut by shares."""
+    order = sorted(range(len(split)), key=lambda i: hashlib.md5(split.ids[i].encode(), usedforsecurity=False).digest())
+    cuts = [round(share * len(split)) for share in itertools.accumulate(parts.values())]
+    return {
+        name: split.take(sorted(order[start:stop])) for name, start, stop in zip(parts, [0, *cuts], cuts, strict=False)
+    }
 
 
 def _split(place: Place, chosen: Options, listings: Mapping[Path, Listing], root: Path) -> Split:
     pictures, masks = listings[root / place.images], listings[root / (place.masks or place.images)]
-    have = _below(pictures, place.inside, chosen.image_ending)
-    of = _below(masks, place.masks_inside, chosen.mask_ending)
-    names = _listed(masks, place.names) if place.names else sorted({*have, *of})
-    for name in names:
-        for found, what, listing, inside in (
-            (have, "image", pictures, place.inside),
-            (of, "mask", masks, place.masks_inside),
-        ):
-            if name not in found:
-                raise DataError(
-                    f"{listing.path}/{inside} holds no {what} of {name!r}; add it or remove the name where it stands"
-                )
+    shown = _below(pictures, place.inside, place.image_ending)
+    drawn = _below(masks, place.masks_inside, place.mask_ending)
+    names = _listed(masks, place.names) if place.names else sorted({*shown, *drawn})
+    left_out = set(_listed(pictures, place.without))
+    names = [name for name in names if name not in left_out]
+    _check(names, shown, f"{pictures.path}/{place.inside} holds no image", place)
+    _check(names, drawn, f"{masks.path}/{place.masks_inside} holds no mask", place)
     if not names:
         raise DataError(f"{pictures.path}/{place.inside} holds no images")
-    source = masks.source([of[name] for name in names])
-    called = tuple(f"{masks.path.name}/{of[name]}" for name in names)
     return Split(
-        pictures.source([have[name] for name in names]),
+        pictures.source([shown[name] for name in names]),
         np.arange(len(names)),
         tuple(names),
         np.zeros((len(names), 0), dtype=np.int64),
-        truth=Masks(source, called, chosen.meaning, bool(chosen.values)),
+        truth=Masks(
+            masks.source([drawn[name] for name in names]),
+            masks.path,
+            tuple(drawn[name] for name in names),
+            chosen.meaning,
+            bool(chosen.values),
+        ),
     )
+
+
+def _check(names: list[str], found: Mapping[str, str], lack: str, place: Place) -> None:
+    """Raise DataError for the first name that has no file."""
+    for name in names:
+        if name not in found:
+            mend = f"or take the name from {place.names[0]}" if place.names else "or remove its other half"
+            raise DataError(f"{lack} of {name!r}; add it, {mend}")
 
 
 def _below(listing: Listing, inside: str, ending: str) -> dict[str, str]:
@@ -176,15 +221,17 @@ def _below(listing: Listing, inside: str, ending: str) -> dict[str, str]:
     return found
 
 
-def _listed(listing: Listing, path: str) -> list[str]:
-    """Return the names in a text file, in its order; raise DataError where it is absent, empty or repeats one."""
-    if path not in listing.spans:
-        raise DataError(f"{listing.path} holds no list {path}; correct the card's data.splits")
-    try:
-        names = listing.read(path).decode().split()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{listing.path}/{path} is not UTF-8 text: {error.reason}") from error
+def _listed(listing: Listing, paths: tuple[str, ...]) -> list[str]:
+    """Return the names in text files, in their order; raise DataError where one is absent or a name is repeated."""
+    names: list[str] = []
+    for path in paths:
+        if path not in listing.spans:
+            raise DataError(f"{listing.path} holds no list {path}; unpack it again or correct the card's data.splits")
+        try:
+            names += listing.read(path).decode().split()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{listing.path}/{path} is not UTF-8 text: {error.reason}") from error
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{listing.path}/{path} lists {twice!r} twice; remove one line")
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise DataError(f"{listing.path}/{', '.join(paths)} lists {twice!r} twice; remove one line")
     return names

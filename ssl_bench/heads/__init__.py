@@ -1,1 +1,1 @@
-"""Heads of torch that learn from maps: what stands on a backbone where a line through its features does not do."""
+"""Torch modules that are trained on maps of frozen features, one published head per module."""

@@ -5,11 +5,14 @@ image, as in mmsegmentation's IoUMetric:
     macc           mean over classes of shared / true: of those that any pixel is
     aacc           shared / true, of all classes together
     boundary_iou   miou of edges alone; see `predictions.masks`
+    iou            the intersection over the union of one class, recorded as "<class>/iou"
 
 Intervals are bootstrapped by image.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +24,13 @@ from ssl_bench.predictions import Overlaps, Truth
 Values = NDArray[np.float64]
 
 
-def per_class_iou(predictions: Overlaps) -> Values:
-    """Return shared / (true + said - shared) of each class (classes,); NaN of one that no pixel is or is said to be."""
+def per_class_iou(predictions: Overlaps, names: Sequence[str] = ()) -> dict[str, float]:
+    """Return the intersection over the union of each class that any pixel is, or is said to be, by "<class>/iou": its
+    name, or its label where classes have none."""
     true, said, shared = (counts.sum(axis=0) for counts in (predictions.true, predictions.said, predictions.shared))
-    return _share(shared, true + said - shared)
+    values = _share(shared, true + said - shared)
+    words = names if len(set(names)) == len(values) else range(len(values))
+    return {f"{word}/iou": float(value) for word, value in zip(words, values, strict=True) if np.isfinite(value)}
 
 
 def miou(predictions: Overlaps, truth: Truth, counts: Values) -> Values:
@@ -73,7 +79,11 @@ def _mean(shares: Values) -> Values:
     return _share(np.where(there, shares, 0.0).sum(axis=1), there.sum(axis=1))
 
 
-METRICS = tuple(
-    Metric(function.__name__, "segmentation", lambda classes: None, weighted=function)
-    for function in (miou, macc, aacc, boundary_iou)
+METRICS = (
+    *(
+        Metric(function.__name__, "segmentation", lambda classes: None, weighted=function)
+        for function in (miou, macc, aacc, boundary_iou)
+    ),
+    Metric("iou", "segmentation", lambda classes: None, applies=lambda predictions, truth: False),
 )
+"""The last is a class's alone, and never of a whole answer."""

@@ -44,6 +44,8 @@ class Truth:
     """What is to be found, where classes do not say it."""
     dense: Targets | None = None
     """What is true of the parts of each test image, where the task asks that."""
+    class_names: Sequence[str] = ()
+    """In words, by label, where classes have any."""
 
     def of(self, split: str) -> Truth:
         """Return the truth of another split, as if it were the test split."""

@@ -40,8 +40,8 @@ class LabelMaps(Predictions):
     def judged(self, truth: Truth) -> Overlaps:
         """Return the pixels that agree with the masks; raise DataError, naming the image, for a map that is none."""
         if truth.dense is None or len(truth.dense) != len(self.maps):
-            masks = "no" if truth.dense is None else len(truth.dense)
-            raise DataError(f"{len(self.maps)} maps of classes came back for {masks} masks of test images")
+            wanted = "no" if truth.dense is None else len(truth.dense)
+            raise DataError(f"{len(self.maps)} maps of classes came back for {wanted} masks of test images")
         masks = truth.dense
         names = truth.ids.get("test", ())
 

@@ -138,13 +138,15 @@ def _judged(table: Table) -> tuple[Rankings, Truth]:
 
 def _overlaps(table: Table, classes: int) -> tuple[Overlaps, Truth]:
     """Return the pixels of every image and class; raise ValueError for counts that no two maps can have."""
-    counts = {field.name: table[f"{field.name}_pixels"] for field in dataclasses.fields(Overlaps)}
-    for name, pixels in counts.items():
-        if pixels.dtype != np.int64 or pixels.shape != (len(table["sample_id"]), classes) or (pixels < 0).any():
+    said, images = (
+        Overlaps(*(table[f"{field.name}_pixels"] for field in dataclasses.fields(Overlaps))),
+        len(table["sample_id"]),
+    )
+    for name, pixels in vars(said).items():
+        if pixels.dtype != np.int64 or pixels.shape != (images, classes) or (pixels < 0).any():
             raise ValueError(f"{name}_pixels must be {classes} whole numbers of 0 or more for every image")
-    for suffix in ("", "_edge"):
-        true, said, shared = (counts[name + suffix] for name in ("true", "said", "shared"))
-        if (shared > np.minimum(true, said)).any() or (true.sum(axis=1) < said.sum(axis=1)).any() * (not suffix):
-            raise ValueError("more pixels are said or shared than there are")
-    nothing = np.zeros((len(table["sample_id"]), 0), dtype=np.int64)
-    return Overlaps(**counts), Truth({"test": nothing}, classes)
+    whole = (said.shared, said.true), (said.shared, said.said), (said.true_edge, said.true), (said.said_edge, said.said)
+    edges = (said.shared_edge, said.true_edge), (said.shared_edge, said.said_edge), (said.shared_edge, said.shared)
+    if any((part > of).any() for part, of in (*whole, *edges)) or (said.said.sum(1) > said.true.sum(1)).any():
+        raise ValueError("a part of the pixels must not be larger than the whole")
+    return said, Truth({"test": np.zeros((images, 0), dtype=np.int64)}, classes)

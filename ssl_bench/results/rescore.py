@@ -15,7 +15,8 @@ from ssl_bench import metrics
 from ssl_bench.errors import DataError, MissingError, UsageError
 from ssl_bench.files import digest_json, write_text
 from ssl_bench.metrics.base import Bounds
-from ssl_bench.predictions import Shifted, Truth
+from ssl_bench.metrics.masks import per_class_iou
+from ssl_bench.predictions import Overlaps, Shifted, Truth
 from ssl_bench.results import predicted
 from ssl_bench.results.invariants import ContradictionError
 from ssl_bench.results.record import Record
@@ -116,6 +117,9 @@ def rescored(record: Record, table: Table) -> dict[str, Score]:
         found = {metric.name: metric.score(said, truth)[:2] for metric in known if metric.applies(said, truth)}
         if isinstance(said, Shifted):
             found |= _sets(said, truth)
+        if isinstance(said, Overlaps):
+            names = record.task.labels.names if record.task.labels else ()
+            found |= {name: (value, said.asked) for name, value in per_class_iou(said, names).items()}
     return {name: score for name, score in found.items() if name in record.metrics}
 
 

@@ -19,7 +19,7 @@ def test_ls_says_what_is_here_and_how_to_get_the_rest(command: Command) -> None:
     assert rows["digits"][1:4] == ["here", "", "1,797"]
     assert rows["vtab1k_cifar100"][1:4] == ["to download", "169.0 MB", "11,000"]
     assert rows["vtab1k_resisc45"][1] == "by hand"
-    assert "at least 828.9 GB in all: ssl-bench data fetch NAME" in said.err  # CLEVR's, dSprites', … files once
+    assert "at least 830.9 GB in all: ssl-bench data fetch NAME" in said.err  # CLEVR's, dSprites', … files once
     assert len(lines(command("data", "ls", "--suite", "vtab").out)) == 19
     assert command("data", "ls", "no_such").code == 2
 

@@ -15,6 +15,7 @@ from ssl_bench.datasets import checks
 from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.images import Raw, decode
 from ssl_bench.tasks import Source, TaskCard
+from tests import scenes
 
 
 class Memory(list[Raw]):
@@ -185,3 +186,17 @@ def test_what_the_card_says() -> None:
     assert checks.empty_classes(card, splits) == {"train": ["1"], "test": ["1"]}
     several = {"train": dataclasses.replace(splits["train"], labels=np.array([[-1, 1]]))}
     assert checks.empty_classes(card, several) == {"train": ["0"]}
+
+
+def test_every_wrong_mask_is_named(tmp_path: Path) -> None:
+    """Each mask that is damaged, or says what the card does not know, is a line; classes that no pixel is are told."""
+    folder = scenes.write(tmp_path / "set")
+    card = scenes.card(folder)
+    splits = datasets.load(card, tmp_path)
+    assert checks.wrong_targets(card, splits) == []
+    assert checks.empty_classes(dataclasses.replace(card, classes=4, class_names=(*"abcd",)), splits)["test"] == ["d"]
+    Image.fromarray(np.full((32, 48), 9, np.uint8)).save(folder / "train" / "masks" / "001.png")
+    (folder / "test" / "masks" / "102.png").write_bytes(b"no picture")
+    first, second = checks.wrong_targets(card, splits)
+    assert first.startswith("train: the mask of 001 has the label 9")
+    assert "test/masks/102.png" in second

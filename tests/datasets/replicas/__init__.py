@@ -38,7 +38,7 @@ from ssl_bench.tasks import SourceFile
 
 BY_HAND = "by_hand"
 Truth = dict[str, dict[str, tuple[Any, Raw]]]
-"""The source's split, to a sample's id, to its label, or the list of those that are right, and image."""
+"""The source's split, to a sample's id, to its label, the list of those that are right or its `Target`, and image."""
 REAL = {"caltech": "caltech101/caltech101.tar", "eurosat": "eurosat-rgb/eurosat.tar", "coil": "coil20/coil20.tar"}
 """Archives of real images below the folder that SSL_BENCH_DATA names."""
 
