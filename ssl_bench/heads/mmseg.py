@@ -86,12 +86,12 @@ class Segmentor(nn.Module):
         channels: int,
         plain: bool,
         window: int,
-        step: int,
+        window_step: int,
         synchronised: bool = False,
     ) -> None:
         """Build around `network`, which gives maps of these widths, fine before coarse.
 
-        `plain` says that they are all of one size, so that the neck comes between; `window` and `step` are of sliding
+        `plain` says that they are all of one size, so that the neck comes between; `window` and `window_step` are of sliding
         prediction, in pixels. Batch normalisation is over all processes where it is `synchronised`.
         """
         super().__init__()
@@ -102,7 +102,7 @@ class Segmentor(nn.Module):
 
         norm = {"type": "SyncBN" if synchronised else "BN", "requires_grad": True}
         neck = {"type": "Feature2Pyramid", "embed_dim": widths[0], "rescales": list(RESCALES), "norm_cfg": norm}
-        sliding = {"mode": "slide", "crop_size": (window, window), "stride": (step, step)}
+        sliding = {"mode": "slide", "crop_size": (window, window), "stride": (window_step, window_step)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of options that the published configurations leave as they are
             self.model: Any = MODELS.build(

@@ -99,7 +99,7 @@ class UPerNet(nn.Module):
             channels=self.channels,
             plain=maps.plain,
             window=asked.crop,
-            step=asked.step,
+            window_step=asked.window_step,
             synchronised=distributed.world() > 1,
         )
         blank = maps.blank(asked.crop)

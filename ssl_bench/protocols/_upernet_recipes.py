@@ -21,17 +21,17 @@ class Recipe:
     layer_decay: float
     relative: bool
     """Whether a vision transformer without relative positions and layer scale is given them."""
-    iterations: int = 160_000
+    steps: int = 160_000
     batch: int = 16
     warmup: int = 1500
-    """Updates, among `iterations`, in which the rate rises."""
+    """Updates, among `steps`, in which the rate rises."""
     decay: float = 0.05
     drop_path: float = 0.1
     channels: int = 0
     """Of the head; 0: the width of a plain transformer's maps, 512 for a network of stages."""
 
     @property
-    def step(self) -> int:
+    def window_step(self) -> int:
         """Pixels between windows of prediction: 341 of 512, 426 of 640."""
         return max(1, self.crop * 2 // 3)
 

@@ -40,7 +40,7 @@ class Crops:
         where = np.asarray(places, dtype=np.int64)
         block = max(1, AHEAD // len(where))
         while True:
-            end = min(first + block, max(self.recipe.iterations, first + 1))  # nothing after the last step is read
+            end = min(first + block, max(self.recipe.steps, first + 1))  # nothing after the last step is read
             order = np.concatenate([self.members(step)[where] for step in range(first, end)])
             numbers = np.concatenate([step * self.recipe.batch + where for step in range(first, end)])
             crops = self.trial.prepared("train", self._crop, order, numbers)
@@ -82,7 +82,7 @@ def normal(crops: Sequence[Crop], trial: base.Trial) -> Tensor:
 def settings_of(recipe: Recipe, trial: base.Trial) -> Settings:
     """Return the numbers of a run: AdamW, a linear warm-up, then a line to 0."""
     return Settings(
-        steps=recipe.iterations,
+        steps=recipe.steps,
         batch=recipe.batch,
         optimiser="adamw",
         rate=recipe.rate,
@@ -116,7 +116,7 @@ class Run(_tuning.Run):
         maps = self.network.maps
         return {
             **dataclasses.asdict(recipe),
-            "step": recipe.step,
+            "window_step": recipe.window_step,
             "layers": list(maps.layers),
             "widths": list(maps.widths),
             "channels": self.network.channels,

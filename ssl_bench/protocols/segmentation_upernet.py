@@ -1,7 +1,7 @@
 """Semantic segmentation by fine-tuning with UPerNet: the whole network is trained behind mmsegmentation's heads.
 
 The recipes are `mae` (the default: MAE's ViT-B as in mmsegmentation and in implus/mae_segmentation) and `beit`. Every
-number of a recipe can be given: `segmentation_upernet,crop=256,iterations=400,batch=4,warmup=40`. The last step is what
+number of a recipe can be given: `segmentation_upernet,crop=256,steps=400,batch=4,warmup=40`. The last step is what
 is reported, by windows that overlap by a third, at the images' own sizes. docs/dense.md has all numbers, and where
 papers and codes differ.
 
@@ -26,7 +26,7 @@ NEEDS = ("mmseg", "pip install 'ssl-bench[mmseg]'")
 """A package that must be importable, and how it is got."""
 UNIT: Mapping[str, tuple[float, float]] = {
     "crop": (8, 1e4),
-    "iterations": (1, 1e9),
+    "steps": (1, 1e9),
     "batch": (2, 1e6),
     "rate": (1e-12, 1e3),
     "decay": (0, 1e3),
@@ -56,7 +56,7 @@ class Protocol(base.Protocol):
 
     recipe: Literal["mae", "beit"] = "mae"
     crop: int | None = _stated()
-    iterations: int | None = _stated()
+    steps: int | None = _stated()
     batch: int | None = _stated()
     rate: float | None = _stated()
     decay: float | None = _stated()
@@ -72,9 +72,9 @@ class Protocol(base.Protocol):
             if value is not None and not least <= value <= most:
                 raise UsageError(f"segmentation_upernet: {name} must be from {least:g} to {most:g}, not {value:g}")
         found = self.resolved()
-        if found.warmup >= found.iterations:
+        if found.warmup >= found.steps:
             raise UsageError(
-                f"segmentation_upernet: a warm-up of {found.warmup} steps leaves nothing of {found.iterations}; "
+                f"segmentation_upernet: a warm-up of {found.warmup} steps leaves nothing of {found.steps}; "
                 "give warmup too"
             )
 
@@ -89,7 +89,7 @@ class Protocol(base.Protocol):
     def passes(self, sizes: Mapping[str, int]) -> base.Passes:
         """Return the crops of all steps, and the test images that the trained network sees."""
         found = self.resolved()
-        return base.Passes({}, sizes["test"], trained=found.iterations * found.batch)
+        return base.Passes({}, sizes["test"], trained=found.steps * found.batch)
 
     def check(self, labels: Mapping[str, base.IntArray], classes: int) -> None:
         """Raise MissingError where mmsegmentation is not installed."""
