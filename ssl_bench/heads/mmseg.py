@@ -71,7 +71,7 @@ def _register() -> None:
         def init_weights(self) -> None:
             """Keep what was learnt, which mmsegmentation would have the network draw anew."""
 
-    MODELS.register_module(module=SslBench)
+    MODELS.register_module(module=SslBench, force=True)
 
 
 class Segmentor(nn.Module):
@@ -91,8 +91,9 @@ class Segmentor(nn.Module):
     ) -> None:
         """Build around `network`, which gives maps of these widths, fine before coarse.
 
-        `plain` says that they are all of one size, so that the neck comes between; `window` and `window_step` are of sliding
-        prediction, in pixels. Batch normalisation is over all processes where it is `synchronised`.
+        `plain` says that they are all of one size, so that the neck comes between; windows of prediction have a side of
+        `window` pixels, and there is one every `window_step`. Batch normalisation is over all processes where it is
+        `synchronised`.
         """
         super().__init__()
         library()

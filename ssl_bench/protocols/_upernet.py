@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssl_bench import distributed
 from ssl_bench.backbones import dense, grids, stages
 from ssl_bench.backbones.base import Backbone, build_seeded
 from ssl_bench.heads import mmseg, relative_positions
@@ -88,7 +87,7 @@ def _stages(backbone: Backbone) -> list[int]:
 class UPerNet(nn.Module):
     """What is trained: mmsegmentation's segmentor around the network."""
 
-    def __init__(self, backbone: Backbone, asked: Recipe, classes: int) -> None:
+    def __init__(self, backbone: Backbone, asked: Recipe, classes: int, synchronised: bool = False) -> None:
         super().__init__()
         maps = Maps(backbone, asked)
         self.channels = asked.channels or (maps.widths[0] if maps.plain else STAGES_CHANNELS)
@@ -100,7 +99,7 @@ class UPerNet(nn.Module):
             plain=maps.plain,
             window=asked.crop,
             window_step=asked.window_step,
-            synchronised=distributed.world() > 1,
+            synchronised=synchronised,
         )
         blank = maps.blank(asked.crop)
         self.to(blank.device).eval()
@@ -129,6 +128,6 @@ def _decays(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and not name.endswith(".bias")
 
 
-def upernet(backbone: Backbone, asked: Recipe, classes: int, seed: int) -> UPerNet:
+def upernet(backbone: Backbone, asked: Recipe, classes: int, seed: int, synchronised: bool = False) -> UPerNet:
     """Return the network that a recipe starts from; `seed` draws the heads."""
-    return build_seeded(lambda: UPerNet(backbone, asked, classes), seed)  # type: ignore[return-value]
+    return build_seeded(lambda: UPerNet(backbone, asked, classes, synchronised), seed)  # type: ignore[return-value]

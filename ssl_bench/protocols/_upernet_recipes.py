@@ -24,7 +24,7 @@ class Recipe:
     steps: int = 160_000
     batch: int = 16
     warmup: int = 1500
-    """Updates, among `steps`, in which the rate rises."""
+    """Updates, among `steps`, in which the rate rises; where fewer steps are given, as large a share of them."""
     decay: float = 0.05
     drop_path: float = 0.1
     channels: int = 0
@@ -46,5 +46,8 @@ LARGER: Mapping[str, Mapping[str, Any]] = {"beit": {"rate": 2e-5, "layer_decay":
 
 def recipe(name: str, depth: int = 12, **stated: Any) -> Recipe:
     """Return the recipe for a network of `depth` blocks, with `stated` values in place."""
-    sized = LARGER.get(name, {}) if depth > 12 else {}
-    return dataclasses.replace(PUBLISHED[name], **{**sized, **stated})
+    published = PUBLISHED[name]
+    sized = dict(LARGER.get(name, {})) if depth > 12 else {}
+    if stated.get("steps", published.steps) < published.steps:
+        sized["warmup"] = round(published.warmup * stated["steps"] / published.steps)
+    return dataclasses.replace(published, **{**sized, **stated})

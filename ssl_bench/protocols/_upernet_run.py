@@ -142,7 +142,8 @@ def run(trial: base.Trial, recipe: Recipe) -> Run:
         )
     settings = settings_of(recipe, trial)
     identity = {"job": trial.state.name if trial.state else "", "recipe": dataclasses.asdict(recipe)}
-    network = _upernet.upernet(trial.backbone, recipe, trial.classes, trial.seed).to(trial.device)
+    several = distributed.world() > 1 and trial.device.startswith("cuda")  # torch synchronises no statistics on a CPU
+    network = _upernet.upernet(trial.backbone, recipe, trial.classes, trial.seed, several).to(trial.device)
     groups = network.groups(recipe)
     with trial.track("segmentation_upernet", settings.steps) as advance:
         history = train(
