@@ -1,8 +1,8 @@
 """Faster and Mask R-CNN by detectron2: its pyramids, proposals, heads and losses around a network of any kind.
 
 Numbers are those of `configs/common/models/mask_rcnn_{fpn,vitdet}.py` and `configs/Base-RCNN-C4.yaml` in
-https://github.com/facebookresearch/detectron2, of `detection/configs` in https://github.com/facebookresearch/moco and of
-`benchmarks/detection/configs` in https://github.com/WXinlong/DenseCL. What differs between recipes is asked for.
+https://github.com/facebookresearch/detectron2, of `detection/configs` in https://github.com/facebookresearch/moco and
+of `benchmarks/detection/configs` in https://github.com/WXinlong/DenseCL. What differs between recipes is asked for.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ LEAST: Mapping[str, float] = {
     "side": 32,
     "short": 32,
     "longest": 32,
+    "shorts": 32,
     "rois": 2,
     "precise": 0,
 }
@@ -63,8 +64,9 @@ class Detector(base.Protocol):
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
             value = getattr(self, name, None)
-            if value is not None and value < least:
-                raise UsageError(f"{name} must be at least {least:g}, not {value:g}")
+            for one in value if isinstance(value, tuple) else [value]:
+                if one is not None and one < least:
+                    raise UsageError(f"{name} must be at least {least:g}, not {one:g}")
         if self.resolved().warmup >= self.resolved().steps:
             raise UsageError(
                 f"a warm-up of {self.resolved().warmup} steps leaves nothing of {self.resolved().steps} steps; "

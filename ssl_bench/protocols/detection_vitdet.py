@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
     from ssl_bench.backbones.base import Backbone
 
+NEEDS = (
+    "detectron2",
+    "pip install wheel ninja && "
+    "pip install --no-build-isolation 'git+https://github.com/facebookresearch/detectron2.git'",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(_rcnn.Detector):
