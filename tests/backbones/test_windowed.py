@@ -23,6 +23,7 @@ NETWORKS = {
     "SigLIP": ("vit_base_patch16_siglip_224", {}),
     "DINOv3": ("vit_small_patch16_dinov3", {}),
     "EVA02": ("eva02_tiny_patch14_224", {}),
+    "EVA": ("eva_giant_patch14_224", {}),
     "BEiT": ("beit_base_patch16_224", {}),
 }
 

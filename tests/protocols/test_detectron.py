@@ -3,6 +3,7 @@ installed."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from pathlib import Path
@@ -305,6 +306,41 @@ def _objects(size: tuple[int, int], boxes: list[list[int]], drawn: list[bytes]) 
         difficult=none,
         outlines=tuple(drawn),
     )
+
+
+def test_outlines_are_of_the_images_own_size() -> None:
+    """What is found has its outlines and boxes in pixels of the image as its source keeps it."""
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=64, embed_dim=96, depth=2)
+    protocol = protocols.get("detection_vitdet,side=64")
+    detector: Any = protocol.build(backbone_of(network), protocol.resolved(), CLASSES, masks=True)
+    detector.proposal_generator.post_nms_topk[False] = 20
+    trial: Any = _Images([np.full((50, 80, 3), 200, dtype=np.uint8), np.zeros((1, 1, 3), dtype=np.uint8)])
+    wide, small = _rcnn_run.found(detector, trial, protocol.resolved())
+    assert 0 < len(wide.boxes) == len(wide.outlines) <= 100
+    assert all(outlines.decode(outline, (50, 80)).shape == (50, 80) for outline in wide.outlines)
+    assert (wide.boxes >= 0).all()
+    assert (wide.boxes <= [80, 50, 80, 50]).all()
+    assert all(len(outlines.decode(outline, (1, 1))) == 1 for outline in small.outlines)
+
+
+@dataclasses.dataclass
+class _Images:
+    """A trial of test images in memory."""
+
+    images: list[np.ndarray]
+    precision = "float32"
+    device = "cpu"
+    backbone = _Shown()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"test": len(self.images)}
+
+    def track(self, *_: Any) -> Any:
+        return contextlib.nullcontext(lambda count: None)
+
+    def prepared(self, split: str, prepare: Any, order: np.ndarray) -> Any:
+        return (prepare(self.images[i], None, np.random.default_rng(0)) for i in order)
 
 
 def test_quarters_are_vitdets() -> None:
