@@ -26,8 +26,8 @@ INSTALL = (
     "pip install --no-build-isolation 'git+https://github.com/facebookresearch/detectron2.git'"
 )
 """It is on no package index."""
-ANCHORS = (32, 64, 128, 256, 512)
-"""Sides of anchors in pixels, of the levels from the finest to the coarsest, or of the one level."""
+DOUBLINGS = (1, 2, 4, 8, 16)
+"""Times the smallest anchor's side: of the levels from the finest to the coarsest, or all of the one level."""
 RATIOS = (0.5, 1.0, 2.0)
 """Height over width of anchors."""
 CHANNELS = 256
@@ -82,11 +82,14 @@ def pyramid(stages: nn.Module, widths: Sequence[int], norm: str) -> Any:
     return FPN(_bottom(stages, shapes), list(shapes), CHANNELS, norm=norm, top_block=LastLevelMaxPool())
 
 
-def rcnn(backbone: Any, classes: int, *, masks: bool, norm: str, convolutions: int, rois: int = 512) -> nn.Module:
+def rcnn(
+    backbone: Any, classes: int, *, masks: bool, norm: str, convolutions: int, rois: int, anchor: int
+) -> nn.Module:
     """Return the detector over a pyramid: 4 convolutions and 1 linear layer for boxes, 4 convolutions for outlines.
 
     `norm` is that of the heads, "LN" or "BN"; `convolutions` are those of the proposals' head, 2 in ViTDet's and else
-    1; `rois` are the proposals of an image that the second stage is trained on, and half as many anchors the first.
+    1; `rois` are the proposals of an image that the second stage is trained on, and half as many anchors the first;
+    `anchor` is the side of the smallest in pixels.
     """
     library()
     from detectron2.layers import ShapeSpec
@@ -113,14 +116,21 @@ def rcnn(backbone: Any, classes: int, *, masks: bool, norm: str, convolutions: i
         **outlines,
         **_sampled(classes, rois),
     )
-    proposals = _proposals(
-        backbone, [*levels, "p6"], [[side] for side in ANCHORS], convolutions, (2000, 1000), (1000, 1000), rois
-    )
+    sides = [[anchor * times] for times in DOUBLINGS]
+    proposals = _proposals(backbone, [*levels, "p6"], sides, convolutions, (2000, 1000), (1000, 1000), rois)
     return _whole(backbone, proposals, heads)
 
 
 def rcnn_c4(
-    lower: nn.Module, upper: nn.Module, widths: tuple[int, int], stride: int, classes: int, *, masks: bool, rois: int
+    lower: nn.Module,
+    upper: nn.Module,
+    widths: tuple[int, int],
+    stride: int,
+    classes: int,
+    *,
+    masks: bool,
+    rois: int,
+    anchor: int,
 ) -> nn.Module:
     """Return the detector whose second stage is the network's own last stage, with MoCo's extra normalisation behind.
 
@@ -143,9 +153,9 @@ def rcnn_c4(
         **outlines,
         **_sampled(classes, rois),
     )
-    return _whole(
-        backbone, _proposals(backbone, ["res4"], [list(ANCHORS)], 1, (12000, 6000), (2000, 1000), rois), heads
-    )
+    sides = [[anchor * times for times in DOUBLINGS]]
+    proposals = _proposals(backbone, ["res4"], sides, 1, (12000, 6000), (2000, 1000), rois)
+    return _whole(backbone, proposals, heads)
 
 
 def _bottom(network: nn.Module, shapes: Mapping[str, tuple[int, int]]) -> Any:

@@ -34,6 +34,7 @@ LEAST: Mapping[str, float] = {
     "longest": 32,
     "shorts": 32,
     "rois": 2,
+    "anchor": 1,
     "precise": 0,
 }
 """Least value of each number."""
@@ -60,6 +61,7 @@ class Detector(base.Protocol):
     decay: float | None = stated()
     warmup: int | None = stated()
     rois: int | None = stated()
+    anchor: int | None = stated()
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
@@ -104,13 +106,13 @@ class Detector(base.Protocol):
         """
         from ssl_bench.heads import detectron
         from ssl_bench.predictions import Detections
-        from ssl_bench.protocols import _rcnn_run, _tuned
+        from ssl_bench.protocols import _rcnn_images, _rcnn_run, _tuned
 
         detectron.library()
         if trial.backbone is None or trial.backbone.network is None or trial.backbone.recalls:
             raise UsageError("a detector is trained with its network, and this model has none that can be trained")
         recipe = self.resolved(_tuned.size_of(trial.backbone)[0])
-        shown, masks = _rcnn_run.shown(trial)
+        shown, masks = _rcnn_images.shown(trial)
         own = copy.deepcopy(trial.backbone)
         assert own.network is not None
         own.network.cpu()

@@ -51,4 +51,5 @@ class Protocol(_rcnn.Detector):
         trunk = trunks.Cut(backbone)
         _rcnn_run.trained(trunk, trunk, backbone.input)
         upper = trunk.upper[0].requires_grad_(True)
-        return detectron.rcnn_c4(trunk, upper, trunk.widths, trunk.stride, classes, masks=masks, rois=recipe.rois)
+        sizes = {"rois": recipe.rois, "anchor": recipe.anchor}
+        return detectron.rcnn_c4(trunk, upper, trunk.widths, trunk.stride, classes, masks=masks, **sizes)

@@ -63,11 +63,11 @@ class Protocol(_rcnn.Detector):
         """Return the detector; see `_rcnn.Detector`."""
         from ssl_bench.backbones import trunks, windowed
         from ssl_bench.heads import detectron
-        from ssl_bench.protocols import _rcnn_run
+        from ssl_bench.protocols import _rcnn_run, _tuned
 
         network: Any = backbone.network
         if recipe.drop_path:
-            _rcnn_run.drop(network, recipe.drop_path)
+            _tuned.drop_paths(network, recipe.drop_path)
         if self.attention == "own":
             trunk: Any = trunks.OwnMap(backbone)
         elif windowed.fits(network):
@@ -79,4 +79,5 @@ class Protocol(_rcnn.Detector):
             )
         _rcnn_run.trained(trunk, network, backbone.input)
         pyramid = detectron.simple_pyramid(trunk, trunk.width, recipe.side)
-        return detectron.rcnn(pyramid, classes, masks=masks, norm="LN", convolutions=2, rois=recipe.rois)
+        sizes = {"rois": recipe.rois, "anchor": recipe.anchor}
+        return detectron.rcnn(pyramid, classes, masks=masks, norm="LN", convolutions=2, **sizes)

@@ -36,7 +36,7 @@ from detectron2.structures import BitMasks, Boxes, Instances  # noqa: E402
 from detectron2.utils.events import EventStorage  # noqa: E402
 from fvcore.common.param_scheduler import MultiStepParamScheduler  # noqa: E402
 
-from ssl_bench.protocols import _rcnn_run  # noqa: E402
+from ssl_bench.protocols import _rcnn_images, _rcnn_run  # noqa: E402
 
 CONFIGS = Path(detectron2.__file__).parent / "model_zoo" / "configs" / "common" / "models"
 CLASSES = 3
@@ -291,7 +291,7 @@ class _Trial:
 
 
 def _example(recipe: Any, image: np.ndarray, true: Objects, draw: int, masks: bool = True) -> dict[str, Any]:
-    given_inputs = _rcnn_run.Inputs(_Trial(), np.arange(1), recipe, masks)  # type: ignore[arg-type]
+    given_inputs = _rcnn_images.Inputs(_Trial(), np.arange(1), recipe, masks)  # type: ignore[arg-type]
     return given_inputs.example(image, true, np.random.default_rng(draw))
 
 
