@@ -83,12 +83,20 @@ def pyramid(stages: nn.Module, widths: Sequence[int], norm: str) -> Any:
 
 
 def rcnn(
-    backbone: Any, classes: int, *, masks: bool, norm: str, convolutions: int, rois: int, anchor: int
+    backbone: Any,
+    classes: int,
+    *,
+    masks: bool,
+    norm: str,
+    convolutions: int,
+    rois: int,
+    proposals: int,
+    anchor: int,
 ) -> nn.Module:
     """Return the detector over a pyramid: 4 convolutions and 1 linear layer for boxes, 4 convolutions for outlines.
 
     `norm` is that of the heads, "LN" or "BN"; `convolutions` are those of the proposals' head, 2 in ViTDet's and else
-    1; `rois` are the proposals of an image that the second stage is trained on, and half as many anchors the first;
+    1; `rois` are the `proposals` of an image that the second stage is trained on, and half as many anchors the first;
     `anchor` is the side of the smallest in pixels.
     """
     library()
@@ -117,8 +125,9 @@ def rcnn(
         **_sampled(classes, rois),
     )
     sides = [[anchor * times] for times in DOUBLINGS]
-    proposals = _proposals(backbone, [*levels, "p6"], sides, convolutions, (2000, 1000), (1000, 1000), rois)
-    return _whole(backbone, proposals, heads)
+    many = (proposals, proposals)
+    first = _proposals(backbone, [*levels, "p6"], sides, convolutions, (2000, 1000), many, rois)
+    return _whole(backbone, first, heads)
 
 
 def rcnn_c4(
@@ -130,6 +139,7 @@ def rcnn_c4(
     *,
     masks: bool,
     rois: int,
+    proposals: int,
     anchor: int,
 ) -> nn.Module:
     """Return the detector whose second stage is the network's own last stage, with MoCo's extra normalisation behind.
@@ -154,8 +164,8 @@ def rcnn_c4(
         **_sampled(classes, rois),
     )
     sides = [[anchor * times for times in DOUBLINGS]]
-    proposals = _proposals(backbone, ["res4"], sides, 1, (12000, 6000), (2000, 1000), rois)
-    return _whole(backbone, proposals, heads)
+    first = _proposals(backbone, ["res4"], sides, 1, (12000, 6000), (2 * proposals, proposals), rois)
+    return _whole(backbone, first, heads)
 
 
 def _bottom(network: nn.Module, shapes: Mapping[str, tuple[int, int]]) -> Any:

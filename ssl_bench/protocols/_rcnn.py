@@ -34,6 +34,7 @@ LEAST: Mapping[str, float] = {
     "longest": 32,
     "shorts": 32,
     "rois": 2,
+    "proposals": 1,
     "anchor": 1,
     "precise": 0,
 }
@@ -61,6 +62,7 @@ class Detector(base.Protocol):
     decay: float | None = stated()
     warmup: int | None = stated()
     rois: int | None = stated()
+    proposals: int | None = stated()
     anchor: int | None = stated()
 
     def __post_init__(self) -> None:

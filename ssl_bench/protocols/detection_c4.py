@@ -51,5 +51,5 @@ class Protocol(_rcnn.Detector):
         trunk = trunks.Cut(backbone)
         _rcnn_run.trained(trunk, trunk, backbone.input)
         upper = trunk.upper[0].requires_grad_(True)
-        sizes = {"rois": recipe.rois, "anchor": recipe.anchor}
+        sizes = {"rois": recipe.rois, "proposals": recipe.proposals, "anchor": recipe.anchor}
         return detectron.rcnn_c4(trunk, upper, trunk.widths, trunk.stride, classes, masks=masks, **sizes)

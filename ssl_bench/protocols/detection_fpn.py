@@ -49,5 +49,5 @@ class Protocol(_rcnn.Detector):
         trunk = trunks.Staged(backbone)
         _rcnn_run.trained(trunk, trunk.network, backbone.input)
         pyramid = detectron.pyramid(trunk, trunk.widths, "BN")
-        sizes = {"rois": recipe.rois, "anchor": recipe.anchor}
+        sizes = {"rois": recipe.rois, "proposals": recipe.proposals, "anchor": recipe.anchor}
         return detectron.rcnn(pyramid, classes, masks=masks, norm="BN", convolutions=1, **sizes)

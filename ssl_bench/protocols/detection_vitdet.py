@@ -79,5 +79,5 @@ class Protocol(_rcnn.Detector):
             )
         _rcnn_run.trained(trunk, network, backbone.input)
         pyramid = detectron.simple_pyramid(trunk, trunk.width, recipe.side)
-        sizes = {"rois": recipe.rois, "anchor": recipe.anchor}
+        sizes = {"rois": recipe.rois, "proposals": recipe.proposals, "anchor": recipe.anchor}
         return detectron.rcnn(pyramid, classes, masks=masks, norm="LN", convolutions=2, **sizes)

@@ -311,9 +311,8 @@ def _objects(size: tuple[int, int], boxes: list[list[int]], drawn: list[bytes]) 
 def test_outlines_are_of_the_images_own_size() -> None:
     """What is found has its outlines and boxes in pixels of the image as its source keeps it."""
     network = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=64, embed_dim=96, depth=2)
-    protocol = protocols.get("detection_vitdet,side=64")
+    protocol = protocols.get("detection_vitdet,side=64,proposals=20")
     detector: Any = protocol.build(backbone_of(network), protocol.resolved(), CLASSES, masks=True)
-    detector.proposal_generator.post_nms_topk[False] = 20
     trial: Any = _Images([np.full((50, 80, 3), 200, dtype=np.uint8), np.zeros((1, 1, 3), dtype=np.uint8)])
     wide, small = _rcnn_run.found(detector, trial, protocol.resolved())
     assert 0 < len(wide.boxes) == len(wide.outlines) <= 100
@@ -353,9 +352,9 @@ def test_quarters_are_vitdets() -> None:
 @pytest.mark.parametrize(
     ("model", "protocol"),
     [
-        ("random:digits_vit", "detection_vitdet,side=64,rois=8"),
-        ("random:galileo_nano", "detection_vitdet,side=64,rois=8,attention=own"),
-        ("random:shufflenetv2_05", "detection_fpn,short=64,shorts=64,rois=8,precise=1"),
+        ("random:digits_vit", "detection_vitdet,side=64,rois=8,proposals=50"),
+        ("random:galileo_nano", "detection_vitdet,side=64,rois=8,proposals=50,attention=own"),
+        ("random:shufflenetv2_05", "detection_fpn,short=64,shorts=64,rois=8,proposals=50,precise=1"),
     ],
 )
 def test_a_whole_job(model: str, protocol: str, tmp_path: Path, real_data: Path) -> None:
