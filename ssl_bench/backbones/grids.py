@@ -12,6 +12,8 @@ from ssl_bench.errors import SslBenchError, UsageError, is_out_of_memory
 
 _MEASURED: weakref.WeakKeyDictionary[Backbone, tuple[int, int]] = weakref.WeakKeyDictionary()
 """Stride and dim of backbones that were asked before."""
+LARGER = 8
+"""How much larger an image is that tells a stride from what the edges add: 176 pixels have 6 rows of 32, not 5.5."""
 
 
 def final(backbone: Backbone, images: Tensor) -> Tensor:
@@ -80,12 +82,14 @@ def _measured(backbone: Backbone) -> tuple[int, int]:
 def _measure(backbone: Backbone) -> tuple[int, int]:
     height, width = backbone.input.size
     _, channels, rows, columns = final(backbone, one := blank(backbone)).shape
-    if height % rows or width % columns:  # convolutions without padding: only what a larger image adds is regular
-        _, _, twice, double = final(backbone, one.repeat(1, 1, 2, 2)).shape
-        rows, columns = max(1, twice - rows), max(1, double - columns)
-    if round(height / rows) != round(width / columns):
+    down, right = height / rows, width / columns
+    if height % rows or width % columns:  # uneven at the edges: only what a much larger image adds is regular
+        tall, wide = final(backbone, one.repeat(1, 1, LARGER, 1)), final(backbone, one.repeat(1, 1, 1, LARGER))
+        down = (LARGER - 1) * height / max(1, tall.shape[2] - rows)
+        right = (LARGER - 1) * width / max(1, wide.shape[3] - columns)
+    if round(down) != round(right):
         raise UsageError(
             f"{named(backbone)} has a map of {rows} rows and {columns} columns of an image of {width}x{height} pixels, "
             "whose places are not square"
         )
-    return round(height / rows), channels
+    return round(down), channels
