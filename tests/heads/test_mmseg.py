@@ -3,9 +3,9 @@ that float32 gives. Where mmsegmentation is not installed these tests are skippe
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import ssl_bench
 from ssl_bench import backbones
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.errors import MissingError
@@ -22,8 +23,7 @@ from ssl_bench.predictions import LabelMaps, Truth
 from ssl_bench.protocols import _upernet, _upernet_recipes
 from ssl_bench.targets import VOID, Mask, Targets
 
-if importlib.util.find_spec("mmseg") is None:
-    pytest.skip("mmsegmentation is not installed: pip install 'ssl-bench[mmseg]'", allow_module_level=True)
+pytest.importorskip("mmseg")
 
 CLASSES, SIDE = 5, 64
 NETWORKS = {"mae": ("vit_tiny_patch16_224", "MAE"), "beit": ("beit_base_patch16_224", "BEiT")}
@@ -336,3 +336,11 @@ def test_stages_go_to_the_heads_as_they_are() -> None:
     said = network(images())
     assert [tuple(part.shape) for part in said] == [(2, CLASSES, 16, 16), (2, CLASSES, 4, 4)]
     assert isinstance(network.segmentor.model.decode_head, nn.Module)
+
+
+def test_ci_installs_it() -> None:
+    """The pinned requirements, which CI installs, have mmsegmentation and mmcv-lite, and never the full mmcv beside."""
+    pinned = (Path(ssl_bench.__file__).parent.parent / "requirements.txt").read_text(encoding="utf-8").split()
+    names = {line.partition("==")[0] for line in pinned if "==" in line}
+    assert {"mmsegmentation", "mmengine", "mmcv-lite", "ftfy", "regex"} <= names
+    assert "mmcv" not in names

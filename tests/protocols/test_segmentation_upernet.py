@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,7 @@ from ssl_bench.training.schedules import rates
 from tests import scenes
 from tests.protocols.dense_trials import trial_and_truth
 
-if importlib.util.find_spec("mmseg") is None:
-    pytest.skip("mmsegmentation is not installed: pip install 'ssl-bench[mmseg]'", allow_module_level=True)
+pytest.importorskip("mmseg")
 
 from ssl_bench.protocols import _upernet_images, _upernet_run
 
