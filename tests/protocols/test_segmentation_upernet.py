@@ -177,7 +177,7 @@ def test_any_image_is_evaluated(size: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("model", ["random:timm:test_vit", "random:timm:test_resnet"])
 def test_a_network_learns_scenes(model: str, own_settings: Settings, tmp_path: Path) -> None:
     """A transformer and a network of stages learn which colour is which class, answer at every image's own size, tell
-    the recipe as it was resolved, and do all of it again to the last pixel."""
+    the recipe as it was resolved."""
     trial, truth = scene(model, own_settings, tmp_path)
     answer = protocols.get(SHORT).answer(trial)
     assert isinstance(answer.predictions, LabelMaps)
@@ -185,18 +185,24 @@ def test_a_network_learns_scenes(model: str, own_settings: Settings, tmp_path: P
     assert [one.shape for one in maps] == [truth.dense[index].labels.shape for index in range(4)]
     value, _, _ = metrics.get("miou").score(answer.predictions.judged(truth), truth)
     assert value > 0.45  # one class everywhere has less than 0.2
-    assert answer.curve[-1]["train_loss"] < 0.5 * answer.curve[0]["train_loss"]
+    assert answer.curve[-1]["train_loss"] < 0.65 * answer.curve[0]["train_loss"]
     told = answer.selected["resolved"]
     plain = model.endswith("vit")
     assert (told["relative"], told["drop_path"], told["steps"], told["window_step"]) == (plain, 0.1, 40, 21)
     assert len(told["layers"]) == len(told["widths"]) == 4
     assert answer.cost["images_trained"] == 160
-    again = protocols.get(SHORT).answer(trial).predictions
-    assert isinstance(again, LabelMaps)
-    assert all((one == again.maps[index]).all() for index, one in enumerate(maps))
-    other = protocols.get(SHORT).answer(trial.reseeded(1)).predictions
-    assert isinstance(other, LabelMaps)
-    assert any((one != other.maps[index]).any() for index, one in enumerate(maps))
+
+
+def test_the_same_seed_says_the_same(own_settings: Settings, tmp_path: Path) -> None:
+    """A run of the same seed answers the same to the last pixel; of another seed it does not."""
+    trial, _ = scene("random:timm:test_vit", own_settings, tmp_path)
+
+    def said(trial: Trial) -> list[bytes]:
+        answer = protocols.get("segmentation_upernet,crop=32,steps=3,batch=2,rate=0.01,channels=16").answer(trial)
+        assert isinstance(answer.predictions, LabelMaps)
+        return [answer.predictions.maps[index].tobytes() for index in range(4)]
+
+    assert said(trial) == said(trial) != said(trial.reseeded(1))
 
 
 def test_a_step_has_its_crops_whatever_was_asked_before(own_settings: Settings, tmp_path: Path) -> None:
