@@ -205,6 +205,34 @@ def test_the_same_seed_says_the_same(own_settings: Settings, tmp_path: Path) -> 
     assert said(trial) == said(trial) != said(trial.reseeded(1))
 
 
+@pytest.mark.parametrize(("model", "precision"), [("digits_vit", "float32"), ("random:timm:test_resnet", "bfloat16")])
+def test_grey_images_and_lower_precision(model: str, precision: str, own_settings: Settings, tmp_path: Path) -> None:
+    """A network of grey images is trained on grey crops, and the arithmetic may be bfloat16's."""
+    trial, truth = scene(model, own_settings, tmp_path)
+    text = "segmentation_upernet,crop=32,steps=2,batch=2,channels=16"
+    answer = protocols.get(text).answer(dataclasses.replace(trial, precision=precision))
+    assert np.isfinite(answer.curve[-1]["train_loss"])
+    value, _, _ = metrics.get("miou").score(answer.predictions.judged(truth), truth)
+    assert 0 < value < 1
+    assert answer.selected["resolved"]["precision"] == precision
+
+
+def test_a_run_that_was_ended_goes_on(own_settings: Settings, tmp_path: Path) -> None:
+    """What a run keeps beside the cache is taken up by the next: no step is made twice. Another recipe's is refused."""
+    trial, _ = scene("random:timm:test_vit", own_settings, tmp_path)
+    trial = dataclasses.replace(trial, state=tmp_path / "state")
+    (tmp_path / "state").mkdir()
+    recipe = _upernet_recipes.recipe("mae", crop=32, steps=3, batch=2, channels=16, warmup=0)
+    first = _upernet_run.run(trial, recipe)
+    again = _upernet_run.run(trial, recipe)
+    assert again.history.losses == first.history.losses
+    assert again.history.seconds == first.history.seconds
+    states = zip(first.network.state_dict().values(), again.network.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in states)
+    with pytest.raises(UsageError, match="another recipe"):
+        _upernet_run.run(trial, dataclasses.replace(recipe, rate=1e-3))
+
+
 def test_a_step_has_its_crops_whatever_was_asked_before(own_settings: Settings, tmp_path: Path) -> None:
     """What stands at a place depends on step and place alone, and permutations of train follow one another."""
     trial, _ = scene("random:timm:test_vit", own_settings, tmp_path)
