@@ -110,7 +110,7 @@ def expand(request: Request, settings: Settings) -> list[Job]:
         problems.append("no task is named; give --suite NAME, --task NAME or --data FOLDER of images")
     problems += [
         f"{name} cannot ask the task {task.name!r}, which is of the kind {task.kind!r}: it asks "
-        f"{' and '.join(protocol.kinds)}"
+        f"{' and '.join(protocol.kinds)}{_asking(task.kind)}"
         for name, protocol in recipes
         for task in task_cards
         if _asks(suite, name, task.name) and task.kind not in protocol.kinds
@@ -190,6 +190,12 @@ def job_record_id(job: Job, facts: ModelFacts, task_digest: str) -> str:
         seed=job.seed,
         truncated=job.limit,
     )
+
+
+def _asking(kind: str) -> str:
+    """Return the words that name the protocols that ask tasks of a kind."""
+    found = [name for name in protocols.names() if kind in protocols.get(name).kinds]
+    return f". Those that can: --protocol {', '.join(found)}" if found else ""
 
 
 def unsuited(job: Job, labels: Mapping[str, NDArray[np.int64]] | None) -> str:

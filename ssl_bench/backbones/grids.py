@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.errors import SslBenchError, UsageError, is_out_of_memory
 
+LARGER = 4
+"""How many times larger an image is measured with where the model's own leaves a stride open."""
 _MEASURED: weakref.WeakKeyDictionary[Backbone, tuple[int, int]] = weakref.WeakKeyDictionary()
 """Stride and dim of backbones that were asked before."""
 
@@ -80,12 +83,18 @@ def _measured(backbone: Backbone) -> tuple[int, int]:
 def _measure(backbone: Backbone) -> tuple[int, int]:
     height, width = backbone.input.size
     _, channels, rows, columns = final(backbone, one := blank(backbone)).shape
-    if height % rows or width % columns:  # convolutions without padding: only what a larger image adds is regular
-        _, _, twice, double = final(backbone, one.repeat(1, 1, 2, 2)).shape
-        rows, columns = max(1, twice - rows), max(1, double - columns)
-    if round(height / rows) != round(width / columns):
+    if height % rows or width % columns:  # rounded up, or less an edge: only what a larger image adds is regular
+        _, _, more, wider = final(backbone, one.repeat(1, 1, LARGER, LARGER)).shape
+        height, rows, width, columns = (LARGER - 1) * height, more - rows, (LARGER - 1) * width, wider - columns
+    lengths = [_whole(side / max(count, 1)) for side, count in ((height, rows), (width, columns))]
+    if lengths[0] != lengths[1]:
         raise UsageError(
-            f"{named(backbone)} has a map of {rows} rows and {columns} columns of an image of {width}x{height} pixels, "
-            "whose places are not square"
+            f"{named(backbone)} has maps whose rows stand for {lengths[0]} pixels and whose columns for {lengths[1]}"
         )
-    return round(height / rows), channels
+    return lengths[0], channels
+
+
+def _whole(length: float) -> int:
+    """Return a length in whole pixels: the nearest power of two within a twentieth, else the nearest number."""
+    power: int = 2 ** round(math.log2(length))
+    return power if abs(length / power - 1) < 1 / 20 else round(length)

@@ -138,7 +138,8 @@ class Segmentor(nn.Module):
 
         samples = [SegDataSample(gt_sem_seg=PixelData(data=mask[None])) for mask in masks]
         heads = (self.model.decode_head, self.model.auxiliary_head)
-        losses = [head.loss_by_feat(part.float(), samples)["loss_ce"] for head, part in zip(heads, said, strict=True)]
+        whole = [part.float() if part.dtype in (torch.float16, torch.bfloat16) else part for part in said]
+        losses = [head.loss_by_feat(part, samples)["loss_ce"] for head, part in zip(heads, whole, strict=True)]
         return len(masks) * torch.stack(losses).sum()
 
     @torch.no_grad()

@@ -3,7 +3,7 @@
 The steps and their order are those of DINOv3's linear segmentation (dinov3/eval/segmentation/transforms.py of
 https://github.com/facebookresearch/dinov3), which are mmsegmentation's: a random scale, a crop in which no class
 prevails, a flip, and changed colours. Both an image and its mask are scaled to the same size, the image bilinearly and
-antialiased, the mask by the nearest pixel, and the same part is cut from both.
+antialiased, the mask by the pixel at a corner, as theirs, and the same part is cut from both.
 """
 
 from __future__ import annotations
@@ -66,10 +66,12 @@ def resized(
     return _part_of_resized(image, size, "bilinear", part or (0, 0, *size))
 
 
-def labels_resized(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return labels (height, width) scaled to `size`, each pixel the nearest of the old."""
+def labels_resized(labels: NDArray[np.uint8], size: tuple[int, int], *, from_middles: bool = True) -> NDArray[np.uint8]:
+    """Return labels (height, width) scaled to `size`, each pixel the old one that its middle falls into, as Pillow; or
+    else the one that its upper left corner falls into, as torch and OpenCV, half a pixel aside."""
+    shift = np.float32(0.5 if from_middles else 0.0)
     rows, columns = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(np.int64).clip(0, old - 1)
+        ((np.arange(new, dtype=np.float32) + shift) * np.float32(old / new)).astype(np.int64).clip(0, old - 1)
         for new, old in zip(size, labels.shape, strict=True)
     )
     found: NDArray[np.uint8] = labels[rows[:, None], columns]
@@ -85,7 +87,7 @@ def cropped(
     """
     low, high = how.scale
     size = short_sized((image.shape[0], image.shape[1]), max(1, int(how.size * generator.uniform(low, high))))
-    scaled = labels_resized(labels, size)
+    scaled = labels_resized(labels, size, from_middles=False)  # as those that wrote the recipe
     top, left, height, width = _part(scaled, how, generator)
     said = scaled[top : top + height, left : left + width]
     shown = resized(image, size, (top, left, height, width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,13 +24,18 @@ def most_frequent(trial: Trial) -> Answer:
         counts += np.bincount(trial.targets["train"][position].labels.ravel(), minlength=VOID + 1)
     label = int(counts[: trial.classes].argmax())
     maps: Any = Spool()
+    for size in image_sizes(trial):
+        maps.append(np.full(size, label, dtype=np.uint8))
+    return Answer(LabelMaps(maps))
+
+
+def image_sizes(trial: Trial) -> Iterator[tuple[int, int]]:
+    """Give height and width of every test image."""
 
     def size(image: NDArray[np.uint8], _target: Any, _generator: np.random.Generator) -> tuple[int, int]:
         return image.shape[0], image.shape[1]
 
-    for height, width in trial.prepared("test", size, np.arange(trial.sizes["test"])):
-        maps.append(np.full((height, width), label, dtype=np.uint8))
-    return Answer(LabelMaps(maps))
+    yield from trial.prepared("test", size, np.arange(trial.sizes["test"]))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, size: tuple[int, int], step: int) -> float:

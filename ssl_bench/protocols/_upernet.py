@@ -40,6 +40,7 @@ class Maps(nn.Module):
             _set_size(self._backbone, side)
         self.relative = asked.relative and self.plain and relative_positions.add(network, self._grid(side))
         self.dropped = _tuned.drop_paths(network, asked.drop_path)
+        self.eval()
         self.layers = _taps(stages.depth(self._backbone)) if self.plain else _stages(self._backbone)
         with torch.no_grad():
             self.widths = [one.shape[1] for one in self(self.blank(asked.crop))]

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 
 from ssl_bench import distributed
-from ssl_bench.backbones import layers
-from ssl_bench.backbones.base import Backbone
 from ssl_bench.errors import UsageError
 from ssl_bench.files import digest_json
 from ssl_bench.images import normalise
@@ -93,16 +91,6 @@ def settings_of(recipe: Recipe, trial: base.Trial) -> Settings:
         precision=trial.precision,  # type: ignore[arg-type]
         compile=trial.compile,
     )
-
-
-def depth_of(backbone: Backbone) -> int:
-    """Return the blocks of a transformer, or ViT-B's for another network."""
-    assert backbone.network is not None
-    try:
-        names = layers.block_names(backbone.network)
-    except UsageError:
-        return 12
-    return len(names) if layers.attends(backbone.network.get_submodule(names[-1])) else 12
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -103,12 +103,12 @@ class Protocol(base.Protocol):
         Raises UsageError for a model without a network or without maps, where the recipe does not fit the network, and
         where the loss is no number; MissingError without mmsegmentation, or where two crops do not fit into memory.
         """
-        from ssl_bench.protocols import _upernet_run
+        from ssl_bench.protocols import _tuned, _upernet_run
 
         if trial.backbone is None or trial.backbone.network is None or trial.backbone.recalls:
             raise UsageError("segmentation_upernet trains a network, and this model has none that can be trained")
         self.check(trial.labels, trial.classes)
-        recipe = self.resolved(_upernet_run.depth_of(trial.backbone))
+        recipe = self.resolved(_tuned.size_of(trial.backbone)[0])
         run = _upernet_run.run(trial, recipe)
         if distributed.rank():
             return self.uninformed(trial)  # which nobody reads: the first process looks at test

@@ -3,9 +3,11 @@ that float32 gives. Where mmsegmentation is not installed these tests are skippe
 
 from __future__ import annotations
 
-import importlib.util
+import dataclasses
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import ssl_bench
 from ssl_bench import backbones
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.errors import MissingError
 from ssl_bench.heads import _operators, mmseg
 from ssl_bench.model_zoo import ModelCard, Weights
 from ssl_bench.predictions import LabelMaps, Truth
-from ssl_bench.protocols import _upernet, _upernet_recipes
+from ssl_bench.protocols import _upernet, _upernet_recipes, _upernet_run
+from ssl_bench.protocols.base import Supply, Trial
 from ssl_bench.targets import VOID, Mask, Targets
+from ssl_bench.training import train
+from ssl_bench.training.schedules import rates
 
-if importlib.util.find_spec("mmseg") is None:
-    pytest.skip("mmsegmentation is not installed: pip install 'ssl-bench[mmseg]'", allow_module_level=True)
+pytest.importorskip("mmseg")
 
 CLASSES, SIDE = 5, 64
 NETWORKS = {"mae": ("vit_tiny_patch16_224", "MAE"), "beit": ("beit_base_patch16_224", "BEiT")}
@@ -123,8 +128,13 @@ def their_name(name: str) -> str:
 @pytest.fixture(scope="module", params=["mae", "beit"])
 def pair(request: pytest.FixtureRequest) -> tuple[_upernet.UPerNet, Any, _upernet_recipes.Recipe]:
     """Both segmentors with the same weights."""
-    network, asked = ours(request.param)
-    model = theirs(request.param, asked)
+    return both(request.param)
+
+
+def both(recipe: str) -> tuple[_upernet.UPerNet, Any, _upernet_recipes.Recipe]:
+    """Return our segmentor, theirs with its weights, and the recipe of both."""
+    network, asked = ours(recipe)
+    model = theirs(recipe, asked)
     unused = ("backbone.norm.", "backbone.fc_norm.", "backbone.head.")  # behind the last map: in neither segmentor
     state = {their_name(name): tensor for name, tensor in network.state_dict().items()}
     wanted = {name: tensor for name, tensor in state.items() if not name.startswith(unused)}
@@ -209,24 +219,68 @@ def test_windows_are_slid_as_theirs(pair: Any) -> None:
     assert float((found == expected).float().mean()) > 0.999
 
 
-def test_layers_learn_at_their_rates(pair: Any) -> None:
-    """Every parameter has the share of the rate and the decay that mmsegmentation's LayerDecayOptimizerConstructor
-    gives it."""
+def their_groups(model: Any, asked: _upernet_recipes.Recipe) -> list[dict[str, Any]]:
+    """Return the groups of parameters that the configuration's constructor makes."""
     from mmseg.engine.optimizers import LearningRateDecayOptimizerConstructor
 
-    network, model, asked = pair
     optimiser = {"type": "AdamW", "lr": asked.rate, "betas": (0.9, 0.999), "weight_decay": asked.decay}
     constructor = LearningRateDecayOptimizerConstructor(
         {"optimizer": optimiser}, {"num_layers": 6, "decay_rate": asked.layer_decay, "decay_type": "layer_wise_vit"}
     )
-    groups: list[Any] = []
+    groups: list[dict[str, Any]] = []
     constructor.add_params(groups, model)
+    return groups
+
+
+def test_layers_learn_at_their_rates(pair: Any) -> None:
+    """Every parameter has the share of the rate and the decay that mmsegmentation's LayerDecayOptimizerConstructor
+    gives it."""
+    network, model, asked = pair
+    groups = their_groups(model, asked)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     expected = {names[id(p)]: (g["lr"] / asked.rate, g["weight_decay"]) for g in groups for p in g["params"]}
     own = {id(parameter): their_name(name) for name, parameter in network.named_parameters()}
     found = {own[id(p)]: (g.rate_scale, g.decay) for g in network.groups(asked) for p in g.parameters}
     assert set(found) == set(expected)
     assert all(found[name] == pytest.approx(expected[name], rel=1e-9) for name in expected)
+
+
+def test_steps_of_training_are_theirs() -> None:
+    """Without dropout, in float64, the losses of five steps and the weights after them are those of mmsegmentation's
+    model under its own groups of parameters and torch's AdamW at the same rates, batch statistics included."""
+    network, model, asked = both("mae")
+    asked = dataclasses.replace(asked, steps=5, batch=4, warmup=2, rate=1e-2)
+    for module in (*network.modules(), *model.modules()):
+        for name in ("p", "drop_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+    network.double(), model.double().train()
+    pictures, labels = images(20).double(), masks(20)
+
+    def batches(first: int, places: Sequence[int], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for step in range(first, 5):
+            taken = 4 * step + torch.as_tensor(places)
+            yield pictures[taken], labels[taken]
+
+    settings = _upernet_run.settings_of(asked, Trial(CLASSES, 0, {}, {}, Supply()))
+    history = train(network, network.groups(asked), batches, settings, seed=0, loss=network.segmentor.loss)
+    optimiser = torch.optim.AdamW(their_groups(model, asked), betas=(0.9, 0.999))
+    expected = []
+    for step, rate in enumerate(rates(settings)):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["lr_scale"]
+        said = model.loss(pictures[4 * step : 4 * step + 4], samples_of(labels[4 * step : 4 * step + 4]))
+        loss = said["decode.loss_ce"] + said["aux.loss_ce"]
+        expected.append(float(loss))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert history.losses == pytest.approx(expected, rel=1e-9)
+    assert expected[-1] != pytest.approx(expected[0], rel=1e-2)
+    trained = {their_name(name): tensor for name, tensor in network.state_dict().items()}
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(trained[name], tensor, rtol=1e-6, atol=1e-8)
 
 
 def test_positions_are_resized_once() -> None:
@@ -336,3 +390,11 @@ def test_stages_go_to_the_heads_as_they_are() -> None:
     said = network(images())
     assert [tuple(part.shape) for part in said] == [(2, CLASSES, 16, 16), (2, CLASSES, 4, 4)]
     assert isinstance(network.segmentor.model.decode_head, nn.Module)
+
+
+def test_ci_installs_it() -> None:
+    """The pinned requirements, which CI installs, have mmsegmentation and mmcv-lite, and never the full mmcv beside."""
+    pinned = (Path(ssl_bench.__file__).parent.parent / "requirements.txt").read_text(encoding="utf-8").split()
+    names = {line.partition("==")[0] for line in pinned if "==" in line}
+    assert {"mmsegmentation", "mmengine", "mmcv-lite", "ftfy", "regex"} <= names
+    assert "mmcv" not in names

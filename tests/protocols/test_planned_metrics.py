@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench import metrics, protocols
+from ssl_bench import metrics
 from ssl_bench.predictions import Classes, Truth
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
@@ -38,7 +38,7 @@ def measured(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("metric", ["top1", "mean_per_class", "roc_auc"])
-@pytest.mark.parametrize("protocol", sorted(set(protocols.names()) - OWN))
+@pytest.mark.parametrize("protocol", sorted(set(RECIPES) - OWN))
 def test_what_the_task_reports(protocol: str, metric: str, measured: object, tmp_path: Path) -> None:
     """Every protocol of classes gives the task's metric, the usual ones, and ECE where it gives probabilities; the
     area under the ROC curve is that of scikit-learn on the scores that are kept."""

@@ -1,49 +1,23 @@
-"""A page to look at before measuring: what a network would see of a task, how its classes are spread, and neighbours.
-
-The page needs no network and no script, and opens from a file.
-"""
+"""The page of a task whose images have labels: what a network would see, how classes are spread, and neighbours."""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import html
-import io
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.datasets.base import Split
 from ssl_bench.images import InputSpec, decode, pixels
+from ssl_bench.look.frame import data_url, framed, said_of
 from ssl_bench.protocols.base import Trial
 from ssl_bench.solvers.neighbours import nearest
 from ssl_bench.tasks import TaskCard
 
 PLAIN = InputSpec((96, 96), resize="short", mean=(0.0,) * 3, std=(1.0,) * 3)
 """How images are shown where no model says what it sees."""
-SIDE = 112
-"""Pixels of a shown image's longer side."""
-LARGE = 8_000
-"""Bytes of a PNG, such as of a photograph, from which on a JPEG is shown instead."""
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1b1b1f;background:#fff}
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}table{border-collapse:collapse}
-td,th{padding:.1rem .8rem .1rem 0;text-align:left;font-variant-numeric:tabular-nums}.n{text-align:right}
-.sheet{display:flex;flex-wrap:wrap;gap:.6rem}
-figure{margin:0;width:112px}
-figcaption{font-size:.75rem;overflow-wrap:anywhere}
-img{width:112px;height:112px;object-fit:contain;image-rendering:pixelated;background:#8882}
-.bar{display:inline-block;height:.7rem;background:#3867d6;vertical-align:middle}
-.row{display:flex;gap:.6rem;margin:.4rem 0;align-items:flex-start}.wrong figcaption{color:#b3261e}
-@media(prefers-color-scheme:dark){body{color:#e6e6ea;background:#17181c}.wrong figcaption{color:#ff8a80}}
-"""
-HEAD = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-    "style-src 'unsafe-inline'\">"
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,12 +41,8 @@ def page(
     Of an image of a shifted set for which several labels are right, the lowest is shown.
     """
     splits = {role: split if card.kind == "multilabel" else _first_labels(split) for role, split in splits.items()}
-    seen = f"as {html.escape(model)} sees them: {_said(spec)}" if spec else "cut to their middle square"
-    parts = [
-        f"{HEAD}<title>{html.escape(card.title)}</title><style>{STYLE}</style>",
-        f"<h1>{html.escape(card.title)}</h1><p>{html.escape(' '.join(card.note.split()))}</p>",
-        _balance(splits),
-    ]
+    seen = f"as {html.escape(model)} sees them: {said_of(spec)}" if spec else "cut to their middle square"
+    parts = [_balance(splits)]
     if neighbours is not None:
         parts.append(_neighbours(splits, neighbours, spec or PLAIN))
     for role, split in splits.items():
@@ -81,18 +51,11 @@ def page(
         parts.append(
             f'<h2>{role}: {len(shown)} of {len(split):,} images, {seen}</h2><div class="sheet">{figures}</div>'
         )
-    return "\n".join(parts) + "\n</html>\n"
+    return framed(card, parts)
 
 
 def _first_labels(split: Split) -> Split:
     return split if split.labels.ndim == 1 else dataclasses.replace(split, labels=split.labels[:, 0])
-
-
-def _said(spec: InputSpec) -> str:
-    size = f"{spec.size[0]} x {spec.size[1]} pixels"
-    short = f"short side {spec.resize_to or min(spec.size)}, centre cropped"
-    how = {"short": short, "squash": "squashed", "none": "unresized"}[spec.resize]
-    return f"{size}, {how}, {spec.interpolation}, {spec.channels}"
 
 
 def _spread(labels: NDArray[np.int64], per_class: int) -> NDArray[np.int64]:
@@ -171,25 +134,8 @@ def _figure(split: Split, position: int, spec: InputSpec, wrong: bool = False) -
 
 def thumbnail(split: Split, position: int, spec: InputSpec = PLAIN) -> str:
     """Return a sample's image, small, in a `data:` address: as PNG, or as JPEG where that is a large file."""
-    return _data_url(pixels(decode(split.read(position), split.ids[position]), spec))
-
-
-def _data_url(seen: NDArray[np.uint8]) -> str:
-    """Return uint8 pixels (channels, height, width) as a small image."""
-    from PIL import Image
-
-    image = Image.fromarray(seen[0] if len(seen) == 1 else seen.transpose(1, 2, 0))
-    image.thumbnail((SIDE, SIDE))
-    kind, content = "png", _saved(image, "png")
-    if len(content) > LARGE:
-        kind, content = "jpeg", _saved(image, "jpeg")
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _saved(image: Any, kind: str) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
+    seen = pixels(decode(split.read(position), split.ids[position]), spec)
+    return data_url(seen[0] if len(seen) == 1 else seen.transpose(1, 2, 0))
 
 
 def neighbours_of(trial: Trial, count: int, k: int = 6) -> Neighbours:
