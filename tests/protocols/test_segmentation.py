@@ -25,7 +25,7 @@ from tests.cli.conftest import Command, Said, command
 __all__ = ["command"]
 COLOURS = np.array([[220, 40, 40], [40, 200, 60], [50, 60, 210]], dtype=np.uint8)
 PIXELS = "pixels,size=24"
-LINEAR = "segmentation_linear,steps=120,batch=4,size=24,crop=16,rate=0.05,distort=false"
+LINEAR = "segmentation_linear,steps=60,batch=4,size=24,crop=16,rate=0.1,distort=false"
 KNN = "segmentation_knn,size=24,k=3"
 
 
@@ -79,8 +79,7 @@ def test_colours_are_told_apart(protocol: str, command: Command, scenes: Path, t
     assert record.headline.value > 0.9
     assert record.metrics["miou"].n == 3
     if "linear" in protocol:
-        assert record.protocol.selected == {"dim": 3, "stride": 1, "warmup": 4}
-        assert record.provenance.cost["images_trained"] == 480
+        assert record.protocol.selected == {"dim": 3, "stride": 1, "warmup": 2}
         assert record.protocol.curve[-1]["train_loss"] < 0.5 * record.protocol.curve[0]["train_loss"]
     else:
         assert record.protocol.selected == {"size": 24, "stride": 1, "memory": 6 * (24 * 24 - 24), "dim": 3}
