@@ -105,24 +105,67 @@ class Objects:
     difficult: NDArray[np.bool_]  # (objects,): VOC's mark, with the same effect on its metrics
     outlines: tuple[bytes, ...] = ()
     """COCO's compressed run lengths of every object's mask, column by column; empty where there are boxes alone."""
+    absent: NDArray[np.int64] | None = None  # (classes,)
+    """LVIS: besides those of `labels`, the classes that were looked for, in vain; of all others nothing is known. None:
+    every class was looked for."""
+    partial: NDArray[np.int64] | None = None  # (classes,)
+    """LVIS: classes of which some objects may not be marked."""
 
     @property
     def digest(self) -> bytes:
         """sha256 of all that it says."""
         runs = np.frombuffer(b"\0".join(self.outlines), dtype=np.uint8)
         size = np.array(self.size)
-        return _digest("objects", size, self.boxes, self.labels, self.areas, self.crowd, self.difficult, runs)
+        known = [one for one in (self.absent, self.partial) if one is not None]
+        return _digest("objects", size, self.boxes, self.labels, self.areas, self.crowd, self.difficult, runs, *known)
 
     def check(self, classes: int, where: str) -> None:
-        """Raise DataError naming `where` for a label outside the task's classes or a box that holds nothing."""
+        """Raise DataError naming `where` for a label outside the task's classes or a box that shows nothing."""
+        height, width = self.size
         for number, (label, box) in enumerate(zip(self.labels.tolist(), self.boxes.tolist(), strict=True)):
             if not 0 <= label < classes:
                 raise DataError(f"object {number} of {where} has the label {label}, outside 0 to {classes - 1}")
-            if not (box[0] < box[2] and box[1] < box[3]):
-                raise DataError(f"object {number} of {where} has the box {box}, which holds no pixel")
+            left, top, right, bottom = box
+            if not (left < right and top < bottom):
+                raise DataError(f"object {number} of {where} has the box {box}, which has no area")
+            if not (left < width and top < height and right > 0 and bottom > 0):
+                raise DataError(f"object {number} of {where} has the box {box}, outside its {width}x{height} pixels")
 
 
-Target: TypeAlias = Mask | Distances | Directions | Objects
+@dataclasses.dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Places of an object that have names, and the images of other objects in which the same places are to be found."""
+
+    size: tuple[int, int]
+    """Height and width of the image."""
+    places: NDArray[np.float64]  # (landmarks, 2): x and y in pixels
+    names: NDArray[np.int64]  # (landmarks,): which of its group's landmarks each is
+    box: NDArray[np.float64]  # (4,): left, top, right, bottom of the object; its longer side is the measure of an error
+    group: str
+    """The class of the object: scores are means over groups."""
+    partners: tuple[str, ...]
+    """Names of the samples of the same split in which its landmarks are sought, where these have them too."""
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of all that it says."""
+        words = np.frombuffer("\0".join((self.group, *self.partners)).encode(), dtype=np.uint8)
+        return _digest("landmarks", np.array(self.size), self.places, self.names, self.box, words)
+
+    def check(self, classes: int, where: str) -> None:
+        """Raise DataError naming `where` for a landmark outside the image, one that is named twice, or an empty box."""
+        height, width = self.size
+        outside = (self.places < 0).any(axis=1) | (self.places > (width, height)).any(axis=1)
+        if outside.any() or not np.isfinite(self.places).all():
+            place = self.places[int(outside.argmax())].tolist()
+            raise DataError(f"{where} has a landmark at {place}, outside its {width}x{height} pixels")
+        if len(np.unique(self.names)) < len(self.names):
+            raise DataError(f"{where} has two landmarks of one name; remove one")
+        if not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise DataError(f"{where} has the box {self.box.tolist()}, which holds no pixel")
+
+
+Target: TypeAlias = Mask | Distances | Directions | Objects | Landmarks
 """What is true of one image."""
 
 

@@ -35,7 +35,7 @@ class Pyramid(nn.Module):
         self._backbone = [backbone]  # in a list, which torch does not look into
         self._step = grids.stride(backbone)
         self._nearest = min(max(2 ** round(math.log2(self._step)), 1), STRIDES[-1])
-        self._stages = _stages_on_strides(backbone)
+        self._stages = stages_on_strides(backbone)
         self.joined: nn.Module | None = None
         if self._stages:
             self.joined = FeaturePyramidNetwork([width for _, width in self._stages], channels)
@@ -66,7 +66,7 @@ class Pyramid(nn.Module):
         return {str(level): layer(last) for level, layer in enumerate(self.levels)}
 
 
-def _stages_on_strides(backbone: Backbone) -> list[tuple[int, int]]:
+def stages_on_strides(backbone: Backbone) -> list[tuple[int, int]]:
     """Return number and width of the stages that have the four STRIDES; nothing where any has none."""
     if stages.is_plain(backbone) or backbone.network is None:
         return []

@@ -35,7 +35,9 @@ NOT_READERS = frozenset(
         "rows",
         "sources",
         "splits",
+        "surfaces",
         "unpacking",
+        "voc_objects",
     )
 )
 

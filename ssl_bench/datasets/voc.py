@@ -1,7 +1,8 @@
 """PASCAL VOC's layout: images in JPEGImages, splits and classes in ImageSets/Main, objects in Annotations/<image>.xml.
 
 Any number of classes may hold of an image. A class whose only objects are marked as difficult counts neither way, as in
-the challenge's own evaluation of classification (Everingham et al., IJCV 2010).
+the challenge's own evaluation of classification (Everingham et al., IJCV 2010). With `labels = "boxes"` there are the
+objects themselves: a box from pixel xmin, ymin to xmax, ymax, which count from 1 and are both inside.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import cards
-from ssl_bench.datasets import containers, labels
+from ssl_bench.datasets import containers, labels, voc_objects
 from ssl_bench.datasets.base import Split
 from ssl_bench.datasets.containers import Listing
+from ssl_bench.datasets.voc_objects import Boxes, Element
 from ssl_bench.errors import DataError
 
 MEANING = {"1": 1, "-1": 0, "0": -1}
@@ -34,11 +35,17 @@ class Options:
     ImageSets/Main: "train", "val", "trainval", "test"."""
     inside: str = ""
     """Folder within it that holds JPEGImages, such as "VOCdevkit/VOC2007"."""
-    labels: Literal["lists", "objects"] = "lists"
-    """Where labels come from: the lists ImageSets/Main/<class>_<split>.txt, or the objects in Annotations, for a set in
-    this layout that has no such lists."""
+    labels: Literal["lists", "objects", "boxes"] = "lists"
+    """Where labels come from: the lists ImageSets/Main/<class>_<split>.txt; or the objects in Annotations, for a set in
+    this layout that has no such lists; "boxes" gives the objects themselves, for tasks of detection."""
     classes: tuple[str, ...] = ()
     """The classes in the order of their labels; empty: all that occur, by name."""
+    least: float = 0.0
+    """Objects of fewer pixels than this in width or height are left out; 0: those of none are refused."""
+    images: str = "JPEGImages"
+    """The folder of images."""
+    annotations: str = "Annotations"
+    """The folder of annotations. A split "all" that has no list is every image that has one, by name."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,6 +74,27 @@ class Layout:
         """Return a path below `inside` as a message names it."""
         return f"{self.listing.path}/{self.name(path)}"
 
+    def image(self, name: str) -> str:
+        """Return where an image lies, as the listing spells it."""
+        return self.name(f"{self.options.images}/{name}.jpg")
+
+    def annotation(self, name: str) -> str:
+        """Return where the annotation of an image lies, below `inside`."""
+        return f"{self.options.annotations}/{name}.xml"
+
+    def annotated(self) -> list[str]:
+        """Return the names of all images that have an annotation; raise DataError where there is none."""
+        begin, end = self.name(f"{self.options.annotations}/"), ".xml"
+        found = [path[len(begin) : -len(end)] for path in self.listing.spans if path.startswith(begin)]
+        names = sorted(name for name in found if self.has(self.annotation(name)))
+        if absent := [name for name in names if self.image(name) not in self.listing.spans]:
+            raise DataError(
+                f"{self.where(self.annotation(absent[0]))} has no image {self.options.images}/{absent[0]}.jpg"
+            )
+        if not names:
+            raise DataError(f"{self.where(self.options.annotations)} holds no annotations")
+        return names
+
     def has(self, path: str) -> bool:
         """Tell whether there is a file at a path below `inside`."""
         return self.name(path) in self.listing.spans
@@ -92,25 +120,28 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     listings = {path: containers.listing(root / path) for path in dict.fromkeys(chosen.splits.values())}
     layouts = {split: Layout(listings[path], chosen) for split, path in chosen.splits.items()}
     names = {split: _names(layout, split) for split, layout in layouts.items()}
-    found, classes = (_from_lists if chosen.labels == "lists" else _from_objects)(layouts, names)
+    found, classes = FROM[chosen.labels](layouts, names)
     splits = {}
     for split, layout in layouts.items():
-        source = layout.listing.source([layout.name(f"JPEGImages/{name}.jpg") for name in names[split]])
-        splits[split] = Split(source, np.arange(len(source)), tuple(names[split]), found[split], classes)
+        source = layout.listing.source([layout.image(name) for name in names[split]])
+        truth = _boxes(layout, names[split], classes) if chosen.labels == "boxes" else None
+        splits[split] = Split(source, np.arange(len(source)), tuple(names[split]), found[split], classes, truth)
     return splits
 
 
 def _names(layout: Layout, split: str) -> list[str]:
     """Return the names that a split lists."""
     path = f"ImageSets/Main/{split}.txt"
+    if split == "all" and not layout.has(path):
+        return layout.annotated()
     names = [line.split()[0] for line in layout.lines(path)]
     seen: set[str] = set()
     for name in names:
         if name in seen:
             raise DataError(f"{layout.where(path)} lists {name!r} twice; remove one line")
-        if not layout.has(f"JPEGImages/{name}.jpg"):
+        if layout.image(name) not in layout.listing.spans:
             raise DataError(
-                f"{layout.where(path)} lists {name!r}, but there is no JPEGImages/{name}.jpg; "
+                f"{layout.where(path)} lists {name!r}, but there is no {layout.options.images}/{name}.jpg; "
                 "unpack the archive again or remove the line"
             )
         seen.add(name)
@@ -169,34 +200,47 @@ def _column(layout: Layout, path: str, names: list[str]) -> NDArray[np.int64]:
 
 
 def _from_objects(layouts: Mapping[str, Layout], names: Mapping[str, list[str]]) -> Found:
-    objects = {
-        split: [_objects(layout, f"Annotations/{name}.xml") for name in names[split]]
-        for split, layout in layouts.items()
-    }
-    found, classes = {}, next(iter(layouts.values())).options.classes
-    classes = classes or tuple(sorted({name for own in objects.values() for image in own for name, _ in image}))
+    objects = {split: [_elements(layout, name) for name in names[split]] for split, layout in layouts.items()}
+    classes = next(iter(layouts.values())).options.classes or _all_classes(objects)
+    found = {}
     for split, layout in layouts.items():
-        for name, image in zip(names[split], objects[split], strict=True):
-            if unknown := sorted({one for one, _ in image} - set(classes)):
-                place = layout.where(f"Annotations/{name}.xml")
-                raise DataError(f"{place} shows {unknown[0]!r}, which is not one of data.classes")
-        clear = labels.several(
-            [[one for one, difficult in image if not difficult] for image in objects[split]], classes
-        )
-        hard = labels.several([[one for one, difficult in image if difficult] for image in objects[split]], classes)
+        held = objects[split]
+        for name, image in zip(names[split], held, strict=True):
+            voc_objects.check_classes(image, classes, layout.where(layout.annotation(name)))
+        clear = labels.several([[one.label for one in image if not one.difficult] for image in held], classes)
+        hard = labels.several([[one.label for one in image if one.difficult] for image in held], classes)
         found[split] = np.where(clear[0] == 1, 1, -hard[0])
     return found, classes
 
 
-def _objects(layout: Layout, path: str) -> list[tuple[str, bool]]:
-    """Return the class of every object in an image, and whether it is marked as difficult."""
+def _from_boxes(layouts: Mapping[str, Layout], names: Mapping[str, list[str]]) -> Found:
+    """Return no labels, and the classes; annotations are read later, one by one, where the card names the classes."""
+    classes = next(iter(layouts.values())).options.classes
+    if not classes:
+        every = {split: [_elements(layout, name) for name in names[split]] for split, layout in layouts.items()}
+        classes = _all_classes(every)
+    return {split: np.zeros((len(own), 0), dtype=np.int64) for split, own in names.items()}, classes
+
+
+def _boxes(layout: Layout, names: list[str], classes: tuple[str, ...]) -> Boxes:
+    paths = [layout.annotation(name) for name in names]
+    for path in paths:
+        if not layout.has(path):
+            raise DataError(f"there is no annotation {layout.where(path)}; unpack the archive again")
+    files = layout.listing.source([layout.name(path) for path in paths])
+    return Boxes(files, tuple(map(layout.where, paths)), classes, layout.options.least)
+
+
+FROM = {"lists": _from_lists, "objects": _from_objects, "boxes": _from_boxes}
+
+
+def _all_classes(objects: Mapping[str, list[list[Element]]]) -> tuple[str, ...]:
+    return tuple(sorted({one.label for own in objects.values() for image in own for one in image}))
+
+
+def _elements(layout: Layout, name: str) -> list[Element]:
+    """Return what is said of every object in an image."""
+    path = layout.annotation(name)
     if not layout.has(path):
         raise DataError(f"there is no annotation {layout.where(path)}; unpack the archive again")
-    try:
-        tree = ElementTree.fromstring(layout.listing.read(layout.name(path)))
-        return [
-            (str(one.findtext("name", "")).strip(), one.findtext("difficult", "0").strip() == "1")
-            for one in tree.iter("object")
-        ]
-    except ElementTree.ParseError as error:
-        raise DataError(f"{layout.where(path)} is not whole XML: {error}. Unpack the archive again.") from error
+    return voc_objects.elements(layout.listing.read(layout.name(path)), layout.where(path))

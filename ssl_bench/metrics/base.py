@@ -36,6 +36,8 @@ class Metric:
     weighted: Callable[[Any, Truth, NDArray[np.float64]], NDArray[np.float64]] | None = None
     """(predictions, truth, counts (draws, samples)) → the value of every draw, in which each sample stands so many
     times, where it is a number that all samples give together; its interval is bootstrapped by sample."""
+    bootstrapped: bool = True
+    """False where what is `weighted` has no interval, since one of its siblings' says as much."""
     interval: Literal["wilson", "normal", ""] = ""
     """"wilson" for outcomes of 0 and 1, "normal" for other means; empty where neither holds."""
     unit: str = "fraction"
@@ -68,7 +70,7 @@ class Metric:
         assert self.weighted is not None
         n = len(truth.targets)
         value = float(self.weighted(predictions, truth, np.ones((1, n)))[0])
-        if n < 2:
+        if n < 2 or not self.bootstrapped:
             return value, n, None
         drawn = resampled_cells(np.ones(n), DRAWS, np.random.default_rng(0))
         values = self.weighted(predictions, truth, drawn)

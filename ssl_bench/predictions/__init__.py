@@ -14,13 +14,22 @@ from ssl_bench.predictions.base import (
     Truth,
 )
 from ssl_bench.predictions.masks import LabelMaps, Overlaps
+from ssl_bench.predictions.objects import Detections, Found, Matches
+from ssl_bench.predictions.surfaces import DirectionErrors, DirectionMaps, DistanceErrors, DistanceMaps
 
 __all__ = [
     "Classes",
     "Clusters",
+    "Detections",
+    "DirectionErrors",
+    "DirectionMaps",
+    "DistanceErrors",
+    "DistanceMaps",
     "Episodic",
+    "Found",
     "Judgements",
     "LabelMaps",
+    "Matches",
     "Multilabel",
     "Overlaps",
     "Predictions",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.predictions.base import Ints, Predictions, Truth
-from ssl_bench.targets import VOID
+from ssl_bench.targets import VOID, Mask, Targets
 
 EDGE = 0.02
 """Of an image's diagonal: how deep an edge is, the default of the paper's own code (bowenc0221/boundary-iou-api)."""
@@ -53,6 +53,9 @@ class LabelMaps(Predictions):
             found = np.stack(list(pool.map(counts, range(len(self.maps)))), axis=1)
         return Overlaps(*found)
 
+    def of_image(self, index: int, size: tuple[int, int]) -> Mask:
+        return Mask(self.maps[index])
+
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
         return self.judged(truth).table(ids, truth)
 
@@ -80,6 +83,12 @@ class Overlaps(Predictions):
 
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
         return {"sample_id": list(ids)} | {f"{name}_pixels": counts for name, counts in vars(self).items()}
+
+
+def true_pixels(masks: Targets, classes: int) -> Ints:
+    """Return how many pixels of each image are of each class (images, classes)."""
+    counts = [np.bincount(masks[i].labels.ravel(), minlength=VOID + 1)[:classes] for i in range(len(masks))]
+    return np.stack(counts).astype(np.int64)
 
 
 def overlaps(said: NDArray[np.uint8], true: NDArray[np.uint8], classes: int, where: str = "") -> NDArray[np.int64]:

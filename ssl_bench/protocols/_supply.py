@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ssl_bench.episodes import Draw, Episodes
     from ssl_bench.features import Rows
     from ssl_bench.images import Augmentation
+    from ssl_bench.pairs import Pairs
     from ssl_bench.progress import Advance
 
 Made = TypeVar("Made")
@@ -76,6 +77,10 @@ class Supply:
     def episodes(self, how: Draw) -> Episodes:
         """Return few-shot episodes of the test split without the answers."""
         raise UsageError("this trial has no episodes")
+
+    def pairs(self) -> Pairs:
+        """Return pairs of test images, and the places of the first that are to be found in the second."""
+        raise UsageError("this trial has no pairs of images")
 
     def track(self, what: str, total: int, unit: str) -> contextlib.AbstractContextManager[Advance]:
         """Show how far `total` units of long work have come: gives a function to call with the number just done."""

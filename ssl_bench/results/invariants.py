@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from ssl_bench.results.parts import MetricDefinition, MetricValue, Task
     from ssl_bench.results.record import Record
 
-NO_LESS = {"top5": "top1", "recall_at_5": "recall_at_1", "recall_at_10": "recall_at_5"}
+NO_LESS = {
+    "top5": "top1",
+    "recall_at_5": "recall_at_1",
+    "recall_at_10": "recall_at_5",
+    "pck_05": "pck_01",
+    "pck_10": "pck_05",
+}
 """Metric to one that it contains."""
 
 
@@ -25,10 +31,27 @@ KINDS = {
     "pred": "classes",
     "scores": "multilabel",
     "shared_pixels": "segmentation",
+    "found_right": "detections",
+    "landmark_error": "matches",
+    "abs_rel": "distances",
+    "angle_mean": "directions",
 }
 """Column to the kind of predictions that it tells; the first that is there does."""
-KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel", "segmentation")
+KINDS_ASKED_ONCE = (
+    "",
+    "rankings",
+    "clusters",
+    "classes",
+    "multilabel",
+    "segmentation",
+    "detections",
+    "distances",
+    "directions",
+)
 """Kinds of predictions with one row for every test sample."""
+KINDS_OF_SOME = ("rankings", "distances", "directions")
+"""Kinds whose scores may be over fewer samples: of a query with nothing to find, or an image of which nothing is known,
+no score is told."""
 
 
 class ContradictionError(UsageError):
@@ -105,7 +128,7 @@ def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
     if kind and known and known.kind not in ((kind, "classes") if kind == "shifts" else (kind,)):
         raise ContradictionError(f"metrics.{name}: scores {known.kind}, but samples.columns are those of {kind}")
     asked, expected = _asked(record, kind, variant)
-    whole = metric.n <= expected if kind == "rankings" else metric.n == expected  # a query may have nothing to find
+    whole = metric.n <= expected if kind in KINDS_OF_SOME else metric.n == expected
     if kind == "episodes":
         whole = metric.n > 0 and record.samples.n % metric.n == 0
     if not task.truncated and not whole:

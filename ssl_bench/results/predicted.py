@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import metrics
+from ssl_bench.matching import WAYS
 from ssl_bench.predictions import (
     Classes,
     Clusters,
     Judgements,
+    Matches,
     Multilabel,
     Overlaps,
     Predictions,
@@ -26,6 +28,9 @@ from ssl_bench.predictions import (
     Shifted,
     Truth,
 )
+from ssl_bench.predictions.matches import MatchErrors
+from ssl_bench.predictions.objects import Compared
+from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
@@ -49,14 +54,25 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return _shifted(record, table)
     if kind == "rankings":
         return _judged(table)
+    if kind == "detections":
+        federated = any(name.startswith("lvis") for name in record.metrics)
+        return _detections(table, federated), Truth(
+            {"test": np.zeros((len(table["sample_id"]), 0), dtype=np.int64)}, classes
+        )
     if kind == "segmentation":
         return _overlaps(table, classes)
+    if kind == "matches":
+        return _matches(record, table)
     if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
     elif kind == "classes":
         said = _classes(table, "ece" in record.metrics)
     elif kind == "multilabel":
         said = Multilabel(table["scores"])
+    elif kind == "distances":
+        said = DistanceErrors(table["pixels"], {name: table[name] for name in DISTANCE_ERRORS})
+    elif kind == "directions":
+        said = DirectionErrors(table["pixels"], {name: table[name] for name in DIRECTION_ERRORS})
     else:
         said = Quantities({}, {name: column[~np.isnan(column)] for name, column in table.items()})
     targets = table.get("target", np.zeros(len(next(iter(table.values()), ())), dtype=np.int64))
@@ -102,6 +118,21 @@ def _classes(table: Table, probability: bool) -> Classes:
     if not np.array_equal(table["pred"], table["top5"][:, 0]):
         raise ValueError("pred is not the first of top5")
     return Classes(table["top5"], table["confidence"], probability, table.get("scores"))
+
+
+def _detections(table: Table, federated: bool) -> Matches:
+    """Return found and true objects, image by image; raise ValueError where their columns do not fit one another."""
+    kinds = {"score": (np.float32, ()), "box": (np.float32, (4,))}
+    columns = []
+    for field in dataclasses.fields(Compared):
+        side, _, what = field.name.partition("_")
+        kind, shape = kinds.get(what, (np.int64, ()))
+        counts = [len(row) for row in table[f"{side}_label"]]
+        if what in ("right", "unused"):
+            shape = (sum(map(len, table[field.name])) // max(sum(counts), 1) or len(WAYS),)
+        rows = [np.asarray(row, dtype=kind) for row in table[field.name]]
+        columns.append([row.reshape(count, *shape) for row, count in zip(rows, counts, strict=True)])
+    return Matches(tuple(Compared(*image) for image in zip(*columns, strict=True)), federated)
 
 
 def _labels(column: Any, classes: int = 0, least: int = 0) -> NDArray[np.int64]:
@@ -150,3 +181,10 @@ def _overlaps(table: Table, classes: int) -> tuple[Overlaps, Truth]:
     if any((part > of).any() for part, of in (*whole, *edges)) or (said.said.sum(1) > said.true.sum(1)).any():
         raise ValueError("a part of the pixels must not be larger than the whole")
     return said, Truth({"test": np.zeros((images, 0), dtype=np.int64)}, classes)
+
+
+def _matches(record: Record, table: Table) -> tuple[MatchErrors, Truth]:
+    """Return the errors of landmarks, and how many images there are."""
+    first, second, names = (_labels(table[name]) for name in ("first", "second", "landmark"))
+    said = MatchErrors(first, second, tuple(table["group"]), names, table["landmark_error"], table["least_error"])
+    return said, Truth({"test": np.zeros((record.task.samples["test"], 0), dtype=np.int64)}, 0)

@@ -11,8 +11,14 @@ The columns tell the kind of predictions. `sample_id` is the test sample, `targe
     rankings     hits: the places, from 0, of the images of the query's class among all that were ranked; or hits_easy,
                  hits_hard and junk, where people judged the gallery
     episodes     episode, pred; the target is the way within the episode
+    detections   of every image, lists of its found and true objects, class by class: label, score, box (left, top,
+                 right, bottom), and what came of comparing them, in several ways; see `predictions.objects.Compared`
     segmentation for every class the pixels of an image that are of it (true_pixels), are said to be (said_pixels) and
                  both (shared_pixels), and the same of edges (true_edge_pixels, …); there is no target beside them
+    matches      of every landmark that was sought: partner (the sample in which), group, first and second (positions of
+                 sample_id and partner in test), landmark, and landmark_error and least_error, as shares of an object
+    distances    pixels (of how many the truth is known), abs_rel, sq_rel, rmse, … of the image, and no target
+    directions   pixels, angle_mean, angle_median, … of the image, and no target
     quantities   what the values were computed from
 """
 
@@ -71,12 +77,14 @@ def encode(table: Table) -> bytes:
 
 
 def _column(arrow: Any, values: Any) -> Any:
-    """Return a column: text, whole numbers in 32 bits, fractions as they are, and lists of whole numbers."""
+    """Return a column: text, whole numbers in 32 bits, fractions as they are, and lists of either."""
     import numpy as np
 
     if not isinstance(values, np.ndarray):
-        text = not values or isinstance(values[0], str)
-        return arrow.array(values, arrow.string() if text else arrow.list_(arrow.int32()))
+        if not values or isinstance(values[0], str):
+            return arrow.array(values, arrow.string())
+        fractions = isinstance(values[0], np.ndarray) and np.issubdtype(values[0].dtype, np.floating)
+        return arrow.array(values, arrow.list_(arrow.float32() if fractions else arrow.int32()))
     whole = np.issubdtype(values.dtype, np.integer)
     kind = arrow.int32() if whole else arrow.from_numpy_dtype(values.dtype)
     if values.ndim == 1:

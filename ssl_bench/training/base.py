@@ -52,7 +52,9 @@ class Settings:
     momentum: float = 0.0
     """Of SGD."""
     nesterov: bool = False
-    schedule: Literal["cosine", "polynomial", "one_cycle", "constant"] = "cosine"
+    schedule: Literal["cosine", "polynomial", "one_cycle", "constant", "milestones"] = "cosine"
+    milestones: tuple[int, ...] = ()
+    """Steps from each of which on the rate of "milestones" is a tenth of what it was."""
     warmup: int = 0
     """Steps from `warmup_rate` to `rate`, which are among `steps`."""
     warmup_rate: float = 0.0

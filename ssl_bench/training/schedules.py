@@ -14,13 +14,26 @@ def rates(settings: Settings) -> NDArray[np.float64]:
     """Return the learning rate of every step (steps,).
 
     With warm-up w, steps n, peak r and least m, step t of the cosine has r t / w below w, and from there on
-    m + (r - m) (1 + cos(π (t - w) / (n - w))) / 2: MAE's util/lr_sched.py. "one_cycle" is torch's OneCycleLR.
+    m + (r - m) (1 + cos(π (t - w) / (n - w))) / 2: MAE's util/lr_sched.py. "one_cycle" is torch's OneCycleLR;
+    "milestones" is detectron2's WarmupParamScheduler over a MultiStepParamScheduler of tenths.
     """
     if settings.schedule == "one_cycle":
         return _one_cycle(settings)
+    if settings.schedule == "milestones":
+        return _milestones(settings)
     table = _timm(settings)
     if settings.warmup_reaches:
         table[: settings.warmup] = np.linspace(settings.warmup_rate, settings.rate, settings.warmup)[: settings.steps]
+    return table
+
+
+def _milestones(settings: Settings) -> NDArray[np.float64]:
+    steps = np.arange(settings.steps)
+    tenths: NDArray[np.int64] = np.searchsorted(settings.milestones, steps, side="right")
+    table: NDArray[np.float64] = settings.rate * np.power(0.1, tenths)
+    rising = steps < settings.warmup
+    reached = table[min(settings.warmup, settings.steps - 1)]
+    table[rising] = settings.warmup_rate + (reached - settings.warmup_rate) * steps[rising] / max(settings.warmup, 1)
     return table
 
 
