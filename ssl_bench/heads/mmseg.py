@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssl_bench.errors import MissingError, missing_package
+from ssl_bench.errors import MissingError, missing_package, reason
 from ssl_bench.targets import VOID
 
 AUXILIARY = 256
@@ -38,7 +38,11 @@ def library() -> Any:
             importlib.import_module("mmseg.models")
             _register()
     except (ImportError, AssertionError) as error:  # it asserts that versions fit
-        raise missing_package("mmsegmentation", "mmseg", "UPerNet") from error
+        if importlib.util.find_spec("mmseg") is None:
+            raise missing_package("mmsegmentation", "mmseg", "UPerNet") from error
+        raise MissingError(
+            f"mmsegmentation cannot be imported: {reason(error)}. Install what fits it: pip install 'ssl-bench[mmseg]'"
+        ) from error
     return sys.modules["mmseg"]
 
 
@@ -143,27 +147,12 @@ class Segmentor(nn.Module):
         return len(masks) * torch.stack(losses).sum()
 
     @torch.no_grad()
-    def predict(self, images: Tensor, inside: tuple[int, int], size: tuple[int, int]) -> Tensor:
-        """Return the class of every pixel (height, width) of one image, int64, by overlapping windows.
-
-        `images` is (1, channels, height, width), at least a window high and wide, of which `inside`, from the upper
-        left corner, is the image and the rest padding; `size` is height and width of the image as its source keeps it.
-        """
-        from mmseg.structures import SegDataSample
-
-        height, width = images.shape[2:]
-        padding = [0, width - inside[1], 0, height - inside[0]]
-        sample = SegDataSample(
-            metainfo={
-                "ori_shape": size,
-                "img_shape": (height, width),
-                "pad_shape": (height, width),
-                "padding_size": padding,
-            }
-        )
-        (found,) = self.model.predict(images, [sample])
-        labels: Tensor = found.pred_sem_seg.data[0]
-        return labels
+    def slid(self, images: Tensor) -> Tensor:
+        """Return what the decoding head says of every pixel of images (images, channels, height, width), at least a
+        window high and wide, averaged over the windows that show it: (images, classes, height, width)."""
+        size = tuple(images.shape[2:])
+        said: Tensor = self.model.inference(images, [{"ori_shape": size, "img_shape": size}])
+        return said
 
 
 def _decoder(widths: Sequence[int], classes: int, channels: int, norm: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ssl_bench.errors import UsageError
 from ssl_bench.files import digest_json
 from ssl_bench.images import normalise
 from ssl_bench.predictions import LabelMaps
-from ssl_bench.protocols import _tuning, _upernet, _upernet_images, base
+from ssl_bench.protocols import _dense, _tuning, _upernet, _upernet_images, base
 from ssl_bench.protocols._upernet_images import Crop
 from ssl_bench.protocols._upernet_recipes import Recipe
 from ssl_bench.spool import Spool
@@ -162,7 +162,8 @@ def said(run: Run, trial: base.Trial, recipe: Recipe) -> LabelMaps:
     with trial.track("segmentation_upernet test", len(order), "images") as advance:
         for crop in trial.prepared("test", whole, order):
             with torch.autocast(trial.device.partition(":")[0], getattr(torch, trial.precision), enabled=lower):
-                found = run.network.segmentor.predict(normal([crop], trial), crop.inside, crop.size)
-            maps.append(found.to(torch.uint8).cpu().numpy())
+                logits = run.network.segmentor.slid(normal([crop], trial))[0].float()
+            height, width = crop.inside
+            maps.append(_dense.best_classes(logits[:, :height, :width], crop.size))
             advance(1)
     return LabelMaps(maps)
