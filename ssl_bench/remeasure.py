@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 
-from ssl_bench import model_zoo, protocols, tasks
+from ssl_bench import datasets, model_zoo, protocols, tasks
 from ssl_bench.cards import plain
 from ssl_bench.datasets import index
 from ssl_bench.errors import MissingError, UsageError
@@ -29,6 +29,7 @@ from ssl_bench.submission.bundle import label
 from ssl_bench.submission.claims import Claim
 from ssl_bench.submission.limits import readable
 from ssl_bench.submission.verifying import Own, Redone
+from ssl_bench.tasks import DENSE
 
 
 def own_targets(settings: Settings, progress: Progress) -> Callable[[Record], Own | None]:
@@ -44,7 +45,8 @@ def own_targets(settings: Settings, progress: Progress) -> Callable[[Record], Ow
         except MissingError:
             return None
         ids = {role: samples.ids for role, samples in known.roles.items()}
-        return Own(known.task_digest, ids["test"], Truth(known.labels, card.classes, ids))
+        dense = datasets.load(card, settings.data)["test"].targets if card.kind in DENSE else None
+        return Own(known.task_digest, ids["test"], Truth(known.labels, card.classes, ids, dense=dense))
 
     return lambda record: None if record.task.truncated or record.task.name not in shelf else own(record.task.name)
 

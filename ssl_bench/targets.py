@@ -132,7 +132,68 @@ class Objects:
                 raise DataError(f"object {number} of {where} has the box {box}, outside its {width}x{height} pixels")
 
 
-Target: TypeAlias = Mask | Distances | Directions | Objects
+@dataclasses.dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Places of an object that have names, and the images of other objects in which the same places are to be found."""
+
+    size: tuple[int, int]
+    """Height and width of the image."""
+    places: NDArray[np.float64]  # (landmarks, 2): x and y in pixels
+    names: NDArray[np.int64]  # (landmarks,): which of its group's landmarks each is
+    box: NDArray[np.float64]  # (4,): left, top, right, bottom of the object; its longer side is the measure of an error
+    group: str
+    """The class of the object: scores are means over groups."""
+    partners: tuple[str, ...]
+    """Names of the samples of the same split in which its landmarks are sought, where these have them too."""
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of all that it says."""
+        words = np.frombuffer("\0".join((self.group, *self.partners)).encode(), dtype=np.uint8)
+        return _digest("landmarks", np.array(self.size), self.places, self.names, self.box, words)
+
+    def check(self, classes: int, where: str) -> None:
+        """Raise DataError naming `where` for a landmark outside the image, one that is named twice, or an empty box."""
+        height, width = self.size
+        outside = (self.places < 0).any(axis=1) | (self.places > (width, height)).any(axis=1)
+        if outside.any() or not np.isfinite(self.places).all():
+            place = self.places[int(outside.argmax())].tolist()
+            raise DataError(f"{where} has a landmark at {place}, outside its {width}x{height} pixels")
+        if len(np.unique(self.names)) < len(self.names):
+            raise DataError(f"{where} has two landmarks of one name; remove one")
+        if not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise DataError(f"{where} has the box {self.box.tolist()}, which holds no pixel")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """The objects in a frame of a video, which keep their numbers from frame to frame."""
+
+    labels: NDArray[np.uint8]  # (height, width): 0 for none of them, 1 … objects, or VOID
+    video: str
+    number: int
+    """Of the frame in its video, from 0."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image that it is of."""
+        return self.labels.shape[0], self.labels.shape[1]
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of all that it says."""
+        name = np.frombuffer(self.video.encode(), dtype=np.uint8)
+        return _digest("frame", self.labels, name, np.array(self.number))
+
+    def check(self, classes: int, where: str) -> None:
+        """Raise DataError naming `where` for the first frame of a video that shows no object to follow."""
+        if self.number == 0 and not ((self.labels > 0) & (self.labels < VOID)).any():
+            raise DataError(
+                f"{where} is the first frame of {self.video!r} and shows no object to follow; remove the video"
+            )
+
+
+Target: TypeAlias = Mask | Distances | Directions | Objects | Landmarks | Frame
 """What is true of one image."""
 
 

@@ -35,6 +35,8 @@ FLOORS = [
         "spool",
         "matching",
         "outlines",
+        "pairs",
+        "videos",
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},

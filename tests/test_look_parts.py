@@ -9,14 +9,13 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from ssl_bench import datasets
-from ssl_bench.errors import UsageError
 from ssl_bench.look import drawing, parts
-from ssl_bench.predictions import LabelMaps, Quantities
-from ssl_bench.targets import VOID, Directions, Distances, Mask, Objects
+from ssl_bench.outlines import encode
+from ssl_bench.predictions import Detections, DirectionMaps, DistanceMaps, Found, LabelMaps, Quantities
+from ssl_bench.targets import VOID, Directions, Distances, Landmarks, Mask, Objects
 from tests import scenes
 from tests.cli.conftest import Command, command
 
@@ -106,6 +105,49 @@ def test_errors_of_distances_and_directions_are_drawn() -> None:
     np.testing.assert_array_equal(found[0], [drawing.RAMP[-1]] * 2)
 
 
+def test_objects_and_their_errors_are_drawn() -> None:
+    """Of objects their pixels are tinted; a box that was found is green, a missed one red, and a false one yellow."""
+    no = np.zeros(2, bool)
+    inside = np.zeros((40, 60), bool)
+    inside[20:30, 20:30] = True
+    whole = np.full((40, 60, 3), 100, np.uint8)
+    boxes = np.array([[2.0, 2, 12, 12], [20, 20, 30, 30]])
+    true = Objects((40, 60), boxes, np.array([0, 1]), np.ones(2), no, no, (encode(~inside & inside), encode(inside)))
+    tinted = drawing.drawn(true, whole)
+    np.testing.assert_array_equal(tinted[25, 25], (50 + 0.5 * drawing.colours()[1]).astype(np.uint8))
+    said = Objects((40, 60), boxes + np.array([[1, 1, 1, 1], [20, 0, 20, 0]]), np.array([0, 1]), np.ones(2), no, no)
+    error = drawing.mistaken(true, said, whole)
+    assert error is not None
+    for place, colour in (((2, 5), drawing.RIGHT), ((20, 25), drawing.WRONG), ((20, 45), drawing.FALSE)):
+        np.testing.assert_array_equal(error[place], colour)
+    nothing = dataclasses.replace(said, labels=np.array([1, 0]))
+    wrong = drawing.mistaken(true, nothing, whole)
+    assert wrong is not None
+    np.testing.assert_array_equal(wrong[2, 5], drawing.WRONG)
+
+
+def test_landmarks_are_drawn() -> None:
+    """Each landmark is a dot in the colour of its name."""
+    places = np.array([[10.0, 20.0], [40.0, 30.0]])
+    one = Landmarks((80, 80), places, np.array([0, 3]), np.array([1.0, 1.0, 70.0, 70.0]), "cat", ())
+    shown = drawing.drawn(one, np.full((80, 80, 3), 100, np.uint8))
+    np.testing.assert_array_equal(shown[20, 10], drawing.colours()[0])
+    np.testing.assert_array_equal(shown[30, 40], drawing.colours()[3])
+
+
+def test_what_other_protocols_say_is_drawn_as_if_it_were_true() -> None:
+    """Distances and directions are taken as they are said, and of objects the surest, those first."""
+    said = DistanceMaps([np.ones((2, 2), np.float32)]).of_image(0, (2, 2))
+    assert isinstance(said, Distances)
+    turned = DirectionMaps([np.full((2, 2, 3), 7, np.float32)]).of_image(0, (2, 2))
+    np.testing.assert_allclose(np.linalg.norm(turned.normals, axis=2), 1, rtol=1e-6)
+    boxes = np.array([[0.0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 3, 3]])
+    found = Found(boxes, np.array([0, 1, 2]), np.array([0.5, 0.3, 0.8], np.float32))
+    assert Detections([found]).of_image(0, (9, 9)).labels.tolist() == [2, 0]
+    empty = Found(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    assert Detections([empty]).of_image(0, (9, 9)).boxes.shape == (0, 4)
+
+
 def test_features_become_colours() -> None:
     """Places whose features are alike have one colour in every image, and unlike ones another, whatever axes mean."""
     generator = np.random.default_rng(0)
@@ -123,11 +165,12 @@ def test_features_become_colours() -> None:
     assert drawing.as_colours([np.ones((2, 3, 3))])[0].shape == (3, 3, 3)
 
 
-def test_predictions_without_a_picture_are_told() -> None:
-    """Maps of classes are drawn, and predictions that say nothing of pixels are refused."""
-    assert isinstance(parts.target_of(LabelMaps([np.zeros((2, 2), np.uint8)]), 0), Mask)
-    with pytest.raises(UsageError, match="quantities are not drawn"):
-        parts.target_of(Quantities({}, {}), 0)
+def test_predictions_without_a_picture() -> None:
+    """Maps of classes are drawn as masks; predictions that say nothing of pixels are not drawn."""
+    said = LabelMaps([np.ones((2, 2), np.uint8)]).of_image(0, (2, 2))
+    assert isinstance(said, Mask)
+    assert said.labels.all()
+    assert Quantities({}, {}).of_image(0, (2, 2)) is None
 
 
 def test_look_runs_a_protocol(command: Command, tmp_path: Path) -> None:

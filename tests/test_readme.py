@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 import ssl_bench
 from ssl_bench.results.store import Results
+from tests import scenes
 from tests.cli.conftest import Command, command
 from tests.cli.test_run import images
 
@@ -64,6 +65,18 @@ def test_every_command_about_fine_tuning_runs(command: Command) -> None:
     """The commands of `docs/fine_tuning.md` run one after another, and each exits with 0."""
     found = commands((TOP / "docs" / "fine_tuning.md").read_text(encoding="utf-8"))
     assert len(found) == 3
+    for words in found:
+        said = command(*words[1:])
+        assert said.code == 0, (words, said.err)
+
+
+def test_every_command_about_a_folder_of_masks_runs(command: Command, tmp_path: Path) -> None:
+    """The commands of `docs/dense.md` about a user's own folder run one after another, and each exits with 0."""
+    scenes.write(tmp_path / "scenes")
+    (tmp_path / "scenes" / "classes.txt").write_text("sky\nground\nbox\n")
+    found = commands((TOP / "docs" / "dense.md").read_text(encoding="utf-8"))
+    found = [words for words in found if "./scenes" in words]
+    assert len(found) == 5
     for words in found:
         said = command(*words[1:])
         assert said.code == 0, (words, said.err)

@@ -243,7 +243,9 @@ def import_(folder: Path, resolved: Resolved) -> None:
     """Print the task card of your own folder of images: train/ and test/ folders of classes, or folders of classes.
 
     Nothing is copied. Without train/ and test/, 70 % of every class are train, 10 % val and 20 % test, drawn by the
-    images' paths. `ssl-bench run --model NAME --data FOLDER` measures on such a folder without a card.
+    images' paths. Folders images/ and masks/ of the same names are a segmentation task, with the names of its classes,
+    a line each, in classes.txt beside them. `ssl-bench run --model NAME --data FOLDER` measures on such a folder
+    without a card.
 
     \b
     Examples:

@@ -36,6 +36,7 @@ NOT_READERS = frozenset(
         "rows",
         "sources",
         "splits",
+        "surfaces",
         "unpacking",
         "voc_objects",
     )

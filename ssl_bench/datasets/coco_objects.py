@@ -100,9 +100,9 @@ def marked(
 ) -> Marked:
     """Return the objects of `images`, in that order; `classes` are the labels by category.
 
-    Objects narrower or lower than `least` pixels, if that is above 0, are left out. Raises DataError, naming the annotation, for one of an
-    unknown image or category, with a box without area or outside its image, or without an outline where others have
-    one.
+    Objects narrower or lower than `least` pixels, if that is above 0, are left out. Raises DataError, naming the
+    annotation, for one of an unknown image or category, with a box without area or outside its image, or without an
+    outline where others have one.
     """
     places = {one["id"]: place for place, one in enumerate(images)}
     for one in annotations:

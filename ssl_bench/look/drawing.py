@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench.targets import VOID, Directions, Distances, Mask, Objects, Target
+from ssl_bench import outlines
+from ssl_bench.targets import VOID, Directions, Distances, Frame, Landmarks, Mask, Objects, Target
 
 Picture = NDArray[np.uint8]
-WRONG, RIGHT = (222, 45, 38), (49, 163, 84)
+WRONG, RIGHT, FALSE = (222, 45, 38), (49, 163, 84), (255, 210, 0)
 RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 """From little to much: five colours of viridis (matplotlib)."""
 RELATIVE = 0.5
@@ -33,7 +34,7 @@ def colours() -> Picture:
 
 def drawn(target: Target, image: Picture) -> Picture:
     """Return what is true, or said, of an image's parts as a picture."""
-    if isinstance(target, Mask):
+    if isinstance(target, Mask | Frame):
         return colours()[target.labels]
     if isinstance(target, Distances):
         known = target.metres > 0
@@ -42,11 +43,16 @@ def drawn(target: Target, image: Picture) -> Picture:
     if isinstance(target, Directions):
         known = np.abs(target.normals).sum(axis=2, keepdims=True) > 0
         return np.where(known, np.round((target.normals + 1) * 127.5), 0).astype(np.uint8)
-    return _boxes(target, image)
+    if isinstance(target, Landmarks):
+        return _dots(target, image)
+    return _objects(target, image)
 
 
 def mistaken(true: Target, said: Target, image: Picture) -> Picture | None:
-    """Return where two things that are said of one image differ, as a picture; None for objects, which show it."""
+    """Return where what is said of an image differs from the truth, as a picture; None where it cannot be drawn.
+
+    Of objects true ones that were found are green, missed ones red, and found ones that are not there yellow.
+    """
     if isinstance(true, Mask) and isinstance(said, Mask):
         grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
         wrong = (true.labels != said.labels) & (true.labels != VOID)
@@ -60,6 +66,8 @@ def mistaken(true: Target, said: Target, image: Picture) -> Picture | None:
         known = np.abs(true.normals).sum(axis=2) > 0
         cosine = (true.normals * said.normals).sum(axis=2).clip(-1, 1)
         return _ramp(np.degrees(np.arccos(cosine)) / DEGREES, known)
+    if isinstance(true, Objects) and isinstance(said, Objects):
+        return _found(true, said, image)
     return None
 
 
@@ -70,19 +78,62 @@ def _ramp(values: NDArray[Any], known: NDArray[np.bool_]) -> Picture:
     return np.where(known[:, :, None], np.round(shown), 0).astype(np.uint8)
 
 
-def _boxes(objects: Objects, image: Picture) -> Picture:
-    """Return an image with the boxes of its objects in the colours of their classes; crowds and difficult ones thin."""
+def _objects(objects: Objects, image: Picture) -> Picture:
+    """Return an image with its objects in the colours of their classes: their pixels, where there are outlines, and
+    their boxes; those of crowds and difficult ones are thin."""
+    shown = image.astype(np.float64)
+    shades = colours()[objects.labels % VOID]
+    for outline, shade in zip(objects.outlines, shades, strict=False):
+        inside = outlines.decode(outline, objects.size)
+        shown[inside] = 0.5 * shown[inside] + 0.5 * shade
+    return _boxes(shown.astype(np.uint8), objects.boxes, shades.tolist(), thin=objects.crowd | objects.difficult)
+
+
+def _found(true: Objects, said: Objects, image: Picture) -> Picture:
+    """Return an image with true and found boxes; a found one is right where it is of the class of a true one, shares
+    half of what both cover with it, and is the first to do so."""
+    left: set[int] = set(range(len(true.boxes)))
+    false = []
+    for number, box in enumerate(said.boxes):
+        fits = [
+            i for i in sorted(left) if true.labels[i] == said.labels[number] and _overlap(true.boxes[i], box) >= 0.5
+        ]
+        best = max(fits, key=lambda i: _overlap(true.boxes[i], box), default=None)
+        false += [number] if best is None else []
+        left -= {best} if best is not None else set()
+    shades = [WRONG if number in left else RIGHT for number in range(len(true.boxes))]
+    boxes = np.concatenate([true.boxes, said.boxes[false]])
+    return _boxes(image, boxes, [*shades, *[FALSE] * len(false)], thin=np.arange(len(boxes)) >= len(true.boxes))
+
+
+def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return what two boxes share by what both cover."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    shared = float(sides.prod()) if (sides > 0).all() else 0.0
+    return shared / (float((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod()) - shared)
+
+
+def _boxes(image: Picture, boxes: NDArray[np.float64], shades: Sequence[Any], thin: NDArray[np.bool_]) -> Picture:
+    """Return an image with boxes (boxes, 4) in these colours."""
     from PIL import Image, ImageDraw
 
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
-    width = max(1, round(max(image.shape) / 160))
-    for number, (left, top, right, bottom) in enumerate(objects.boxes.tolist()):
-        thin = bool(objects.crowd[number] or objects.difficult[number])
-        colour = tuple(colours()[int(objects.labels[number])].tolist())
-        pen.rectangle(
-            (left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=1 if thin else width
-        )
+    wide = max(1, round(max(image.shape) / 160))
+    for (left, top, right, bottom), shade, narrow in zip(boxes.tolist(), shades, thin.tolist(), strict=True):
+        corners = (left, top, max(left, right - 1), max(top, bottom - 1))
+        pen.rectangle(corners, outline=tuple(shade), width=1 if narrow else wide)
+    return np.asarray(picture)
+
+
+def _dots(landmarks: Landmarks, image: Picture) -> Picture:
+    """Return an image with its landmarks, each name in a colour of its own, and the box of their object."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(_boxes(image, landmarks.box[None], [RIGHT], thin=np.ones(1, dtype=np.bool_)))
+    pen, radius = ImageDraw.Draw(picture), max(image.shape) / 80
+    for (x, y), name in zip(landmarks.places.tolist(), landmarks.names.tolist(), strict=True):
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(colours()[name % VOID].tolist()))
     return np.asarray(picture)
 
 

@@ -20,7 +20,6 @@ from ssl_bench.images import InputSpec
 from ssl_bench.look import drawing
 from ssl_bench.look.drawing import Picture
 from ssl_bench.look.frame import data_url, framed
-from ssl_bench.predictions import LabelMaps, Predictions
 from ssl_bench.recording import truth_of
 from ssl_bench.results.describe import with_interval
 from ssl_bench.results.record import MetricDefinition, MetricValue
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 SIDE = 480
 """Pixels of a shown image's longer side."""
+COUNTED = {"segmentation": "pixels", "detection": "objects"}
+"""What a class has of a kind of task."""
 SEEN = "PCA of its features"
 
 
@@ -69,8 +70,8 @@ def page(
     """
     names = card.class_names or splits["test"].class_names or tuple(map(str, range(card.classes)))
     parts = [_metrics(said)] if said else []
-    if card.kind == "segmentation":
-        parts.append(_classes(names, splits, said))
+    if card.kind in COUNTED:
+        parts.append(_classes(names, splits, said, COUNTED[card.kind]))
     for role, split in splits.items():
         rows = [
             _row(names, split, position, (seen or {}).get(role, {}), said if role == "test" else None)
@@ -131,38 +132,41 @@ def _metrics(said: Said) -> str:
     return f"<h2>{html.escape(said.protocol)}, on all of test</h2><table>{rows}</table>"
 
 
-def _classes(names: Sequence[str], splits: Mapping[str, Split], said: Said | None) -> str:
-    """Return a table of the classes: colour, share of the pixels of every split, and what a protocol reaches on it."""
-    shares = {role: pixels(split, len(names)) for role, split in splits.items()}
+def _classes(names: Sequence[str], splits: Mapping[str, Split], said: Said | None, what: str) -> str:
+    """Return a table of the classes: colour, share of the pixels, or objects, of every split, and what a protocol
+    reaches on it."""
+    shares = {role: shares_of(split, len(names)) for role, split in splits.items()}
     largest = max(float(share.max()) for share in shares.values()) or 1.0
     scores = {name.removesuffix("/iou"): value for name, value in said.metrics.items() if "/" in name} if said else {}
     rows = []
     for label, name in enumerate(names):
-        colour = ",".join(map(str, drawing.colours()[label].tolist()))
+        colour = ",".join(map(str, drawing.colours()[label % VOID].tolist()))
         cells = "".join(
             f'<td class=n>{100 * share[label]:.2f} %</td><td><span class=bar style="width:'
             f'{100 * share[label] / largest:.1f}px"></span></td>'
             for share in shares.values()
         )
         found = scores.get(name)
-        reached = f"<td class=n>{100 * found.value:.1f}</td>" if found else "<td></td>" if said else ""
+        reached = f"<td class=n>{100 * found.value:.1f}</td>" if found else "<td></td>" if scores else ""
         rows.append(
             f'<tr><td><span class=colour style="background:rgb({colour})"></span> {html.escape(name)}</td>'
             f"{cells}{reached}</tr>"
         )
-    void = "".join(f"<td class=n>{100 * (1 - share.sum()):.2f} %</td><td></td>" for share in shares.values())
-    rows.append(f"<tr><td>counts for no class</td>{void}</tr>")
-    head = "".join(f"<th class=n>{role}</th><th></th>" for role in splits) + ("<th class=n>IoU</th>" if said else "")
-    return f"<h2>Pixels per class</h2><table><tr><th>class</th>{head}</tr>{''.join(rows)}</table>"
+    if what == "pixels":
+        void = "".join(f"<td class=n>{100 * (1 - share.sum()):.2f} %</td><td></td>" for share in shares.values())
+        rows.append(f"<tr><td>counts for no class</td>{void}</tr>")
+    head = "".join(f"<th class=n>{role}</th><th></th>" for role in splits) + ("<th class=n>IoU</th>" if scores else "")
+    return f"<h2>{what.capitalize()} per class</h2><table><tr><th>class</th>{head}</tr>{''.join(rows)}</table>"
 
 
-def pixels(split: Split, classes: int) -> NDArray[np.float64]:
-    """Return the share of a split's pixels that are of each class (classes,), of all its masks."""
+def shares_of(split: Split, classes: int) -> NDArray[np.float64]:
+    """Return the share of a split's pixels, or objects, that are of each class (classes,), of all its targets."""
     assert split.targets is not None
-    masks = split.targets
+    found = split.targets
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        counts = pool.map(lambda i: np.bincount(masks[i].labels.ravel(), minlength=VOID + 1), range(len(split)))
-        total = sum(counts, np.zeros(VOID + 1, dtype=np.int64))
+        least = max(classes, VOID + 1)
+        counts = pool.map(lambda i: np.bincount(found[i].labels.ravel(), minlength=least), range(len(split)))
+        total = sum(counts, np.zeros(least, dtype=np.int64))
     shares: NDArray[np.float64] = total[:classes] / max(int(total.sum()), 1)
     return shares
 
@@ -207,13 +211,6 @@ def _map(backbone: Backbone, split: Split, position: int, device: str) -> NDArra
         return of(dataclasses.replace(backbone.input, resize="squash"))
 
 
-def target_of(predictions: Predictions, index: int) -> Target:
-    """Return what predictions say of one test image, as if it were true."""
-    if isinstance(predictions, LabelMaps):
-        return Mask(predictions.maps[index])
-    raise UsageError(f"{predictions.kind} are not drawn")
-
-
 def said_by(runner: Runner, job: Job, positions: NDArray[np.int64]) -> Said:
     """Return what a job's protocol says of the test images at `positions`, and its figures on all of them.
 
@@ -223,7 +220,10 @@ def said_by(runner: Runner, job: Job, positions: NDArray[np.int64]) -> Said:
     data = runner.data(job)
     first = headline(job.task, job.protocol)
     truth = truth_of(job.task, data, None)
-    kept = {int(i): target_of(answer.predictions, int(i)) for i in positions}
+    test = data.splits["test"]
+    sizes = {i: images.size(test.read(i), test.ids[i]) for i in positions.tolist()}
+    found = {i: answer.predictions.of_image(i, size) for i, size in sizes.items()}
+    kept = {i: target for i, target in found.items() if target is not None}
     answer = judged(answer, truth)
     scored = scored_by(answer, truth, first)
     return Said(job.protocol_name, kept, score(answer, truth, scored), definitions(scored, job.task.classes))

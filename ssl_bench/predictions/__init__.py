@@ -15,11 +15,16 @@ from ssl_bench.predictions.base import (
 )
 from ssl_bench.predictions.masks import LabelMaps, Overlaps
 from ssl_bench.predictions.objects import Detections, Found, Matches
+from ssl_bench.predictions.surfaces import DirectionErrors, DirectionMaps, DistanceErrors, DistanceMaps
 
 __all__ = [
     "Classes",
     "Clusters",
     "Detections",
+    "DirectionErrors",
+    "DirectionMaps",
+    "DistanceErrors",
+    "DistanceMaps",
     "Episodic",
     "Found",
     "Judgements",

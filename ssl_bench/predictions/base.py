@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import episodes
-from ssl_bench.targets import Targets
+from ssl_bench.targets import Target, Targets
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -72,6 +72,11 @@ class Predictions(abc.ABC):
         """Return what metrics score and the store keeps: for what is said of an image's parts, what came of comparing
         each image with its target, once; otherwise this itself."""
         return self
+
+    def of_image(self, index: int, size: tuple[int, int]) -> Target | None:
+        """Return what is said of the parts of a test image of this height and width, as if it were true, for a person
+        to look at; None where nothing is."""
+        return None
 
     @abc.abstractmethod
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.predictions.base import Ints, Predictions, Truth
-from ssl_bench.targets import VOID
+from ssl_bench.targets import VOID, Mask, Targets
 
 EDGE = 0.02
 """Of an image's diagonal: how deep an edge is, the default of the paper's own code (bowenc0221/boundary-iou-api)."""
@@ -53,6 +53,9 @@ class LabelMaps(Predictions):
             found = np.stack(list(pool.map(counts, range(len(self.maps)))), axis=1)
         return Overlaps(*found)
 
+    def of_image(self, index: int, size: tuple[int, int]) -> Mask:
+        return Mask(self.maps[index])
+
     def table(self, ids: Sequence[str], truth: Truth) -> dict[str, Any]:
         return self.judged(truth).table(ids, truth)
 
@@ -82,6 +85,12 @@ class Overlaps(Predictions):
         return {"sample_id": list(ids)} | {f"{name}_pixels": counts for name, counts in vars(self).items()}
 
 
+def true_pixels(masks: Targets, classes: int) -> Ints:
+    """Return how many pixels of each image are of each class (images, classes)."""
+    counts = [np.bincount(masks[i].labels.ravel(), minlength=VOID + 1)[:classes] for i in range(len(masks))]
+    return np.stack(counts).astype(np.int64)
+
+
 def overlaps(said: NDArray[np.uint8], true: NDArray[np.uint8], classes: int, where: str = "") -> NDArray[np.int64]:
     """Return the counts of one image, (6, classes), in the order of the fields of `Overlaps`.
 
@@ -103,7 +112,7 @@ def overlaps(said: NDArray[np.uint8], true: NDArray[np.uint8], classes: int, whe
 
 def on_edge(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tell of every pixel (height, width) whether another class, or the outside, is within an edge's depth of it."""
-    depth = max(1, round(EDGE * math.hypot(*labels.shape)))
+    depth = max(1, round(EDGE * math.sqrt(labels.shape[0] ** 2 + labels.shape[1] ** 2)))
     outside = np.pad(labels, depth, constant_values=VOID)
     edge: NDArray[np.bool_] = _extreme(outside, 2 * depth + 1, np.maximum) != _extreme(
         outside, 2 * depth + 1, np.minimum

@@ -52,15 +52,19 @@ class Course:
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float | None = None
     """Largest norm of the gradient."""
+    lag: int = 1
+    """Steps that the rate lags behind: one in the authors' code for segmentation, none in that for depth."""
+    momentum: tuple[float, float] | None = None
+    """What AdamW's first beta is from the end of the warm-up to the last step, along half a cosine; before, it is 0."""
 
     def rates(self) -> NDArray[np.float64]:
         """Return the rate of every step (steps,): WarmupOneCycleLR of DINOv3's eval/segmentation/schedulers.py.
 
         With w steps of warm-up of n, share s, the k-th value is rate · (1 - (1 - k / w)(1 - s)) · (1 - k / n) below w
         and falls as half a cosine at (k + 1) / n from there on. Its code moves on behind the second step, not behind
-        the first, so that these two share a value.
+        the first, so that these two share a value: a `lag` of 1.
         """
-        k = np.maximum(np.arange(self.steps) - 1, 0)
+        k = np.maximum(np.arange(self.steps) - self.lag, 0)
         least = self.rate / 25 * self.end
         falling = least + (self.rate - least) / 2 * (1 + np.cos(np.pi * (k + 1) / self.steps))
         w = max(self.warmup, 1)
@@ -70,6 +74,16 @@ class Course:
             whole = self.rate * (1 + np.cos(np.pi * k / self.steps)) / 2
             rising = self.rate * self.end + whole * k / w
         return np.where(k < self.warmup, rising, falling)
+
+    def momenta(self) -> NDArray[np.float64]:
+        """Return AdamW's first beta at every step (steps,): WarmupOneCycleLR of DINOv3's eval/depth/schedulers.py,
+        which has none in the warm-up, whatever the configuration says."""
+        k = np.maximum(np.arange(self.steps) - self.lag, 0)
+        if self.momentum is None:
+            return np.full(self.steps, self.betas[0])
+        first, last = self.momentum
+        share = (k - self.warmup) / max(self.steps - self.warmup, 1)
+        return np.where(k < self.warmup, 0.0, last + (first - last) / 2 * (1 + np.cos(np.pi * share)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -162,7 +176,7 @@ def fit(
     whole = digest_json([dataclasses.asdict(course), recipe, trial.seed, "head"])
     path = None if trial.state is None else trial.state / "head.pt"
     losses, spent = _go_on(head, optimiser, None if path is None else states.read(path, whole))
-    rates, kept = course.rates(), time.monotonic()
+    rates, momenta, kept = course.rates(), course.momenta(), time.monotonic()
     devices = [torch.device(trial.device)] if trial.device.startswith("cuda") else []
     with torch.random.fork_rng(devices), trial.track("training", course.steps) as advance:
         advance(len(losses))
@@ -170,7 +184,7 @@ def fit(
         for step, (images, targets) in zip(range(len(losses), course.steps), given, strict=False):
             start = time.monotonic()
             seed_all([trial.seed, step])
-            optimiser.param_groups[0]["lr"] = float(rates[step])
+            optimiser.param_groups[0] |= {"lr": float(rates[step]), "betas": (float(momenta[step]), course.betas[1])}
             losses.append(_step(head, optimiser, course, see(images), targets, backward))
             if not np.isfinite(losses[-1]):
                 raise UsageError(f"the loss of step {step + 1} is {losses[-1]}; use a rate below {course.rate:g}")
@@ -250,8 +264,8 @@ def slid(image: Tensor, say: Callable[[Tensor], Tensor], window: int, step: int,
 
 
 def best_classes(logits: Tensor, size: tuple[int, int], block: int = 16) -> NDArray[np.uint8]:
-    """Return the class of the largest logit at every pixel (height, width) of `size`, of equal ones the lowest, for
-    logits (classes, rows, columns); a few classes at a time, since all of them at a large image's size fill memory."""
+    """Return the class of the largest logit at every pixel (height, width) of `size`, for logits (classes, rows,
+    columns); a few classes at a time, since all of them at a large image's size fill memory."""
     import torch
     from torch.nn.functional import interpolate
 

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from ssl_bench.results.parts import MetricDefinition, MetricValue, Task
     from ssl_bench.results.record import Record
 
-NO_LESS = {"top5": "top1", "recall_at_5": "recall_at_1", "recall_at_10": "recall_at_5"}
+NO_LESS = {
+    "top5": "top1",
+    "recall_at_5": "recall_at_1",
+    "recall_at_10": "recall_at_5",
+    "pck_05": "pck_01",
+    "pck_10": "pck_05",
+}
 """Metric to one that it contains."""
 
 
@@ -26,10 +32,27 @@ KINDS = {
     "scores": "multilabel",
     "shared_pixels": "segmentation",
     "found_right": "detections",
+    "landmark_error": "matches",
+    "region": "tracks",
+    "abs_rel": "distances",
+    "angle_mean": "directions",
 }
 """Column to the kind of predictions that it tells; the first that is there does."""
-KINDS_ASKED_ONCE = ("", "rankings", "clusters", "classes", "multilabel", "segmentation", "detections")
+KINDS_ASKED_ONCE = (
+    "",
+    "rankings",
+    "clusters",
+    "classes",
+    "multilabel",
+    "segmentation",
+    "detections",
+    "distances",
+    "directions",
+)
 """Kinds of predictions with one row for every test sample."""
+KINDS_OF_SOME = ("rankings", "distances", "directions")
+"""Kinds whose scores may be over fewer samples: of a query with nothing to find, or an image of which nothing is known,
+no score is told."""
 
 
 class ContradictionError(UsageError):
@@ -106,7 +129,7 @@ def _check_metric(record: Record, name: str, metric: MetricValue) -> None:
     if kind and known and known.kind not in ((kind, "classes") if kind == "shifts" else (kind,)):
         raise ContradictionError(f"metrics.{name}: scores {known.kind}, but samples.columns are those of {kind}")
     asked, expected = _asked(record, kind, variant)
-    whole = metric.n <= expected if kind == "rankings" else metric.n == expected  # a query may have nothing to find
+    whole = metric.n <= expected if kind in KINDS_OF_SOME else metric.n == expected
     if kind == "episodes":
         whole = metric.n > 0 and record.samples.n % metric.n == 0
     if not task.truncated and not whole:
@@ -125,7 +148,7 @@ def _asked(record: Record, kind: str, variant: str) -> tuple[str, int]:
     the set that it is named after or of all of them."""
     samples = record.task.samples
     shifted = {role: count for role, count in samples.items() if role not in ("train", "val", "test")}
-    if kind == "episodes":
+    if kind in ("episodes", "tracks"):
         return "the file of predictions", record.samples.n
     if kind != "shifts" or variant == "test":
         return "the test split", samples["test"]

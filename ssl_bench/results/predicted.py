@@ -28,7 +28,10 @@ from ssl_bench.predictions import (
     Shifted,
     Truth,
 )
+from ssl_bench.predictions.matches import MatchErrors
 from ssl_bench.predictions.objects import Compared
+from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
+from ssl_bench.predictions.tracks import TrackScores
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
@@ -54,17 +57,27 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         return _judged(table)
     if kind == "detections":
         federated = any(name.startswith("lvis") for name in record.metrics)
-        return _matches(table, federated), Truth(
+        return _detections(table, federated), Truth(
             {"test": np.zeros((len(table["sample_id"]), 0), dtype=np.int64)}, classes
         )
     if kind == "segmentation":
         return _overlaps(table, classes)
+    if kind == "matches":
+        return _matches(record, table)
     if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
     elif kind == "classes":
         said = _classes(table, "ece" in record.metrics)
     elif kind == "multilabel":
         said = Multilabel(table["scores"])
+    elif kind == "tracks":
+        said = TrackScores(
+            tuple(table["sample_id"]), *(table[name] for name in ("object", "frames", "region", "contour"))
+        )
+    elif kind == "distances":
+        said = DistanceErrors(table["pixels"], {name: table[name] for name in DISTANCE_ERRORS})
+    elif kind == "directions":
+        said = DirectionErrors(table["pixels"], {name: table[name] for name in DIRECTION_ERRORS})
     else:
         said = Quantities({}, {name: column[~np.isnan(column)] for name, column in table.items()})
     targets = table.get("target", np.zeros(len(next(iter(table.values()), ())), dtype=np.int64))
@@ -112,7 +125,7 @@ def _classes(table: Table, probability: bool) -> Classes:
     return Classes(table["top5"], table["confidence"], probability, table.get("scores"))
 
 
-def _matches(table: Table, federated: bool) -> Matches:
+def _detections(table: Table, federated: bool) -> Matches:
     """Return found and true objects, image by image; raise ValueError where their columns do not fit one another."""
     kinds = {"score": (np.float32, ()), "box": (np.float32, (4,))}
     columns = []
@@ -173,3 +186,10 @@ def _overlaps(table: Table, classes: int) -> tuple[Overlaps, Truth]:
     if any((part > of).any() for part, of in (*whole, *edges)) or (said.said.sum(1) > said.true.sum(1)).any():
         raise ValueError("a part of the pixels must not be larger than the whole")
     return said, Truth({"test": np.zeros((images, 0), dtype=np.int64)}, classes)
+
+
+def _matches(record: Record, table: Table) -> tuple[MatchErrors, Truth]:
+    """Return the errors of landmarks, and how many images there are."""
+    first, second, names = (_labels(table[name]) for name in ("first", "second", "landmark"))
+    said = MatchErrors(first, second, tuple(table["group"]), names, table["landmark_error"], table["least_error"])
+    return said, Truth({"test": np.zeros((record.task.samples["test"], 0), dtype=np.int64)}, 0)

@@ -19,6 +19,7 @@ from ssl_bench.cards import plain
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.files import digest_json
 from ssl_bench.predictions import Truth
+from ssl_bench.predictions.masks import true_pixels
 from ssl_bench.results import predicted, rescore
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
@@ -105,16 +106,19 @@ def _targets(record: Record, table: Table, own: Own | None) -> Redone:
     if own.task_digest != record.task.digest:
         said = f"the task here has the digest {own.task_digest[:12]}, the record {record.task.digest[:12]}"
         return Redone(job, "targets", "disagrees", f"{said}: other images, labels or splits")
+    column = "true_pixels" if "true_pixels" in table and own.truth.dense is not None else "target"
     try:
         rebuilt = predicted.rebuilt(record, table)
-        if rebuilt is None or "target" not in table:
+        if rebuilt is None or column not in table:
             return Redone(job, "targets", "open", "these predictions hold no label of a sample; a run tells")
         expected = rebuilt[0].table(own.ids, own.truth)
+        if column == "true_pixels" and own.truth.dense is not None:
+            expected[column] = true_pixels(own.truth.dense, own.truth.classes)
     except rescore.FOREIGN as error:
         return Redone(job, "targets", "disagrees", f"the predictions are not what their columns tell: {error!r:.200}")
     if digest_json(list(table["sample_id"])) != digest_json(list(expected["sample_id"])):
         return Redone(job, "targets", "disagrees", "the predictions are of other samples, or in another order")
-    theirs, ours = np.asarray(table["target"]), np.asarray(expected["target"])
+    theirs, ours = np.asarray(table[column]), np.asarray(expected[column])
     if theirs.shape != ours.shape:
         return Redone(job, "targets", "disagrees", f"the targets have the shape {theirs.shape}, not {ours.shape}")
     wrong = int((theirs != ours).reshape(len(ours), -1).any(axis=1).sum())

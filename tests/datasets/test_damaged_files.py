@@ -18,6 +18,7 @@ from tests.datasets import test_replicas
 from tests.datasets.replicas import BY_HAND
 
 FILES = {
+    "ade20k": ("ade20k/ADEChallengeData2016.zip",),
     "birdsnap": ("birdsnap/species.txt", "birdsnap/images.txt", "birdsnap/test_images.txt"),
     "cdfsl_chestx": ("chestx/Data_Entry_2017.csv",),
     "cdfsl_isic": ("isic2018/ISIC2018_Task3_Training_GroundTruth/ISIC2018_Task3_Training_GroundTruth.csv",),
@@ -33,6 +34,7 @@ FILES = {
     "geode": ("geode/index.csv",),
     "inaturalist2017": ("inaturalist2017/train_val2017/train2017.json",),
     "places205": ("places205/trainvalsplit_places205/train_places205.csv",),
+    "voc2012_aug": ("voc2012/sbd/train.txt",),
     "vtab1k_clevr_count": ("clevr/CLEVR_v1.0.zip",),
     "vtab1k_retinopathy": ("retinopathy/retinopathy_solution.csv", "retinopathy/trainLabels.csv"),
     "vtab1k_smallnorb_azimuth": ("smallnorb/smallnorb-5x46789x9x18x6x2x96x96-training-info.mat",),

@@ -48,7 +48,7 @@ def load(folder: Path, pngs: list[bytes], what: dict[str, Any], **options: Any) 
 
 
 def test_cocos_objects(tmp_path: Path, pngs: list[bytes]) -> None:
-    """Boxes end behind their last pixel, images come by id, and one may show nothing; an area that lacks is the box's."""
+    """Boxes end behind their last pixel, images come by id and may show nothing; an area that lacks is the box's."""
     split = load(tmp_path, pngs, content())
     assert (split.ids, split.class_names) == (("4.png", "7.png", "9.png"), ("person", "toothbrush"))
     assert split.labels.shape == (3, 0)
@@ -176,7 +176,7 @@ def write(folder: Path, pngs: list[bytes], *objects: str, size: str = "") -> dic
 
 
 def test_vocs_objects(tmp_path: Path, pngs: list[bytes]) -> None:
-    """VOC's pixels count from 1 and include the last: a box of one pixel is one pixel wide; thin ones may be left out."""
+    """VOC's pixels count from 1 and include the last: a box of 1 to 1 is a pixel wide; thin ones may be left out."""
     options = write(
         tmp_path,
         pngs,
@@ -207,7 +207,7 @@ def test_wrong_annotations(tmp_path: Path, pngs: list[bytes], objects: str, size
     """An annotation without a box, a size or a known class is named."""
     options = write(tmp_path, pngs, objects, size=size) | {"classes": ["ant"]}
     with pytest.raises(DataError, match=message):
-        voc.load(options, tmp_path)["all"].targets[0]  # noqa: B018 - reading it is the point
+        voc.load(options, tmp_path)["all"].targets[0]
 
 
 def test_annotations_without_images(tmp_path: Path, pngs: list[bytes]) -> None:

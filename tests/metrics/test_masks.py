@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ssl_bench import metrics
 from ssl_bench.errors import DataError
+from ssl_bench.metrics.masks import per_class_iou
 from ssl_bench.predictions import LabelMaps, Overlaps, Truth
 from ssl_bench.predictions.masks import on_edge
 from ssl_bench.spool import Spool
@@ -43,7 +44,8 @@ def judged(said: Sequence[NDArray[np.uint8]], masks: Sequence[NDArray[np.uint8]]
 def values(said: Sequence[NDArray[np.uint8]], masks: Sequence[NDArray[np.uint8]], classes: int) -> dict[str, float]:
     truth = truth_of(masks, classes)
     found = LabelMaps(said).judged(truth)
-    return {metric.name: metric.score(found, truth)[0] for metric in metrics.of_kind("segmentation")}
+    scored = [metric for metric in metrics.of_kind("segmentation") if metric.applies(found, truth)]
+    return {metric.name: metric.score(found, truth)[0] for metric in scored}
 
 
 def drawn(seed: int, images: int = 5, classes: int = 6) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
@@ -68,6 +70,34 @@ def test_by_hand() -> None:
     assert found["miou"] == pytest.approx(2 / 5)
     assert found["macc"] == pytest.approx((2 / 3 + 2 / 4) / 2)
     assert found["aacc"] == pytest.approx(4 / 7)
+
+
+def test_each_class_alone() -> None:
+    """A class's own figure is by its name, or its label where names are not one for each; absent classes have none."""
+    masks, said = [np.array([[0, 0, 1, 1]], np.uint8)], [np.array([[0, 0, 0, 1]], np.uint8)]
+    found = judged(said, masks, 3)
+    assert per_class_iou(found, ("sky", "car", "tree")) == {"sky/iou": 2 / 3, "car/iou": 1 / 2}
+    assert per_class_iou(found, ("sky", "sky", "tree")) == {"0/iou": 2 / 3, "1/iou": 1 / 2}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parity_with_mmsegmentation(seed: int) -> None:
+    """mIoU, mAcc, aAcc and each class's figure are those of mmsegmentation's IoUMetric on the same maps, exactly."""
+    torch, metric = pytest.importorskip("torch"), pytest.importorskip("mmseg.evaluation.metrics.iou_metric").IoUMetric
+    said, masks = drawn(seed)
+    parts = [
+        metric.intersect_and_union(
+            torch.from_numpy(one.astype(np.int64)), torch.from_numpy(mask.astype(np.int64)), 6, VOID
+        )
+        for one, mask in zip(said, masks, strict=True)
+    ]
+    theirs = metric.total_area_to_metrics(*(sum(part) for part in zip(*parts, strict=True)), metrics=["mIoU"])
+    found = values(said, masks, 6)
+    assert found["miou"] == pytest.approx(np.nanmean(theirs["IoU"]), abs=1e-7)
+    assert found["macc"] == pytest.approx(np.nanmean(theirs["Acc"]), abs=1e-7)
+    assert found["aacc"] == pytest.approx(float(theirs["aAcc"]), abs=1e-7)
+    own = per_class_iou(judged(said, masks, 6))
+    assert own == pytest.approx({f"{c}/iou": v for c, v in enumerate(theirs["IoU"]) if np.isfinite(v)}, abs=1e-7)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -12,7 +12,8 @@ import numpy as np
 
 from ssl_bench import metrics, statistics
 from ssl_bench.files import digest_json
-from ssl_bench.predictions import Classes, Truth
+from ssl_bench.predictions import Classes, Predictions, Truth
+from ssl_bench.protocols.base import Answer
 from ssl_bench.results.record import (
     FeaturesBlock,
     Interval,
@@ -26,6 +27,7 @@ from ssl_bench.results.record import (
     Task,
 )
 from ssl_bench.results.store import Results
+from ssl_bench.scoring import definitions, score, scored_by
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "knn": {"k": 20, "temperature": 0.07},
@@ -105,6 +107,26 @@ def make_protocol(name: str = "knn", recipe: Mapping[str, Any] | None = None) ->
         return ProtocolBlock(name, 1, recipe, deterministic=True)
     curve = tuple({"C": c, "top1": 0.7 - 0.02 * abs(i - 2)} for i, c in enumerate(recipe["C"]))
     return ProtocolBlock(name, 1, recipe, True, {"C": 1.0}, curve, converged=True, at_grid_edge=False)
+
+
+def make_scored(said: Predictions, truth: Truth, table: Mapping[str, Any], first: str) -> Record:
+    """Return a record of what predictions that were compared with their truth score, `first` the headline, and of the
+    table that keeps them."""
+    scored = scored_by(Answer(said), truth, first)
+    samples = len(truth.targets)
+    task = dataclasses.replace(
+        make_task(),
+        classes=truth.classes,
+        metric=first,
+        metrics=definitions(scored, truth.classes),
+        samples={"train": 1, "test": samples},
+    )
+    return dataclasses.replace(
+        make_record(),
+        task=task,
+        metrics=score(Answer(said), truth, scored),
+        samples=Samples(sha(first), len(table["sample_id"]), tuple(table)),
+    )
 
 
 def make_record(

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench import metrics, model_zoo
+from ssl_bench import datasets, metrics, model_zoo
 from ssl_bench.comparison.matching import Pair
 from ssl_bench.comparison.testing import tell_apart
 from ssl_bench.errors import UsageError
 from ssl_bench.jobs import Job
-from ssl_bench.predictions import LabelMaps
+from ssl_bench.predictions import LabelMaps, Truth
 from ssl_bench.progress import Progress
 from ssl_bench.protocols import base
 from ssl_bench.protocols.base import Answer, Trial
@@ -23,6 +23,7 @@ from ssl_bench.results.store import Results
 from ssl_bench.runner import Runner
 from ssl_bench.settings import Settings
 from ssl_bench.spool import Spool
+from ssl_bench.submission import claims, verifying
 from tests import scenes
 
 
@@ -118,3 +119,20 @@ def test_two_runs_are_told_apart_on_shared_resamples_of_images(store: tuple[Resu
     assert found.difference.delta == pytest.approx(first.headline.value - second.headline.value)
     assert found.difference.low < found.difference.delta < found.difference.high
     assert metrics.get("miou").higher_is_better
+
+
+def test_masks_of_a_claim_are_held_against_the_verifiers_own(
+    store: tuple[Results, list[Record]], tmp_path: Path
+) -> None:
+    """Pixels that are said to be true are compared with the verifier's masks, image by image."""
+    results, (record, _) = store
+    (claim,) = claims.of_records(results, [record.record_id])
+    splits = datasets.load(scenes.card(tmp_path / "scenes"), tmp_path)
+    truth = Truth({"test": splits["test"].labels}, 3, {"test": splits["test"].ids}, dense=splits["test"].targets)
+    own = verifying.Own(record.task.digest, splits["test"].ids, truth)
+    *_, said = verifying.rescored(claim, lambda _: own)
+    assert (said.what, said.outcome) == ("targets", "agrees")
+    other = dataclasses.replace(own, truth=dataclasses.replace(truth, dense=splits["train"].take([0, 1, 2, 3]).targets))
+    *_, said = verifying.rescored(claim, lambda _: other)
+    assert (said.what, said.outcome) == ("targets", "disagrees")
+    assert "4 of 4 targets are not the data's" in said.said
