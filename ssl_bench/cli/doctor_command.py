@@ -26,7 +26,7 @@ EXTRAS = {
     "fast": (("numba", "orjson", "simplejpeg"), "images two to three times as fast, to the same pixels; large boards"),
     "huggingface": (("datasets", "transformers"), "models and datasets of the Hugging Face hub"),
     "onnx": (("onnx", "onnxruntime"), "models in ONNX files"),
-    "pcam": (("h5py",), "PatchCamelyon"),
+    "pcam": (("h5py",), "PatchCamelyon, and NYU Depth v2 as its authors pack it"),
     "peft": (("peft",), "the recipe lora of fine_tune"),
     "s3": (("s3fs",), "records under s3://"),
 }
