@@ -27,7 +27,7 @@ EXTRAS = {
     "huggingface": (("datasets", "transformers"), "models and datasets of the Hugging Face hub"),
     "mmseg": (("mmsegmentation", "mmengine", "mmcv-lite", "ftfy", "regex"), "segmentation_upernet"),
     "onnx": (("onnx", "onnxruntime"), "models in ONNX files"),
-    "pcam": (("h5py",), "PatchCamelyon"),
+    "pcam": (("h5py",), "PatchCamelyon, and NYU Depth v2 as its authors pack it"),
     "peft": (("peft",), "the recipe lora of fine_tune"),
     "s3": (("s3fs",), "records under s3://"),
 }

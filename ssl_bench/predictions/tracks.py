@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ssl_bench import videos
 from ssl_bench.errors import DataError
 from ssl_bench.predictions.base import Ints, Predictions, Truth
+from ssl_bench.targets import Mask
 
 NEAR = 0.008
 """Share of the diagonal that a contour may be off."""
@@ -69,11 +70,16 @@ class Tracks(Predictions):
 
     kind: ClassVar[str] = "frames"
 
-    maps: Sequence[NDArray[np.uint8]]  # (height, width) each, in the order of `videos.draw`; a `Spool` keeps them
+    maps: Sequence[NDArray[np.uint8]]  # (height, width) each, video by video as `videos.draw`; a `Spool` keeps them
+    frames: Ints  # (maps,): position in test of the frame that each is of
 
     @property
     def asked(self) -> int:
         return len(self.maps)
+
+    def of_image(self, index: int, size: tuple[int, int]) -> Mask | None:
+        places = np.flatnonzero(self.frames == index)
+        return Mask(self.maps[int(places[0])]) if len(places) else None
 
     def judged(self, truth: Truth) -> TrackScores:
         """Return each object's scores; raise DataError for maps that are not of the videos' frames, and for videos of
@@ -82,7 +88,10 @@ class Tracks(Predictions):
             raise DataError("this task has no videos")
         rows: list[tuple[str, int, int, float, float]] = []
         start = 0
-        for video in videos.draw(truth.dense):
+        drawn = videos.draw(truth.dense)
+        if not np.array_equal(self.frames, np.concatenate([video.frames for video in drawn])):
+            raise DataError(f"{len(self.maps)} maps came back, which are not of the frames of the {len(drawn)} videos")
+        for video in drawn:
             counted = range(1, len(video.frames) - 1)
             if not counted:
                 raise DataError(f"the video {video.name!r} has {len(video.frames)} frames; the least is 3")

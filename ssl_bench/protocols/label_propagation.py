@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -73,7 +73,7 @@ class Protocol(base.Protocol):
         for video in trial.supply.videos():
             for _ in video.frames:
                 found.append(video.first)
-        return base.Answer(Tracks(found))
+        return base.Answer(Tracks(found, frames_of(trial.supply.videos())))
 
     def predict(self, trial: base.Trial) -> base.Answer:
         """Return the objects in every frame of every video, at its own size.
@@ -94,7 +94,7 @@ class Protocol(base.Protocol):
                 for labels in self._followed(video, self._maps(trial, backbone, video, side), side):
                     found.append(labels)
                     advance(1)
-        return base.Answer(Tracks(found), selected={"videos": len(videos), "stride": step})
+        return base.Answer(Tracks(found, frames_of(videos)), selected={"videos": len(videos), "stride": step})
 
     def _sides(self, video: Video, step: int) -> tuple[int, int]:
         """Return the height and width that a video's frames are scaled to."""
@@ -125,6 +125,11 @@ class Protocol(base.Protocol):
             labels = carried(seen, known, self.top, self.radius, self.temperature)
             before.append((seen, labels))
             yield largest(labels, side, (video.first.shape[0], video.first.shape[1]))
+
+
+def frames_of(videos: Sequence[Video]) -> base.IntArray:
+    """Return the positions in test of the frames, video by video."""
+    return np.concatenate([video.frames for video in videos]).astype(np.int64)
 
 
 def one_hot(video: Video, first: Tensor) -> Tensor:

@@ -44,6 +44,10 @@ def truth(count: int = 4) -> Truth:
     return Truth(labels, 0, dense=Targets(Given(count), np.arange(count)))
 
 
+def followed(maps: list[np.ndarray]) -> Tracks:
+    return Tracks(maps, np.arange(len(maps)))
+
+
 def test_region() -> None:
     """Two squares of 100 pixels that share 80 have 120 together; nothing said of nothing is right."""
     assert region(square(5) > 0, square(7) > 0) == 80 / 120
@@ -89,7 +93,7 @@ def test_contour_is_a_dilation_by_a_disk() -> None:
 def test_the_first_and_the_last_frame_count_nowhere() -> None:
     """What is said of the first, which is given, and of the last changes nothing."""
     nothing = square(5) * 0
-    found = metrics.get("j_mean").score(Tracks([nothing, square(9), square(9), nothing]).judged(truth()), truth())
+    found = metrics.get("j_mean").score(followed([nothing, square(9), square(9), nothing]).judged(truth()), truth())
     assert found[:2] == ((80 / 120 + 1) / 2, 1)
 
 
@@ -97,14 +101,16 @@ def test_what_does_not_fit() -> None:
     """A map of another size, and a video of two frames, are refused."""
     maps = [square(5), square(7), square(9, size=(41, 60)), square(9)]
     with pytest.raises(DataError, match=r"frame 2 of 'ant' is of \(40, 60\), its map of \(41, 60\)"):
-        Tracks(maps).judged(truth())
+        followed(maps).judged(truth())
+    with pytest.raises(DataError, match="3 maps came back, which are not of the frames of the 1 videos"):
+        followed(maps[:3]).judged(truth())
     with pytest.raises(DataError, match="'ant' has 2 frames; the least is 3"):
-        Tracks(maps[:2]).judged(truth(2))
+        followed(maps[:2]).judged(truth(2))
 
 
 def test_the_table_gives_the_metrics_again(tmp_path: Path) -> None:
     """From the table alone every score is computed again."""
-    said = Tracks([square(5), square(8), square(9), square(9)]).judged(truth())
+    said = followed([square(5), square(8), square(9), square(9)]).judged(truth())
     root = FolderRoot(tmp_path)
     table = read(root, write(root, said.table((), truth())))
     record = make_scored(said, truth(), table, "j_and_f")
