@@ -48,6 +48,11 @@ class PlanJob:
     """Estimate for that; None where nothing was measured."""
 
     @property
+    def light(self) -> bool:
+        """True where no image need pass a network, once what the job comes after is done."""
+        return self.kind == "probe" and not self.images
+
+    @property
     def label(self) -> str:
         """What the job is called where it is spoken of."""
         part = f" shard {self.shard[0] + 1} of {self.shard[1]}" if self.shard[1] > 1 else ""
