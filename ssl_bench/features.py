@@ -44,6 +44,15 @@ class Cost:
     cached: int = 0
     """Images whose features were read from the cache."""
     seconds: float = 0.0
+    bytes: int = 0
+    """Of the features that were extracted."""
+
+    def add(self, other: Cost) -> None:
+        """Add up what another extraction took."""
+        self.extracted += other.extracted
+        self.cached += other.cached
+        self.seconds += other.seconds
+        self.bytes += other.bytes
 
 
 def _names(digests: Digests) -> NDArray[np.bytes_]:
@@ -204,6 +213,7 @@ class FeatureStore:
                     kept.extend(digests[chosen])
                     rows.append(features)
                     cost.extracted += len(chosen)
+                    cost.bytes += features.nbytes
                     advance(len(chosen))
                     full = len(kept) >= FLUSH_IMAGES or len(rows) * rows[-1].nbytes >= FLUSH_BYTES
                     if full or time.monotonic() - last > FLUSH_SECONDS:

@@ -101,8 +101,7 @@ class Runner:
         meter, start = Meter(self.device), time.monotonic()
         answer = job.protocol.answer(trial)
         seconds = time.monotonic() - start - cost.seconds
-        if cost.extracted:
-            remember_speed(self.settings, spec, cost.extracted, cost.seconds)
+        remember_speed(self.settings, spec, cost)
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
         record = make_record(
             job,
