@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import cards
+from ssl_bench import cards, interrupts
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError
@@ -219,6 +219,7 @@ class FeatureStore:
                     if full or time.monotonic() - last > FLUSH_SECONDS:
                         self._write_block(spec, kept, rows)
                         kept, rows, last = [], [], time.monotonic()
+                    interrupts.check()
         finally:
             if kept:
                 self._write_block(spec, kept, rows)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_bench import backbones, datasets, distributed, metrics, model_zoo
+from ssl_bench import backbones, datasets, distributed, interrupts, metrics, model_zoo
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.datasets import index
 from ssl_bench.environment import describe, peak_memory_mb
@@ -69,6 +69,7 @@ class Runner:
         """
         outcome = Outcome()
         for job in jobs:
+            interrupts.check()
             try:
                 with clear_errors():
                     if distributed.rank():
