@@ -12,12 +12,12 @@ import dataclasses
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import cards
+from ssl_bench import cards, interrupts
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError
@@ -25,9 +25,7 @@ from ssl_bench.extraction import Spec, compute
 from ssl_bench.files import atomic_write, canonical_json, lock, write_text
 from ssl_bench.loading import Work
 from ssl_bench.progress import Progress
-
-if TYPE_CHECKING:
-    pass
+from ssl_bench.shared_features import FEATURES, IMAGES, SharedFeatures
 
 FLUSH_IMAGES = 4096
 FLUSH_BYTES = 2**28
@@ -46,6 +44,15 @@ class Cost:
     cached: int = 0
     """Images whose features were read from the cache."""
     seconds: float = 0.0
+    bytes: int = 0
+    """Of the features that were extracted."""
+
+    def add(self, other: Cost) -> None:
+        """Add up what another extraction took."""
+        self.extracted += other.extracted
+        self.cached += other.cached
+        self.seconds += other.seconds
+        self.bytes += other.bytes
 
 
 def _names(digests: Digests) -> NDArray[np.bytes_]:
@@ -80,10 +87,11 @@ class Rows:
 
 
 class FeatureStore:
-    """The feature cache under one folder."""
+    """The feature cache under one folder, and what other machines have put into a shared place, where one is named."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: Path | str = "") -> None:
         self.root = root / "features"
+        self._shared = SharedFeatures(shared, root) if shared else None
         self._blocks: dict[str, list[tuple[Path, NDArray[np.bytes_]]]] = {}
 
     def folder(self, spec: Spec) -> Path:
@@ -101,8 +109,8 @@ class FeatureStore:
         """Return each whole block's feature file and image names, in a fixed order; set aside what cannot be read."""
         known = dict(self._blocks.get(spec.key, []))
         blocks = []
-        for marker in sorted(self.folder(spec).glob("*.images.npy")):
-            path = marker.with_name(marker.name.replace(".images.npy", ".features.npy"))
+        for marker in sorted(self.folder(spec).glob(f"*{IMAGES}")):
+            path = marker.with_name(marker.name.replace(IMAGES, FEATURES))
             names = known.get(path)
             if names is None:
                 names = self._read_block(marker, path)
@@ -140,25 +148,44 @@ class FeatureStore:
 
     def _write_block(self, spec: Spec, digests: list[Digests], features: list[NDArray[Any]]) -> None:
         stem = self.folder(spec) / uuid.uuid4().hex
-        with atomic_write(stem.with_suffix(".features.npy")) as file:
+        with atomic_write(stem.with_suffix(FEATURES)) as file:
             np.save(file, np.concatenate(features), allow_pickle=False)
-        with atomic_write(stem.with_suffix(".images.npy")) as file:
+        with atomic_write(stem.with_suffix(IMAGES)) as file:
             np.save(file, np.stack(digests)[:, :16], allow_pickle=False)
+        if self._shared is not None:
+            self._shared.give(stem)
 
     def features(
         self, backbone: Backbone, spec: Spec, split: Split, digests: Digests, work: Work, progress: Progress, label: str
     ) -> tuple[Rows, Cost]:
-        """Return the features of a split and what they cost, extracting only what is missing.
+        """Return the features of a split and what they cost; see `extract`."""
+        cost = self.extract(backbone, spec, split, digests, work, progress, label)
+        return self.rows(spec, digests), cost
+
+    def extract(
+        self,
+        backbone: Backbone,
+        spec: Spec,
+        split: Split,
+        digests: Digests,
+        work: Work,
+        progress: Progress,
+        label: str,
+        shard: str = "",
+    ) -> Cost:
+        """Extract of a split what is missing, and return the cost; shards of other names do not wait for one another.
 
         Raises DataError for an image that cannot be decoded; what was extracted before it is kept.
         """
         cost = Cost()
         if self.missing(spec, digests):
             waiting = f"{label}: another run is extracting the same features; waiting for it"
-            with lock(self.folder(spec) / "lock", on_wait=lambda: progress.say(waiting)):
+            with lock(self.folder(spec) / f"lock{shard}", on_wait=lambda: progress.say(waiting)):
+                if self._shared is not None:
+                    self._shared.take(self.folder(spec), np.setdiff1d(_names(digests), self._held(spec)))
                 self._extract(backbone, spec, split, digests, work, progress, label, cost)
         cost.cached = len(split) - cost.extracted
-        return self.rows(spec, digests), cost
+        return cost
 
     def _extract(
         self,
@@ -186,11 +213,13 @@ class FeatureStore:
                     kept.extend(digests[chosen])
                     rows.append(features)
                     cost.extracted += len(chosen)
+                    cost.bytes += features.nbytes
                     advance(len(chosen))
                     full = len(kept) >= FLUSH_IMAGES or len(rows) * rows[-1].nbytes >= FLUSH_BYTES
                     if full or time.monotonic() - last > FLUSH_SECONDS:
                         self._write_block(spec, kept, rows)
                         kept, rows, last = [], [], time.monotonic()
+                    interrupts.check()
         finally:
             if kept:
                 self._write_block(spec, kept, rows)

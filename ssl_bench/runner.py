@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_bench import backbones, datasets, distributed, metrics, model_zoo
+from ssl_bench import backbones, datasets, distributed, interrupts, metrics, model_zoo
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.datasets import index
 from ssl_bench.environment import describe, peak_memory_mb
@@ -49,7 +49,7 @@ class Runner:
         self.settings = settings
         self.progress = progress
         self.results = Results(settings.results)
-        self.store = FeatureStore(settings.cache)
+        self.store = FeatureStore(settings.cache, settings.shared_cache)
         self.device = distributed.join(choose_device(settings.device))
         self._model: tuple[str, Loaded] | None = None
         self._data: tuple[tuple[str, int], Data] | None = None
@@ -69,6 +69,7 @@ class Runner:
         """
         outcome = Outcome()
         for job in jobs:
+            interrupts.check()
             try:
                 with clear_errors():
                     if distributed.rank():
@@ -101,8 +102,7 @@ class Runner:
         meter, start = Meter(self.device), time.monotonic()
         answer = job.protocol.answer(trial)
         seconds = time.monotonic() - start - cost.seconds
-        if cost.extracted:
-            remember_speed(self.settings, spec, cost.extracted, cost.seconds)
+        remember_speed(self.settings, spec, cost)
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
         record = make_record(
             job,
@@ -168,11 +168,12 @@ class Runner:
         return job_record_id(dataclasses.replace(job, seed=0), loaded.facts, data.task_digest)
 
     @property
-    def _work(self) -> Work:
+    def work(self) -> Work:
+        """How images are decoded and passed."""
         return Work(self.device, self.settings.batch_size, self.settings.workers, self.settings.compile)
 
     def _environment(self) -> dict[str, Any]:
-        how = {"batch_size": self._work.images_at_once, "compiled": self.settings.compile, "decoder": decoder_name()}
+        how = {"batch_size": self.work.images_at_once, "compiled": self.settings.compile, "decoder": decoder_name()}
         return describe(self.device) | how
 
     def _timing(self, job: Job, loaded: Loaded, cost: Cost, seconds: float) -> dict[str, float]:
@@ -240,7 +241,7 @@ class Runner:
             spec=spec,
             data=data,
             store=self.store,
-            work=self._work,
+            work=self.work,
             progress=self.progress,
             label=f"{job.model.name} × {job.task.name}",
             seed=job.seed,

@@ -30,6 +30,7 @@ FLOORS = [
         "environment",
         "progress",
         "distributed",
+        "interrupts",
         "training",
         "targets",
         "spool",
@@ -38,9 +39,9 @@ FLOORS = [
         "pairs",
         "videos",
     },
-    {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
+    {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages", "shards", "job_files"},
     {"backbones", "datasets", "checkpoints", "results"},
-    {"features", "extraction", "loading", "meters"},
+    {"features", "shared_features", "extraction", "loading", "meters"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
     {
@@ -52,6 +53,12 @@ FLOORS = [
         "outcome",
         "jobs",
         "plan",
+        "plan_file",
+        "plan_job",
+        "job_status",
+        "dividing",
+        "executors",
+        "dispatch",
         "fetch",
         "look",
         "leaderboard",
@@ -69,6 +76,7 @@ MEASURING = {
     "datasets",
     "checkpoints",
     "features",
+    "shared_features",
     "extraction",
     "loading",
     "meters",
@@ -86,6 +94,13 @@ MEASURING = {
     "recording",
     "jobs",
     "plan",
+    "plan_file",
+    "plan_job",
+    "job_status",
+    "dividing",
+    "executors",
+    "dispatch",
+    "shards",
     "fetch",
     "rounds",
     "sketching",
@@ -144,6 +159,9 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
         ["list"],
         ["show", "digits"],
         ["plan", "-m", "pixels", "-s", "quick"],
+        ["plan", "-m", "pixels", "-s", "quick", "--out", "{tmp}/new.json"],
+        ["status", "{tmp}/plan.json"],
+        ["logs", "--plan", "{tmp}/plan.json"],
         ["results", "ls"],
         ["schema", "record"],
         ["board", "--results", str(EXAMPLE), "--html", "{tmp}/board.html"],
@@ -156,6 +174,7 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
 def test_reading_commands_load_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     """`--help`, `list`, `show`, `plan`, `results`, `board` and `compare` import neither torch nor any other heavy
     library."""
+    (tmp_path / "plan.json").write_text('{"format": "ssl-bench.plan/1", "jobs": []}')
     code = (
         "import sys\nfrom ssl_bench import cli\n"
         f"sys.argv = ['ssl-bench', *{[word.replace('{tmp}', str(tmp_path)) for word in words]!r}]\n"

@@ -19,6 +19,7 @@ PLACES = (
     click.option("--data", type=click.Path(path_type=Path), help="Folder that the paths of task cards start from."),
     click.option("--weights", type=click.Path(path_type=Path), help="Folder with weight files."),
     click.option("--cache", type=click.Path(path_type=Path), help="Folder of features and indexes."),
+    click.option("--shared-cache", help="Folder or s3://bucket/prefix through which machines share features."),
     click.option("--results", help="Folder of records, or s3://bucket/prefix."),
     click.option("--shelf", type=click.Path(path_type=Path), multiple=True, help="Folder with further cards."),
 )
@@ -61,6 +62,7 @@ SETTING_NAMES = (
     "data",
     "weights",
     "cache",
+    "shared_cache",
     "results",
     "shelf",
     "device",
@@ -86,9 +88,22 @@ def with_settings(*groups: tuple[Any, ...]) -> Callable[[Command], Command]:
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
+        def wrapped(flags: dict[str, Any], **given: Any) -> Any:
+            return function(resolved=settings.resolve(flags), **given)
+
+        return with_flags(*groups)(wrapped)
+
+    return decorate
+
+
+def with_flags(*groups: tuple[Any, ...]) -> Callable[[Command], Command]:
+    """Give a command the options of `groups`; it receives what was given of them as one argument, `flags`."""
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
         def wrapped(**given: Any) -> Any:
             flags = {name: given.pop(name) for name in SETTING_NAMES if name in given}
-            return function(resolved=settings.resolve(flags), **given)
+            return function(flags=flags, **given)
 
         return stacked(tuple(option for group in groups for option in group), wrapped)
 
@@ -127,7 +142,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def print_config(resolved: Resolved) -> None:
     """Print every setting, its value and where it came from."""
     for name, origin in resolved.origins.items():
-        click.echo(f"{name:<11} {_show(getattr(resolved.settings, name)):<50} {origin}")
+        click.echo(f"{name:<12} {_show(getattr(resolved.settings, name)):<50} {origin}")
 
 
 def _show(value: Any) -> str:

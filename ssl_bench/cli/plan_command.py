@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import click
 
+from ssl_bench import dividing, plan_file
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.tables import duration, echo_json, echo_table
+from ssl_bench.dividing import SHARD_IMAGES
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK
+from ssl_bench.files import megabytes
 from ssl_bench.jobs import Request, expand
 from ssl_bench.plan import Planned, Planner, State, missing_lines
 from ssl_bench.settings import Resolved
@@ -27,21 +31,28 @@ STATES = {
 @click.command(name="plan")
 @with_request
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Write what is left to do as a plan for run-job.")
+@click.option("--shard-images", type=click.IntRange(min=1), default=SHARD_IMAGES, help="Images of one extract job.")
 @click.option("--print-config", "config", is_flag=True, help="Print every setting and its origin, and stop.")
 @with_settings(PLACES, WORK)
-def command(request: Request, resolved: Resolved, as_json: bool, config: bool) -> int:
+def command(
+    request: Request, resolved: Resolved, as_json: bool, out: Path | None, shard_images: int, config: bool
+) -> int:
     """Say what a run would do: jobs, what is cached, what is missing and how to get it, and how long it takes.
 
-    Exits with 6 where something is missing.
+    With --out it writes a plan that any engine can work off, a job at a time, with `ssl-bench run-job`. Exits with 6
+    where something is missing; no plan is written then.
 
     \b
-    Example:
+    Examples:
       ssl-bench plan --model dinov2_vitb14 --suite vtab
+      ssl-bench plan --model 'dinov2_*' --suite vtab --out plan.json
     """
     if config:
         print_config(resolved)
         return EXIT_OK
-    planned = Planner(resolved.settings).plan(expand(request, resolved.settings))
+    planner = Planner(resolved.settings)
+    planned = planner.plan(expand(request, resolved.settings))
     rows: list[Any] = [as_row(item) for item in planned]
     if as_json:
         echo_json(rows)
@@ -49,7 +60,13 @@ def command(request: Request, resolved: Resolved, as_json: bool, config: bool) -
         shown = ("model", "task", "protocol", "seed", "state", "images")
         echo_table(shown, [tuple(row[key] for key in shown) for row in rows], numeric=(3, 5))
         echo_summary(planned)
-    return EXIT_MISSING if any(item.lacks for item in planned) else EXIT_OK
+    if any(item.lacks for item in planned):
+        return EXIT_MISSING
+    if out is not None:
+        plan = dividing.divide(planned, planner, resolved.settings, shard_images)
+        plan_file.write(plan, out)
+        click.echo(f"{out}: {len(plan.jobs)} jobs; ssl-bench run-job {out} --index 0 does the first", err=True)
+    return EXIT_OK
 
 
 class Row(TypedDict):
@@ -66,6 +83,8 @@ class Row(TypedDict):
     """Images still to pass the network; "?" where that is not known yet."""
     seconds: float | None
     """Estimated time of the extraction, from measured throughput."""
+    bytes: int | None
+    """Size of the features that are extracted; null where it was never noted."""
     lacks: list[str]
     """What is missing, a line each."""
     reason: str
@@ -82,6 +101,7 @@ def as_row(item: Planned) -> Row:
         "state": item.state,
         "images": "?" if item.images is None else item.images,
         "seconds": item.seconds,
+        "bytes": None if item.bytes is None else round(item.bytes),
         "lacks": list(item.lacks),
         "reason": item.reason,
     }
@@ -96,7 +116,9 @@ def echo_summary(planned: Sequence[Planned]) -> None:
     if images:
         known = [item.seconds for item in planned if item.images]
         time = duration(sum(s for s in known if s)) if all(s is not None for s in known) else "not measured yet"
-        click.echo(f"{images} images to extract; time: {time}", err=True)
+        sizes = [item.bytes for item in planned if item.images]
+        room = f", {megabytes(sum(size or 0 for size in sizes))} of features" if None not in sizes else ""
+        click.echo(f"{images} images to extract{room}; time: {time}", err=True)
     for item in planned:
         if item.reason:
             click.echo(f"skipped: {item.job.label}: {item.reason}", err=True)
