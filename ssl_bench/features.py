@@ -148,17 +148,32 @@ class FeatureStore:
     def features(
         self, backbone: Backbone, spec: Spec, split: Split, digests: Digests, work: Work, progress: Progress, label: str
     ) -> tuple[Rows, Cost]:
-        """Return the features of a split and what they cost, extracting only what is missing.
+        """Return the features of a split and what they cost; see `extract`."""
+        cost = self.extract(backbone, spec, split, digests, work, progress, label)
+        return self.rows(spec, digests), cost
+
+    def extract(
+        self,
+        backbone: Backbone,
+        spec: Spec,
+        split: Split,
+        digests: Digests,
+        work: Work,
+        progress: Progress,
+        label: str,
+        shard: str = "",
+    ) -> Cost:
+        """Extract of a split what is missing, and return the cost; shards of other names do not wait for one another.
 
         Raises DataError for an image that cannot be decoded; what was extracted before it is kept.
         """
         cost = Cost()
         if self.missing(spec, digests):
             waiting = f"{label}: another run is extracting the same features; waiting for it"
-            with lock(self.folder(spec) / "lock", on_wait=lambda: progress.say(waiting)):
+            with lock(self.folder(spec) / f"lock{shard}", on_wait=lambda: progress.say(waiting)):
                 self._extract(backbone, spec, split, digests, work, progress, label, cost)
         cost.cached = len(split) - cost.extracted
-        return self.rows(spec, digests), cost
+        return cost
 
     def _extract(
         self,

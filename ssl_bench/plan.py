@@ -68,6 +68,11 @@ class Planner:
         counted: set[tuple[str, ...]] = set()
         return [self._one(job, counted) for job in jobs]
 
+    def samples(self, card: TaskCard) -> dict[str, int]:
+        """Return the number of samples per role, from the index or else as the card states it; empty: not known."""
+        table = self._index_of(card)
+        return table.samples if table is not None else dict(card.source.samples)
+
     def _one(self, job: Job, counted: set[tuple[str, ...]]) -> Planned:
         lacks = self._lacking_weights(job.model) + self._lacking_data(job.task) + self._lacking_subsets(job)
         if lacks:

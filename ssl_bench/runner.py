@@ -168,11 +168,12 @@ class Runner:
         return job_record_id(dataclasses.replace(job, seed=0), loaded.facts, data.task_digest)
 
     @property
-    def _work(self) -> Work:
+    def work(self) -> Work:
+        """How images are decoded and passed."""
         return Work(self.device, self.settings.batch_size, self.settings.workers, self.settings.compile)
 
     def _environment(self) -> dict[str, Any]:
-        how = {"batch_size": self._work.images_at_once, "compiled": self.settings.compile, "decoder": decoder_name()}
+        how = {"batch_size": self.work.images_at_once, "compiled": self.settings.compile, "decoder": decoder_name()}
         return describe(self.device) | how
 
     def _timing(self, job: Job, loaded: Loaded, cost: Cost, seconds: float) -> dict[str, float]:
@@ -240,7 +241,7 @@ class Runner:
             spec=spec,
             data=data,
             store=self.store,
-            work=self._work,
+            work=self.work,
             progress=self.progress,
             label=f"{job.model.name} × {job.task.name}",
             seed=job.seed,

@@ -13,8 +13,9 @@ from ssl_bench import cards
 from ssl_bench.errors import UsageError, did_you_mean
 
 PROJECT_FILE = "ssl-bench.toml"
-OTHER_TABLES = frozenset({"compare"})
-"""Tables of a settings file that are read where they are used: `compare` by `ssl_bench.comparison.margins`."""
+OTHER_TABLES = frozenset({"compare", "executor"})
+"""Tables of a settings file that are read where they are used: `compare` by `ssl_bench.comparison.margins`, `executor`
+by `ssl_bench.executors`."""
 
 
 def _home(variable: str, fallback: str) -> Path:
@@ -66,6 +67,17 @@ class Resolved:
 
     settings: Settings
     origins: Mapping[str, str]
+
+
+def own_tables(name: str) -> list[tuple[Mapping[str, Any], str]]:
+    """Return the tables of a name in the user's and the project's file, in this order, each with its place."""
+    found = []
+    for path in (user_file(), Path(PROJECT_FILE)):
+        if path.is_file() and name in (whole := cards.read_toml(path)):
+            if not isinstance(whole[name], Mapping):
+                raise UsageError(f"{path}: {name} must be a table, [{name}]")
+            found.append((whole[name], f"{path}: {name}"))
+    return found
 
 
 def user_file() -> Path:

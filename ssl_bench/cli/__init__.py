@@ -13,7 +13,8 @@ from ssl_bench.errors import EXIT_USAGE, SslBenchError, did_you_mean
 
 COMMANDS = {
     "run": "Measure models on tasks and write one record per job.",
-    "plan": "Say what a run would do: jobs, cached, missing, time.",
+    "plan": "Say what a run would do: jobs, cached, missing, time; or write it for an engine.",
+    "run-job": "Do one job of a written plan, for any engine.",
     "fetch": "Get the weights and data of models and tasks.",
     "data": "What data there is, how to get it, and whether it is whole.",
     "look": "Write a page of what a network would see of a task.",
@@ -36,7 +37,7 @@ COMMANDS = {
     "completion": "Print the shell completion script.",
 }
 GROUPS = {
-    "Measure": ("run", "plan", "fetch", "data"),
+    "Measure": ("run", "plan", "run-job", "fetch", "data"),
     "Look": ("look", "list", "show", "model", "results", "board", "serve", "schema", "cache"),
     "Compare": ("compare", "power", "baseline"),
     "Hand in": ("submit", "verify"),
@@ -65,7 +66,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"ssl_bench.cli.{cmd_name}_command")
+        module = importlib.import_module(f"ssl_bench.cli.{cmd_name}_command".replace("-", "_"))
         command = module.command
         assert isinstance(command, click.Command)
         return command

@@ -86,9 +86,22 @@ def with_settings(*groups: tuple[Any, ...]) -> Callable[[Command], Command]:
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
+        def wrapped(flags: dict[str, Any], **given: Any) -> Any:
+            return function(resolved=settings.resolve(flags), **given)
+
+        return with_flags(*groups)(wrapped)
+
+    return decorate
+
+
+def with_flags(*groups: tuple[Any, ...]) -> Callable[[Command], Command]:
+    """Give a command the options of `groups`; it receives what was given of them as one argument, `flags`."""
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
         def wrapped(**given: Any) -> Any:
             flags = {name: given.pop(name) for name in SETTING_NAMES if name in given}
-            return function(resolved=settings.resolve(flags), **given)
+            return function(flags=flags, **given)
 
         return stacked(tuple(option for group in groups for option in group), wrapped)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import click
 
+from ssl_bench import dividing, plan_file
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.tables import duration, echo_json, echo_table
+from ssl_bench.dividing import SHARD_IMAGES
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK
 from ssl_bench.jobs import Request, expand
 from ssl_bench.plan import Planned, Planner, State, missing_lines
@@ -27,21 +30,28 @@ STATES = {
 @click.command(name="plan")
 @with_request
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Write what is left to do as a plan for run-job.")
+@click.option("--shard-images", type=click.IntRange(min=1), default=SHARD_IMAGES, help="Images of one extract job.")
 @click.option("--print-config", "config", is_flag=True, help="Print every setting and its origin, and stop.")
 @with_settings(PLACES, WORK)
-def command(request: Request, resolved: Resolved, as_json: bool, config: bool) -> int:
+def command(
+    request: Request, resolved: Resolved, as_json: bool, out: Path | None, shard_images: int, config: bool
+) -> int:
     """Say what a run would do: jobs, what is cached, what is missing and how to get it, and how long it takes.
 
-    Exits with 6 where something is missing.
+    With --out it writes a plan that any engine can work off, a job at a time, with `ssl-bench run-job`. Exits with 6
+    where something is missing; no plan is written then.
 
     \b
-    Example:
+    Examples:
       ssl-bench plan --model dinov2_vitb14 --suite vtab
+      ssl-bench plan --model 'dinov2_*' --suite vtab --out plan.json
     """
     if config:
         print_config(resolved)
         return EXIT_OK
-    planned = Planner(resolved.settings).plan(expand(request, resolved.settings))
+    planner = Planner(resolved.settings)
+    planned = planner.plan(expand(request, resolved.settings))
     rows: list[Any] = [as_row(item) for item in planned]
     if as_json:
         echo_json(rows)
@@ -49,7 +59,13 @@ def command(request: Request, resolved: Resolved, as_json: bool, config: bool) -
         shown = ("model", "task", "protocol", "seed", "state", "images")
         echo_table(shown, [tuple(row[key] for key in shown) for row in rows], numeric=(3, 5))
         echo_summary(planned)
-    return EXIT_MISSING if any(item.lacks for item in planned) else EXIT_OK
+    if any(item.lacks for item in planned):
+        return EXIT_MISSING
+    if out is not None:
+        plan = dividing.divide(planned, planner, resolved.settings, shard_images)
+        plan_file.write(plan, out)
+        click.echo(f"{out}: {len(plan.jobs)} jobs; ssl-bench run-job {out} --index 0 does the first", err=True)
+    return EXIT_OK
 
 
 class Row(TypedDict):

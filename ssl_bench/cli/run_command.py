@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssl_bench import distributed
+from ssl_bench.cli.execution import run_on, with_executor
 from ssl_bench.cli.options import MIRROR, PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary
 from ssl_bench.cli.tables import duration, echo_table, headed, interval, number
 from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK, MissingError, SslBenchError
+from ssl_bench.executors import Choice
 from ssl_bench.files import canonical_json
 from ssl_bench.jobs import Job, Request, expand
 from ssl_bench.outcome import Outcome
@@ -24,6 +26,9 @@ from ssl_bench.settings import Resolved, Settings
 if TYPE_CHECKING:
     from ssl_bench.results.record import Record
 
+HERE = Choice()
+"""This process does all jobs, one after another."""
+
 
 @click.command(name="run")
 @with_request
@@ -33,15 +38,18 @@ if TYPE_CHECKING:
 @click.option("--fail-fast", is_flag=True, help="Stop at the first job that fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON lines on stdout.")
 @click.option("--print-config", "config", is_flag=True, help="Print every setting and its origin, and stop.")
+@with_executor
 @with_settings(PLACES, WORK)
 def command(
     request: Request,
     resolved: Resolved,
+    choice: Choice,
     dry_run: bool,
     fetching: bool,
     fail_fast: bool,
     as_json: bool,
     config: bool,
+    retry_failed: bool,
 ) -> int:
     """Measure models on tasks by protocols, and write one record per job.
 
@@ -69,7 +77,7 @@ def command(
         if lacking:
             raise MissingError(_missing_text(planned))
         return EXIT_OK
-    outcome = execute(planned, settings, fail_fast=fail_fast, quiet=as_json)
+    outcome = execute(planned, settings, choice, fail_fast=fail_fast, quiet=as_json, retry_failed=retry_failed)
     if as_json and not distributed.rank():
         for record in [*outcome.present, *outcome.written]:
             click.echo(canonical_json(record.to_json()))
@@ -113,12 +121,23 @@ def _missing_text(planned: list[Planned]) -> str:
     return f"{what} missing, listed above; nothing was run.{hint}"
 
 
-def execute(planned: list[Planned], settings: Settings, *, fail_fast: bool = False, quiet: bool = False) -> Outcome:
+def execute(
+    planned: list[Planned],
+    settings: Settings,
+    choice: Choice = HERE,
+    *,
+    fail_fast: bool = False,
+    quiet: bool = False,
+    retry_failed: bool = False,
+) -> Outcome:
     """Run the jobs that have no record, print all records as a table, and say what was there and what was done."""
     start = time.monotonic()
     progress = choose(settings.progress)
     news = _news(progress, sum(item.state not in ("done", "skip") for item in planned))
-    outcome = run_planned(planned, settings, fail_fast=fail_fast, on_record=news, progress=progress)
+    if choice.name:
+        outcome = run_on(choice, planned, settings, progress, retry_failed)
+    else:
+        outcome = run_planned(planned, settings, fail_fast=fail_fast, on_record=news, progress=progress)
     if distributed.rank():
         return outcome
     if not quiet and (outcome.present or outcome.written):

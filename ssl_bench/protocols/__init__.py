@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,16 @@ def get(text: str) -> Protocol:
         if key not in fields:
             raise UsageError(f"{name} has no field {key!r}.{did_you_mean(key, fields)} Its fields: {', '.join(fields)}")
     return kind(**{key: cards.parse_word(hints[key], word, f"{name}: {key}") for key, word in options.items()})
+
+
+def from_recipe(name: str, fields: Mapping[str, Any], where: str) -> Protocol:
+    """Return the protocol with these fields, plain values as `recipe` and a plan's file hold them.
+
+    Raises UsageError naming `where` for an unknown protocol or field, and for a value that is unfit.
+    """
+    _check(name)
+    kind: type[Protocol] = importlib.import_module(f"{__name__}.{name}").Protocol
+    return cards.from_table(kind, fields, where)
 
 
 def recipe(protocol: Protocol) -> dict[str, Any]:
