@@ -13,8 +13,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tests.clusters import processes
 
@@ -30,12 +30,15 @@ def missing() -> str:
 class Ray:
     """A cluster that runs while the `with` block does; every node has `cpus` processors to give.
 
-    `environment` is what drivers need beside their own to find it. The folder's path must be short: Ray puts sockets
+    Nodes are started in an `environment` over this process's; the attribute of that name is what drivers need beside
+    their own to find them. The folder's path must be short: Ray puts sockets
     into it.
     """
 
-    def __init__(self, folder: Path, nodes: int = 3, cpus: int = 1) -> None:
-        self.folder, self.cpus = folder, cpus
+    def __init__(
+        self, folder: Path, nodes: int = 3, cpus: int = 1, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder, self.cpus, self._own = folder, cpus, dict(environment or {})
         self.head, *self.others = self.names = [f"node{number}" for number in range(nodes)]
         self.address = f"127.0.0.1:{processes.free_ports(1)[0]}"
         self.environment = {"RAY_ADDRESS": self.address}
@@ -76,7 +79,7 @@ class Ray:
         command += ["--node-ip-address=127.0.0.1", f"--object-store-memory={FEW_BYTES}", f"--node-name={name}"]
         command += [f"--num-cpus={self.cpus}"]
         marks = {mark: value, "SSL_BENCH_TEST_NODE": name}
-        processes.start([*command, *options], self._log(name), os.environ | marks)
+        processes.start([*command, *options], self._log(name), os.environ | self._own | marks)
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.out"
@@ -84,6 +87,13 @@ class Ray:
     def _wait(self, name: str) -> None:
         log = self._log(name)
         processes.wait_for(lambda: b"runtime started" in log.read_bytes(), f"Ray's {name}", log)
+
+    def processes(self, name: str) -> set[int]:
+        """Return what runs on a node."""
+        return processes.marked(self._mark, f"SSL_BENCH_TEST_NODE={name}")
+
+    def hurry(self) -> None:
+        """Ray holds nothing back."""
 
     def kill_node(self, name: str) -> int:
         """Kill a node's daemons and all that runs there at once, as a power cut does; without its head no cluster is left."""

@@ -1,0 +1,148 @@
+"""Clusters for tests, and what every suite that ran on one must have left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+import ssl_bench
+from ssl_bench.results.reading import try_entry
+from ssl_bench.results.record import Record
+from ssl_bench.results.store import Results
+from tests.clusters import processes, ray, slurm
+from tests.clusters.ray import Ray
+from tests.clusters.s3 import S3
+from tests.clusters.slurm import Slurm
+
+TOP = Path(ssl_bench.__file__).parent.parent
+REQUIRED = os.environ.get("SSL_BENCH_CLUSTERS") == "required"
+Cluster = Slurm | Ray
+
+
+def need(reason: str) -> None:
+    """Skip a test for a reason, or fail it where clusters are said to be there."""
+    if reason and REQUIRED:
+        pytest.fail(f"{reason}; SSL_BENCH_CLUSTERS=required (`.ci/run` shows how to install it)")
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path is short: clusters put sockets there, whose paths may have 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="c", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def slurm_cluster(short_path: Path) -> Iterator[Slurm]:
+    """A Slurm of three nodes with one processor each."""
+    need(slurm.missing())
+    with Slurm(short_path / "slurm") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def ray_cluster(short_path: Path) -> Iterator[Ray]:
+    """A Ray of three nodes with one processor each."""
+    need(ray.missing())
+    with Ray(short_path, environment={"PYTHONPATH": str(TOP)}) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def s3(short_path: Path) -> Iterator[S3]:
+    """An S3 server."""
+    with S3(short_path / "s3") as server:
+        yield server
+
+
+class User:
+    """Someone at a terminal of a machine that can reach a cluster; folders of their own lie where every node sees them."""
+
+    def __init__(self, home: Path, data: Path | None, *places: Cluster | S3) -> None:
+        self.home = home
+        own = {
+            "HOME": str(home),
+            "PYTHONPATH": str(TOP),
+            "OMP_NUM_THREADS": "1",
+            "SSL_BENCH_DEVICE": "cpu",
+            "SSL_BENCH_CACHE": str(home / "cache"),
+            "SSL_BENCH_RESULTS": str(home / "results"),
+        }
+        self.environment = dict(os.environ) | own | ({"SSL_BENCH_DATA": str(data)} if data else {})
+        for place in places:
+            self.environment |= place.environment
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command; `ssl-bench` is that of this checkout."""
+        line = [sys.executable, "-m", "ssl_bench", *words[1:]] if words[0] == "ssl-bench" else list(words)
+        return subprocess.Popen(
+            line, cwd=self.home, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def does(self, *words: str, code: int = 0) -> str:
+        """Run a command to its end, and return what it printed."""
+        process = self.begin(*words)
+        out, err = process.communicate(timeout=600)
+        assert process.returncode == code, f"{' '.join(words)}: {process.returncode}\n{out}\n{err}"
+        return out
+
+
+def wait_until_busy(cluster: Cluster, node: str, folder: Path) -> int:
+    """Wait until a node does a job of the plan in `folder`, and return the job."""
+    found: list[int] = []
+
+    def look() -> bool:
+        here = cluster.processes(node)
+        for path in sorted((folder / "jobs").glob("*.started.json")):
+            index = int(path.name.split(".")[0])
+            ended = any((folder / "jobs" / f"{index}.{what}.json").exists() for what in ("done", "error"))
+            if not ended and json.loads(path.read_text())["pid"] in here:
+                found.append(index)
+        return bool(found)
+
+    processes.wait_for(look, f"a job on {node}")
+    return found[0]
+
+
+def finish(process: subprocess.Popen[str], cluster: Cluster, seconds: float = 300) -> tuple[str, str]:
+    """Wait for a command that rests on a cluster; return what it printed. Jobs of a lost node are not held back."""
+    end = time.monotonic() + seconds
+    while process.poll() is None:
+        cluster.hurry()
+        assert time.monotonic() < end, f"still not done after {seconds:.0f} s"
+        time.sleep(0.5)
+    out, err = process.communicate()
+    assert process.returncode == 0, f"{process.returncode}\n{out}\n{err}"
+    return out, err
+
+
+def check_whole(user: User, request: Sequence[str], alone: Results) -> None:
+    """Check that every record of a request is there, once, and says what one process of one machine says."""
+    expected = {record.record_id: record for record in alone.records()}
+    found = everything(Results(user.environment["SSL_BENCH_RESULTS"]))
+    assert Counter(record.record_id for record in found) == Counter(expected.keys())
+    for record in found:
+        same = expected[record.record_id]
+        assert record.metrics == same.metrics, record.record_id
+        assert record.samples == same.samples, record.record_id
+    planned = json.loads(user.does("ssl-bench", "plan", *request, "--json"))
+    assert {row["state"] for row in planned} == {"done"}
+
+
+def everything(results: Results) -> list[Record]:
+    """Return every record that lies in a store, of one job as many as there are; raise where a file is none."""
+    files = results.files.read_all(results.files.record_files())
+    entries = [try_entry(content, name) for name, content in files]
+    assert all(isinstance(entry, Record) for entry in entries), entries
+    return [entry for entry in entries if isinstance(entry, Record)]
