@@ -67,7 +67,7 @@ def s3(short_path: Path) -> Iterator[S3]:
 
 
 class User:
-    """Someone at a terminal of a machine that can reach a cluster; folders of their own lie where every node sees them."""
+    """Someone at a terminal that can reach a cluster; their folders lie where every node sees them."""
 
     def __init__(self, home: Path, data: Path | None, *places: Cluster | S3) -> None:
         self.home = home

@@ -96,7 +96,7 @@ class Ray:
         """Ray holds nothing back."""
 
     def kill_node(self, name: str) -> int:
-        """Kill a node's daemons and all that runs there at once, as a power cut does; without its head no cluster is left."""
+        """Kill a node and all that runs there at once, as a power cut does; without its head no cluster is left."""
         return processes.kill_marked(self._mark, f"SSL_BENCH_TEST_NODE={name}")
 
 
