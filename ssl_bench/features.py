@@ -12,7 +12,7 @@ import dataclasses
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,7 @@ from ssl_bench.extraction import Spec, compute
 from ssl_bench.files import atomic_write, canonical_json, lock, write_text
 from ssl_bench.loading import Work
 from ssl_bench.progress import Progress
-
-if TYPE_CHECKING:
-    pass
+from ssl_bench.shared_features import FEATURES, IMAGES, SharedFeatures
 
 FLUSH_IMAGES = 4096
 FLUSH_BYTES = 2**28
@@ -80,10 +78,11 @@ class Rows:
 
 
 class FeatureStore:
-    """The feature cache under one folder."""
+    """The feature cache under one folder, and what other machines have put into a shared place, where one is named."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: Path | str = "") -> None:
         self.root = root / "features"
+        self._shared = SharedFeatures(shared, root) if shared else None
         self._blocks: dict[str, list[tuple[Path, NDArray[np.bytes_]]]] = {}
 
     def folder(self, spec: Spec) -> Path:
@@ -101,8 +100,8 @@ class FeatureStore:
         """Return each whole block's feature file and image names, in a fixed order; set aside what cannot be read."""
         known = dict(self._blocks.get(spec.key, []))
         blocks = []
-        for marker in sorted(self.folder(spec).glob("*.images.npy")):
-            path = marker.with_name(marker.name.replace(".images.npy", ".features.npy"))
+        for marker in sorted(self.folder(spec).glob(f"*{IMAGES}")):
+            path = marker.with_name(marker.name.replace(IMAGES, FEATURES))
             names = known.get(path)
             if names is None:
                 names = self._read_block(marker, path)
@@ -140,10 +139,12 @@ class FeatureStore:
 
     def _write_block(self, spec: Spec, digests: list[Digests], features: list[NDArray[Any]]) -> None:
         stem = self.folder(spec) / uuid.uuid4().hex
-        with atomic_write(stem.with_suffix(".features.npy")) as file:
+        with atomic_write(stem.with_suffix(FEATURES)) as file:
             np.save(file, np.concatenate(features), allow_pickle=False)
-        with atomic_write(stem.with_suffix(".images.npy")) as file:
+        with atomic_write(stem.with_suffix(IMAGES)) as file:
             np.save(file, np.stack(digests)[:, :16], allow_pickle=False)
+        if self._shared is not None:
+            self._shared.give(stem)
 
     def features(
         self, backbone: Backbone, spec: Spec, split: Split, digests: Digests, work: Work, progress: Progress, label: str
@@ -171,6 +172,8 @@ class FeatureStore:
         if self.missing(spec, digests):
             waiting = f"{label}: another run is extracting the same features; waiting for it"
             with lock(self.folder(spec) / f"lock{shard}", on_wait=lambda: progress.say(waiting)):
+                if self._shared is not None:
+                    self._shared.take(self.folder(spec), np.setdiff1d(_names(digests), self._held(spec)))
                 self._extract(backbone, spec, split, digests, work, progress, label, cost)
         cost.cached = len(split) - cost.extracted
         return cost

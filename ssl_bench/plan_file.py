@@ -26,6 +26,7 @@ FORMAT = "ssl-bench.plan/1"
 NAME = "plan.json"
 LOCAL = ("progress", "mirror")
 """Settings that a plan does not carry: they are those of the terminal and the machine that it was made on."""
+PLACES = ("data", "weights", "cache", "shared_cache", "results")
 Kind = Literal["extract", "probe"]
 
 
@@ -46,6 +47,11 @@ class PlanJob:
     """Images that pass the network, as far as is known."""
     seconds: float | None = None
     """Estimate for that; None where nothing was measured."""
+
+    @property
+    def light(self) -> bool:
+        """True where no image need pass a network, once what the job comes after is done."""
+        return self.kind == "probe" and not self.images
 
     @property
     def label(self) -> str:
@@ -76,7 +82,7 @@ class Plan:
         """Return the settings that the plan was made under, with `flags` that are given over them."""
         given = {key: value for key, value in (flags or {}).items() if value is not None and value != ()}
         stated = {**self.table["settings"], **cards.plain(given)}
-        paths = {key: _place(value) for key, value in stated.items() if key in ("data", "weights", "cache", "results")}
+        paths = {key: _place(value) for key, value in stated.items() if key in PLACES}
         return Settings(**stated | paths | {"shelf": tuple(map(Path, stated.get("shelf", ())))})
 
     def model(self, name: str) -> ModelCard:
@@ -113,7 +119,7 @@ def _job(raw: Mapping[str, Any]) -> PlanJob:
 
 
 def _place(value: str) -> Path | str:
-    return value if "://" in value else Path(value)
+    return value if "://" in value or not value else Path(value)
 
 
 def build(

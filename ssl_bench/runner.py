@@ -49,7 +49,7 @@ class Runner:
         self.settings = settings
         self.progress = progress
         self.results = Results(settings.results)
-        self.store = FeatureStore(settings.cache)
+        self.store = FeatureStore(settings.cache, settings.shared_cache)
         self.device = distributed.join(choose_device(settings.device))
         self._model: tuple[str, Loaded] | None = None
         self._data: tuple[tuple[str, int], Data] | None = None

@@ -32,6 +32,8 @@ class Settings:
     """Folder where weight files are looked for and fetched to; the data folder is looked through as well."""
     cache: Path = dataclasses.field(default_factory=lambda: _home("XDG_CACHE_HOME", ".cache"))
     """Folder of features and indexes; may be deleted at any time."""
+    shared_cache: Path | str = ""
+    """Folder, or s3://bucket/prefix, through which machines share features beside the cache folder that each has."""
     results: Path | str = Path("results")
     """Folder that records are written to, or s3://bucket/prefix."""
     shelf: tuple[Path, ...] = ()
@@ -125,13 +127,23 @@ def _from_text(hint: Any, text: str, where: str) -> Any:
         if text.lower() not in words:
             raise UsageError(f"{where} must be 1 or 0, not {text!r}")
         return words[text.lower()]
+    _check_local(hint, text, where)
     return Path(text).expanduser() if hint is Path else cards.parse_word(hint, text, where)
+
+
+def _check_local(hint: Any, text: str, where: str) -> None:
+    if hint is Path and "://" in text:
+        raise UsageError(
+            f"{where} is a folder of this machine, not {text}; features are shared through shared_cache, and records "
+            "lie where `results` says"
+        )
 
 
 def _convert(hint: Any, value: Any, where: str, start: Path) -> Any:
     """Return `value` as `hint`; relative paths start from `start`, the folder of the file that names them."""
-    if hint == Path | str and "://" in str(value):
+    if hint == Path | str and ("://" in str(value) or not value):
         return str(value)
+    _check_local(hint, str(value), where)
     if hint in (Path, Path | str) and isinstance(value, str | Path):
         return start / Path(value).expanduser()
     if hint == tuple[Path, ...] and isinstance(value, list | tuple):

@@ -33,7 +33,7 @@ FLOORS = [
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages", "shards", "job_files"},
     {"backbones", "datasets", "checkpoints", "results"},
-    {"features", "extraction", "loading", "meters"},
+    {"features", "shared_features", "extraction", "loading", "meters"},
     {"protocols"},
     {"cache", "facts", "scoring", "trials"},
     {
@@ -47,6 +47,7 @@ FLOORS = [
         "plan",
         "plan_file",
         "plan_job",
+        "job_status",
         "dividing",
         "executors",
         "dispatch",
@@ -67,6 +68,7 @@ MEASURING = {
     "datasets",
     "checkpoints",
     "features",
+    "shared_features",
     "extraction",
     "loading",
     "meters",
@@ -85,6 +87,7 @@ MEASURING = {
     "plan",
     "plan_file",
     "plan_job",
+    "job_status",
     "dividing",
     "executors",
     "dispatch",
@@ -147,6 +150,9 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
         ["list"],
         ["show", "digits"],
         ["plan", "-m", "pixels", "-s", "quick"],
+        ["plan", "-m", "pixels", "-s", "quick", "--out", "{tmp}/new.json"],
+        ["status", "{tmp}/plan.json"],
+        ["logs", "--plan", "{tmp}/plan.json"],
         ["results", "ls"],
         ["schema", "record"],
         ["board", "--results", str(EXAMPLE), "--html", "{tmp}/board.html"],
@@ -159,6 +165,7 @@ def test_the_publishing_wing_knows_nothing_of_the_measuring_wing() -> None:
 def test_reading_commands_load_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     """`--help`, `list`, `show`, `plan`, `results`, `board` and `compare` import neither torch nor any other heavy
     library."""
+    (tmp_path / "plan.json").write_text('{"format": "ssl-bench.plan/1", "jobs": []}')
     code = (
         "import sys\nfrom ssl_bench import cli\n"
         f"sys.argv = ['ssl-bench', *{[word.replace('{tmp}', str(tmp_path)) for word in words]!r}]\n"

@@ -15,6 +15,8 @@ COMMANDS = {
     "run": "Measure models on tasks and write one record per job.",
     "plan": "Say what a run would do: jobs, cached, missing, time; or write it for an engine.",
     "run-job": "Do one job of a written plan, for any engine.",
+    "status": "Say how far the jobs of a plan have come.",
+    "logs": "Say why jobs of a plan failed, or print what one said.",
     "fetch": "Get the weights and data of models and tasks.",
     "data": "What data there is, how to get it, and whether it is whole.",
     "look": "Write a page of what a network would see of a task.",
@@ -37,7 +39,7 @@ COMMANDS = {
     "completion": "Print the shell completion script.",
 }
 GROUPS = {
-    "Measure": ("run", "plan", "run-job", "fetch", "data"),
+    "Measure": ("run", "plan", "run-job", "status", "logs", "fetch", "data"),
     "Look": ("look", "list", "show", "model", "results", "board", "serve", "schema", "cache"),
     "Compare": ("compare", "power", "baseline"),
     "Hand in": ("submit", "verify"),

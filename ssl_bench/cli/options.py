@@ -19,6 +19,7 @@ PLACES = (
     click.option("--data", type=click.Path(path_type=Path), help="Folder that the paths of task cards start from."),
     click.option("--weights", type=click.Path(path_type=Path), help="Folder with weight files."),
     click.option("--cache", type=click.Path(path_type=Path), help="Folder of features and indexes."),
+    click.option("--shared-cache", help="Folder or s3://bucket/prefix through which machines share features."),
     click.option("--results", help="Folder of records, or s3://bucket/prefix."),
     click.option("--shelf", type=click.Path(path_type=Path), multiple=True, help="Folder with further cards."),
 )
@@ -61,6 +62,7 @@ SETTING_NAMES = (
     "data",
     "weights",
     "cache",
+    "shared_cache",
     "results",
     "shelf",
     "device",

@@ -15,7 +15,7 @@ from ssl_bench.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from ssl_bench.executors.base import Executor
 
-NOT_EXECUTORS = ("base", "worker")
+NOT_EXECUTORS = ("base", "queues", "worker")
 
 
 @dataclasses.dataclass(frozen=True)

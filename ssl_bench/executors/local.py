@@ -17,7 +17,7 @@ from typing import IO, ClassVar
 
 from ssl_bench.executors import base
 from ssl_bench.executors.base import State, Work
-from ssl_bench.plan_file import PlanJob
+from ssl_bench.executors.queues import Queue
 
 
 class Worker:
@@ -79,12 +79,12 @@ class Executor(base.Executor):
         device = str(work.plan.table["settings"].get("device", "auto"))
         gpus = [] if device == "cpu" else self._gpus()
         self._slots: list[str | None] = [*gpus, *([None] * self._pool(cores, gpus))]
-        self._threads = base.whole_number(self.stated, "threads", max(1, cores // len(self._slots)))
+        stated_threads = os.environ.get("OMP_NUM_THREADS", "")
+        most = int(stated_threads) if stated_threads.isdigit() else cores
+        self._threads = base.whole_number(self.stated, "threads", max(1, min(most, cores // len(self._slots))))
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
-        self._states: dict[int, State] = {}
-        self._jobs: dict[int, PlanJob] = {}
-        self._stopped = False
+        self._queue = Queue(work.plan)
 
     def _gpus(self) -> list[str]:
         said = self.stated.get("gpus")
@@ -98,23 +98,21 @@ class Executor(base.Executor):
         return min(len(gpus), cores - 1) if gpus else max(1, cores // 4)
 
     def submit(self, indices: Sequence[int]) -> None:
-        for index in indices:
-            self._jobs[index] = self.work.plan.job(index)
-            self._states[index] = "waiting"
+        self._queue.add(indices)
 
     def poll(self, seconds: float) -> Mapping[int, State]:
         self._hand_out()
         for key, _ in self._selector.select(seconds) if self._workers else ():
             self._heard(key.data)
         self._hand_out()
-        return self._states
+        return self._queue.states
 
     def _heard(self, slot: int) -> None:
         """Take note of a job that has ended, or of a process that has."""
         worker = self._workers[slot]
         said = worker.output.readline()
         if worker.job is not None:
-            self._states[worker.job] = "ended"
+            self._queue.end(worker.job)
         worker.job = None
         if not said:
             self._dismiss(slot)
@@ -125,47 +123,28 @@ class Executor(base.Executor):
         worker.end(kill)
 
     def _hand_out(self) -> None:
+        alone = all(gpu is None for gpu in self._slots)
         for slot, gpu in enumerate(self._slots):
             worker = self._workers.get(slot)
-            if self._stopped or (worker is not None and worker.job is not None):
+            if worker is not None and worker.job is not None:
                 continue
-            index = self._next(gpu)
+            index = self._queue.take(True) if gpu is None and not alone else self._queue.take(False, True)
             if index is None:
                 continue
             if worker is None:
                 worker = self._workers[slot] = Worker(self.work, f"worker-{slot}", self._threads, gpu)
                 self._selector.register(worker.output, selectors.EVENT_READ, slot)
             worker.begin(index)
-            self._states[index] = "running"
-
-    def _next(self, gpu: str | None) -> int | None:
-        """Return the job that a process takes next; None where none is ready for it."""
-        ready = [index for index, state in self._states.items() if state == "waiting" and self._is_ready(index)]
-        if len(self._slots) == self._slots.count(None):
-            return ready[0] if ready else None
-        light = [index for index in ready if self._is_light(self._jobs[index])]
-        heavy = [index for index in ready if index not in set(light)]
-        chosen = light if gpu is None else [*heavy, *light]
-        return chosen[0] if chosen else None
-
-    def _is_ready(self, index: int) -> bool:
-        return all(self._states.get(other, "ended") == "ended" for other in self._jobs[index].after)
-
-    def _is_light(self, job: PlanJob) -> bool:
-        """Tell whether a job needs no network, as far as the plan tells: its features were to be extracted before."""
-        return job.kind == "probe" and not job.images
 
     def stop(self) -> None:
-        self._stopped = True
-        for index, state in self._states.items():
-            if state == "waiting":
-                self._states[index] = "ended"
+        self._queue.stop()
 
     def cancel(self) -> None:
-        self.stop()
-        for slot in list(self._workers):
+        self._queue.stop()
+        for slot, worker in list(self._workers.items()):
+            if worker.job is not None:
+                self._queue.end(worker.job)
             self._dismiss(slot, kill=True)
-        self._states = dict.fromkeys(self._states, "ended")
 
     def close(self) -> None:
         for slot in list(self._workers):
