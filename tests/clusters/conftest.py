@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import s3fs
 
 import ssl_bench
 from ssl_bench.results.reading import try_entry
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
-from tests.clusters import processes, ray, slurm
+from tests.clusters import processes
 from tests.clusters.ray import Ray
 from tests.clusters.s3 import S3
 from tests.clusters.slurm import Slurm
@@ -44,32 +45,19 @@ def short_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def slurm_cluster(short_path: Path) -> Iterator[Slurm]:
-    """A Slurm of three nodes with one processor each."""
-    need(slurm.missing())
-    with Slurm(short_path / "slurm") as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def ray_cluster(short_path: Path) -> Iterator[Ray]:
-    """A Ray of three nodes with one processor each."""
-    need(ray.missing())
-    with Ray(short_path, environment={"PYTHONPATH": str(TOP)}) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def s3(short_path: Path) -> Iterator[S3]:
-    """An S3 server."""
+def s3(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """An S3 server, which what is started from here finds by the environment."""
     with S3(short_path / "s3") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
         yield server
 
 
 class User:
     """Someone at a terminal that can reach a cluster; their folders lie where every node sees them."""
 
-    def __init__(self, home: Path, data: Path | None, *places: Cluster | S3) -> None:
+    def __init__(self, home: Path, data: Path | None = None, **settings: str) -> None:
         self.home = home
         own = {
             "HOME": str(home),
@@ -79,9 +67,12 @@ class User:
             "SSL_BENCH_CACHE": str(home / "cache"),
             "SSL_BENCH_RESULTS": str(home / "results"),
         }
+        own |= {f"SSL_BENCH_{name.upper()}": value for name, value in settings.items()}
         self.environment = dict(os.environ) | own | ({"SSL_BENCH_DATA": str(data)} if data else {})
-        for place in places:
-            self.environment |= place.environment
+
+    def reaches(self, cluster: Cluster) -> None:
+        """Let commands that are started from now on find a cluster."""
+        self.environment |= cluster.environment
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Start a command; `ssl-bench` is that of this checkout."""
@@ -99,16 +90,15 @@ class User:
 
 
 def wait_until_busy(cluster: Cluster, node: str, folder: Path) -> int:
-    """Wait until a node does a job of the plan in `folder`, and return the job."""
+    """Wait until a node does a job whose files lie somewhere in a folder, and return the job's number."""
     found: list[int] = []
 
     def look() -> bool:
         here = cluster.processes(node)
-        for path in sorted((folder / "jobs").glob("*.started.json")):
-            index = int(path.name.split(".")[0])
-            ended = any((folder / "jobs" / f"{index}.{what}.json").exists() for what in ("done", "error"))
+        for path in folder.rglob("jobs/*.started.json"):
+            ended = any(path.with_name(path.name.replace("started", end)).exists() for end in ("done", "error"))
             if not ended and json.loads(path.read_text())["pid"] in here:
-                found.append(index)
+                found.append(int(path.name.partition(".")[0]))
         return bool(found)
 
     processes.wait_for(look, f"a job on {node}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +23,32 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> 
         return subprocess.Popen(
             command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
+
+
+def cannot_separate() -> str:
+    """Return why a process cannot be given a view of the file system of its own here, or ""."""
+    line = ["unshare", "--mount", "--propagation", "private", "true"]
+    if shutil.which("unshare") and subprocess.run(line, capture_output=True, check=False).returncode == 0:
+        return ""
+    return "`unshare --mount` is not allowed, so nodes of one machine see the same folders"
+
+
+def own_folders(parent: Path, places: Sequence[Path]) -> dict[Path, Path]:
+    """Return a new folder below `parent` for each place, for `with_own`."""
+    found = {place: parent / str(number) for number, place in enumerate(places)}
+    for folder in (*found, *found.values()):
+        folder.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def with_own(folders: Mapping[Path, Path], command: Sequence[str]) -> list[str]:
+    """Return a command that sees, and whose children see, a folder of their own where others see another's content.
+
+    `folders` are places to what is seen there; all of them exist.
+    """
+    mounts = "".join(f"mount --bind {shlex.quote(str(own))} {shlex.quote(str(at))} && " for at, own in folders.items())
+    line = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{mounts}exec "$@"', "sh"]
+    return [*line, *command] if folders else list(command)
 
 
 def marked(*marks: str) -> set[int]:

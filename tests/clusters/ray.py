@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.clusters import processes
@@ -30,15 +30,20 @@ def missing() -> str:
 class Ray:
     """A cluster that runs while the `with` block does; every node has `cpus` processors to give.
 
-    Nodes are started in an `environment` over this process's; the attribute of that name is what drivers need beside
-    their own to find them. The folder's path must be short: Ray puts sockets
-    into it.
+    Nodes are started in an `environment` over this process's, and see folders of their own in `private` places. The
+    attribute `environment` is what drivers need beside their own to find them. The folder's path must be short: Ray
+    puts sockets into it.
     """
 
     def __init__(
-        self, folder: Path, nodes: int = 3, cpus: int = 1, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        nodes: int = 3,
+        cpus: int = 1,
+        environment: Mapping[str, str] | None = None,
+        private: Sequence[Path] = (),
     ) -> None:
-        self.folder, self.cpus, self._own = folder, cpus, dict(environment or {})
+        self.folder, self.cpus, self.private, self._own = folder, cpus, private, dict(environment or {})
         self.head, *self.others = self.names = [f"node{number}" for number in range(nodes)]
         self.address = f"127.0.0.1:{processes.free_ports(1)[0]}"
         self.environment = {"RAY_ADDRESS": self.address}
@@ -79,7 +84,8 @@ class Ray:
         command += ["--node-ip-address=127.0.0.1", f"--object-store-memory={FEW_BYTES}", f"--node-name={name}"]
         command += [f"--num-cpus={self.cpus}"]
         marks = {mark: value, "SSL_BENCH_TEST_NODE": name}
-        processes.start([*command, *options], self._log(name), os.environ | self._own | marks)
+        own = processes.own_folders(self.folder / f"{name}.own", self.private)
+        processes.start(processes.with_own(own, [*command, *options]), self._log(name), os.environ | self._own | marks)
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.out"

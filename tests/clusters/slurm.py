@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.clusters import processes
@@ -73,11 +74,14 @@ class Slurm:
     """A cluster that runs while the `with` block does.
 
     `environment` is what its clients need beside their own; every node has `cpus` processors to give, however many the
-    machine has.
+    machine has, and sees folders of its own in `private` places.
     """
 
-    def __init__(self, folder: Path, nodes: int = 3, cpus: int = 1, timeout: int = 6) -> None:
+    def __init__(
+        self, folder: Path, nodes: int = 3, cpus: int = 1, timeout: int = 6, private: Sequence[Path] = ()
+    ) -> None:
         self.folder, self.nodes, self.cpus, self.timeout = folder, nodes, cpus, timeout
+        self.private = private
         self.names = [f"node{number}" for number in range(nodes)]
         self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
         self._mark = f"SLURM_CONF={folder / 'slurm.conf'}"  # slurmd hands it to every job
@@ -136,7 +140,9 @@ class Slurm:
     def start_node(self, name: str) -> None:
         """Start a node, also one that was killed before."""
         (self.folder / f"{name}.spool").mkdir(exist_ok=True)
-        self._start_one(name, [_program("slurmd"), "-D", "-N", name], SLURMD_NODENAME=name)
+        own = processes.own_folders(self.folder / f"{name}.own", self.private)
+        command = processes.with_own(own, [_program("slurmd"), "-D", "-N", name])
+        self._start_one(name, command, SLURMD_NODENAME=name)
 
     def processes(self, name: str) -> set[int]:
         """Return what runs on a node."""

@@ -1,30 +1,53 @@
-"""A suite on a real Slurm, one node of which is killed in the middle."""
+"""Suites on a real Slurm, one node of which is killed in the middle."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ssl_bench.results.store import Results
-from tests.clusters.conftest import User, check_whole, finish, wait_until_busy
+from tests.clusters import processes, slurm
+from tests.clusters.conftest import User, check_whole, finish, need, wait_until_busy
+from tests.clusters.s3 import S3
 from tests.clusters.slurm import Slurm
 
-REQUEST = ["-m", "digits_vit", "-m", "random:digits_vit", "-m", "pixels", "-s", "quick"]
+DIGITS = ["-m", "digits_vit", "-m", "pixels", "-s", "quick"]
+REAL = ["-m", "cifar_resnet20", "-m", "shufflenetv2_05", "-m", "pixels", "-t", "coil20_object", "-t", "digits"]
 
 
-def test_a_plan_is_worked_off_by_an_array_of_plain_jobs(slurm_cluster: Slurm, tmp_path: Path) -> None:
+def test_any_engine_works_off_a_plan(short_path: Path, tmp_path: Path) -> None:
     """What `plan --out` writes is done by `sbatch --array` and `run-job` alone, also where a node is lost."""
-    user = User(tmp_path, None, slurm_cluster)
-    user.does("ssl-bench", "run", *REQUEST, "--results", "alone", "--cache", "alone-cache")
-    user.does("ssl-bench", "plan", *REQUEST, "--out", "plan.json", "--shard-images", "700")
-    process = user.begin(
-        "bash",
-        "-c",
-        """
-        sbatch --wait --array=0-11 --requeue --output=%a.txt \
-            --wrap "python -m ssl_bench run-job plan.json --index \\$SLURM_ARRAY_TASK_ID"
-    """,
-    )
-    wait_until_busy(slurm_cluster, "node1", tmp_path)
-    assert slurm_cluster.kill_node("node1")
-    finish(process, slurm_cluster)
-    check_whole(user, REQUEST, Results(tmp_path / "alone"))
+    need(slurm.missing())
+    user = User(tmp_path)
+    user.does("ssl-bench", "run", *DIGITS, "--results", "alone", "--cache", "alone-cache")
+    user.does("ssl-bench", "plan", *DIGITS, "--out", "plan.json", "--shard-images", "700")
+    with Slurm(short_path / "slurm") as cluster:
+        user.reaches(cluster)
+        job = "python -m ssl_bench run-job plan.json --index $SLURM_ARRAY_TASK_ID"
+        process = user.begin("sbatch", "--wait", "--requeue", "--array=0-7", "--output=%a.txt", f"--wrap={job}")
+        lost = wait_until_busy(cluster, "node1", tmp_path)
+        cluster.kill_node("node1")
+        finish(process, cluster)
+    assert (tmp_path / "jobs" / f"{lost}.log").read_text().count(f"job {lost} of") > 1
+    check_whole(user, DIGITS, Results(tmp_path / "alone"))
+
+
+@pytest.mark.data
+def test_a_suite_of_real_models_on_slurm(short_path: Path, tmp_path: Path, real_data: Path, s3: S3) -> None:
+    """`run --executor slurm` loses no record to a killed node and doubles none, with features and records on S3."""
+    need(slurm.missing() or processes.cannot_separate())
+    user = User(tmp_path, real_data, results="s3://shared/results", shared_cache="s3://shared/cache")
+    user.does("ssl-bench", "run", *REAL, "--results", "alone", "--cache", "alone-cache", "--shared-cache", "")
+    with Slurm(short_path / "slurm", private=[tmp_path / "cache" / "features"]) as cluster:
+        user.reaches(cluster)
+        options = [f"--executor-option={option}" for option in ("cpus=1", "poll_seconds=1")]
+        process = user.begin("ssl-bench", "run", *REAL, "--executor", "slurm", "--shard-images", "900", *options)
+        lost = wait_until_busy(cluster, "node1", tmp_path)
+        cluster.kill_node("node1")
+        finish(process, cluster)
+    (log,) = tmp_path.glob(f"cache/plans/*/jobs/{lost}.log")
+    assert log.read_text().count(f"job {lost} of") > 1
+    check_whole(user, REAL, Results(tmp_path / "alone"))
+    assert s3.names("cache/features/")
+    assert not list((tmp_path / "cache" / "features").rglob("*.npy"))
