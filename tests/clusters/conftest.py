@@ -117,16 +117,21 @@ def finish(process: subprocess.Popen[str], cluster: Cluster, seconds: float = 30
     return out, err
 
 
-def check_whole(user: User, request: Sequence[str], alone: Results) -> None:
+def run_alone(user: User, request: Sequence[str]) -> None:
+    """Run a request in one process, with folders of its own, for `check_whole`."""
+    user.does("ssl-bench", "run", *request, "--results", "alone", "--cache", "alone-cache", "--shared-cache", "")
+
+
+def check_whole(user: User, request: Sequence[str]) -> None:
     """Check that every record of a request is there, once, and says what one process of one machine says."""
-    expected = {record.record_id: record for record in alone.records()}
+    expected = {record.record_id: record for record in Results(user.home / "alone").records()}
     found = everything(Results(user.environment["SSL_BENCH_RESULTS"]))
     assert Counter(record.record_id for record in found) == Counter(expected.keys())
     for record in found:
         same = expected[record.record_id]
         assert record.metrics == same.metrics, record.record_id
         assert record.samples == same.samples, record.record_id
-    planned = json.loads(user.does("ssl-bench", "plan", *request, "--json"))
+    planned = json.loads(user.does("ssl-bench", "plan", *request, "--json", "--cache", "alone-cache"))
     assert {row["state"] for row in planned} == {"done"}
 
 

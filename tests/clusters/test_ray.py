@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.results.store import Results
 from tests.clusters import processes, ray
-from tests.clusters.conftest import TOP, User, check_whole, finish, need, wait_until_busy
+from tests.clusters.conftest import TOP, User, check_whole, finish, need, run_alone, wait_until_busy
 from tests.clusters.ray import Ray
 from tests.clusters.s3 import S3
 
@@ -20,7 +19,7 @@ def test_a_suite_of_real_models_on_ray(short_path: Path, tmp_path: Path, real_da
     """`run --executor ray` loses no record to a killed node and doubles none, though nodes share nothing but S3."""
     need(ray.missing() or processes.cannot_separate())
     user = User(tmp_path, real_data, results="s3://shared/results", shared_cache="s3://shared/cache")
-    user.does("ssl-bench", "run", *REAL, "--results", "alone", "--cache", "alone-cache", "--shared-cache", "")
+    run_alone(user, REAL)
     own = {"PYTHONPATH": str(TOP), "TMPDIR": str(short_path / "tmp")}
     (short_path / "tmp").mkdir()
     with Ray(short_path / "ray", environment=own, private=[tmp_path]) as cluster:
@@ -29,6 +28,6 @@ def test_a_suite_of_real_models_on_ray(short_path: Path, tmp_path: Path, real_da
         wait_until_busy(cluster, cluster.others[0], short_path / "tmp")
         cluster.kill_node(cluster.others[0])
         finish(process, cluster)
-    check_whole(user, REAL, Results(tmp_path / "alone"))
+    check_whole(user, REAL)
     assert s3.names("cache/features/")
     assert not list((tmp_path / "cache" / "features").rglob("*.npy"))

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.results.store import Results
 from tests.clusters import processes, slurm
-from tests.clusters.conftest import User, check_whole, finish, need, wait_until_busy
+from tests.clusters.conftest import User, check_whole, finish, need, run_alone, wait_until_busy
 from tests.clusters.s3 import S3
 from tests.clusters.slurm import Slurm
 
@@ -20,7 +19,7 @@ def test_any_engine_works_off_a_plan(short_path: Path, tmp_path: Path) -> None:
     """What `plan --out` writes is done by `sbatch --array` and `run-job` alone, also where a node is lost."""
     need(slurm.missing())
     user = User(tmp_path)
-    user.does("ssl-bench", "run", *DIGITS, "--results", "alone", "--cache", "alone-cache")
+    run_alone(user, DIGITS)
     user.does("ssl-bench", "plan", *DIGITS, "--out", "plan.json", "--shard-images", "700")
     with Slurm(short_path / "slurm") as cluster:
         user.reaches(cluster)
@@ -30,7 +29,7 @@ def test_any_engine_works_off_a_plan(short_path: Path, tmp_path: Path) -> None:
         cluster.kill_node("node1")
         finish(process, cluster)
     assert (tmp_path / "jobs" / f"{lost}.log").read_text().count(f"job {lost} of") > 1
-    check_whole(user, DIGITS, Results(tmp_path / "alone"))
+    check_whole(user, DIGITS)
 
 
 @pytest.mark.data
@@ -38,7 +37,7 @@ def test_a_suite_of_real_models_on_slurm(short_path: Path, tmp_path: Path, real_
     """`run --executor slurm` loses no record to a killed node and doubles none, with features and records on S3."""
     need(slurm.missing() or processes.cannot_separate())
     user = User(tmp_path, real_data, results="s3://shared/results", shared_cache="s3://shared/cache")
-    user.does("ssl-bench", "run", *REAL, "--results", "alone", "--cache", "alone-cache", "--shared-cache", "")
+    run_alone(user, REAL)
     with Slurm(short_path / "slurm", private=[tmp_path / "cache" / "features"]) as cluster:
         user.reaches(cluster)
         options = [f"--executor-option={option}" for option in ("cpus=1", "poll_seconds=1")]
@@ -48,6 +47,6 @@ def test_a_suite_of_real_models_on_slurm(short_path: Path, tmp_path: Path, real_
         finish(process, cluster)
     (log,) = tmp_path.glob(f"cache/plans/*/jobs/{lost}.log")
     assert log.read_text().count(f"job {lost} of") > 1
-    check_whole(user, REAL, Results(tmp_path / "alone"))
+    check_whole(user, REAL)
     assert s3.names("cache/features/")
     assert not list((tmp_path / "cache" / "features").rglob("*.npy"))
