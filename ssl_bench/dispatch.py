@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
-import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Iterable, Sequence
 
+from ssl_bench import interrupts
+from ssl_bench.errors import EXIT_JOBS_FAILED
 from ssl_bench.executors.base import Executor, Work
 from ssl_bench.job_files import JobState
 from ssl_bench.progress import Progress
 
 PATIENCE = 1.0
 """Seconds between two looks at the engine."""
+SHARE = 20
+"""A look at the files waits so many times as long as the last one took: a large folder is not read all the time."""
+NONE = JobState()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,84 +31,111 @@ class Ended:
     """They were not begun, or stopped."""
 
 
-def dispatch(work: Work, executor: Executor, indices: Sequence[int], progress: Progress, attempts: int = 3) -> Ended:
-    """Have jobs done, and return how they ended. A job whose process or machine is lost is handed over again, until
-    it was begun `attempts` times.
+def dispatch(
+    work: Work,
+    executor: Executor,
+    indices: Sequence[int],
+    progress: Progress,
+    *,
+    attempts: int = 3,
+    fail_fast: bool = False,
+) -> Ended:
+    """Have jobs done, and return how they ended. A job whose process or machine is lost is handed over again, until it
+    was begun `attempts` times.
 
-    The first Ctrl-C lets what runs come to its end, the second ends it.
+    After the first Ctrl-C, and with `fail_fast` after the first failure, nothing more is started and what runs comes to
+    its end; the second Ctrl-C ends it.
     """
-    before = work.files.states()
-    tries, told = Counter(indices), dict.fromkeys(indices, before.get(-1, JobState()))
-    told |= {index: before[index] for index in indices if index in before}
-    with _interruptible(executor, progress) as stopped:
-        executor.submit(indices)
-        while True:
-            states = executor.poll(PATIENCE)
-            told = _tell(work, told, progress)
-            if any(states[index] != "ended" for index in indices):
-                continue
-            lost = [i for i in indices if not _is_new(before.get(i), told[i])]
-            again = [] if stopped.is_set() else [i for i in lost if tries[i] < attempts]
-            if not again:
-                break
-            for index in again:
-                tries[index] += 1
-                progress.say(f"{work.plan.job(index).label}: lost with its process; attempt {tries[index]}")
-            executor.submit(again)
-    return _ended(indices, told, lost, stopped.is_set(), work)
+    watch = _Watch(work, executor, indices, progress, attempts)
+    try:
+        with interrupts.gently(progress.say, executor.stop):
+            executor.submit(indices)
+            while not watch.look():
+                if fail_fast and watch.failed() and not watch.stopping:
+                    watch.stopping = True
+                    executor.stop()
+            watch.stopping |= interrupts.asked()
+    except KeyboardInterrupt:
+        executor.cancel()
+        watch.stopping = True
+    finally:
+        executor.close()
+    return watch.ended()
 
 
-def _ended(indices: Sequence[int], told: dict[int, JobState], lost: Sequence[int], stopped: bool, work: Work) -> Ended:
-    ended = [index for index in indices if index not in set(lost)]
-    if not stopped:
-        for index in lost:
-            said = {"job": work.plan.job(index).label, "error": "lost with its process, again and again; see its log"}
-            work.files.end(index, {"errors": [said | {"kind": "Lost", "exit_code": 3}]})
-    return Ended(
-        done=tuple(index for index in ended if told[index].state == "done"),
-        failed=tuple([i for i in ended if told[i].state == "failed"] + ([] if stopped else list(lost))),
-        left=tuple(lost) if stopped else (),
-    )
+class _Watch:
+    """What is known of the jobs that were handed over."""
 
+    def __init__(
+        self, work: Work, executor: Executor, indices: Sequence[int], progress: Progress, attempts: int
+    ) -> None:
+        self.work, self.executor, self.indices, self.progress = work, executor, indices, progress
+        self.attempts = attempts
+        self.stopping = False
+        self._before = work.files.states()
+        self._now = dict(self._before)
+        self._tries = Counter(indices)
+        self._silent: dict[int, float] = {}
+        """Job to when it was found ended without a word."""
+        self._next_look = 0.0
 
-def _is_new(before: JobState | None, now: JobState) -> bool:
-    """Tell whether a job has ended since."""
-    return now.state in ("done", "failed") and (before is None or now.changed > before.changed)
+    def look(self) -> bool:
+        """Take in what has changed, hand lost jobs over again, and return whether all is over."""
+        states = self.executor.poll(PATIENCE)
+        over = [index for index in self.indices if states[index] == "ended"]
+        if len(over) == len(self.indices) or time.monotonic() >= self._next_look:
+            self._read()
+        silent = [index for index in over if not self._has_ended(index)]
+        now = time.monotonic()
+        self._silent = {index: self._silent.get(index, now) for index in silent}
+        if self.stopping or interrupts.asked():
+            return len(over) == len(self.indices)
+        lost = [index for index, since in self._silent.items() if now - since >= self.executor.grace]
+        again = [index for index in lost if self._tries[index] < self.attempts]
+        for index in again:
+            self._tries[index] += 1
+            self.progress.say(f"{self._label(index)}: lost with its process; attempt {self._tries[index]}")
+        if again:
+            self.executor.submit(again)
+        return len(over) == len(self.indices) and len(lost) == len(silent) and not again
 
-
-def _tell(work: Work, told: dict[int, JobState], progress: Progress) -> dict[int, JobState]:
-    """Say what has changed, and return how it stands."""
-    states = work.files.states()
-    now = {index: states.get(index, JobState()) for index in told}
-    count = sum(state.state in ("done", "failed") for state in now.values())
-    for index, state in now.items():
-        if state != told[index] and state.state in ("done", "failed"):
-            report = work.files.report(index)
+    def _read(self) -> None:
+        """Read how the jobs stand, and tell what is new."""
+        start = time.monotonic()
+        earlier, self._now = self._now, self.work.files.states()
+        changed = [i for i in self.indices if self._has_ended(i) and self._now[i] != earlier.get(i, NONE)]
+        first = sum(map(self._has_ended, self.indices)) - len(changed) + 1
+        for count, index in enumerate(changed, first):
+            report = self.work.files.report(index)
             words = "; ".join(str(error["error"]) for error in report.get("errors", ()))
             said = f"failed: {words}" if words else f"done in {report.get('seconds', 0):.1f} s"
-            progress.say(f"[{count}/{len(now)}] {work.plan.job(index).label}: {said}")
-    return now
+            self.progress.say(f"[{count}/{len(self.indices)}] {self._label(index)}: {said}")
+        self._next_look = time.monotonic() + SHARE * (time.monotonic() - start)
 
+    def _has_ended(self, index: int) -> bool:
+        """Tell whether a job has come to an end since it was handed over."""
+        now, before = self._now.get(index, NONE), self._before.get(index, NONE)
+        return now.state in ("done", "failed") and now.changed > before.changed
 
-@contextmanager
-def _interruptible(executor: Executor, progress: Progress) -> Iterator[threading.Event]:
-    """Take Ctrl-C for the executor's, once to stop and twice to cancel; the event tells that it came."""
-    stopped = threading.Event()
+    def _label(self, index: int) -> str:
+        return self.work.plan.job(index).label
 
-    def heard(number: int, frame: FrameType | None) -> None:
-        if stopped.is_set():
-            executor.cancel()
-            raise KeyboardInterrupt
-        stopped.set()
-        progress.say("stopping: what runs comes to its end; Ctrl-C again ends it now")
-        executor.stop()
+    def failed(self) -> list[int]:
+        return [index for index in self.indices if self._has_ended(index) and self._now[index].state == "failed"]
 
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    usual = signal.signal(signal.SIGINT, heard)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, usual)
-        executor.close()
+    def ended(self) -> Ended:
+        """Return how it ended, and note beside the plan which jobs were lost for good."""
+        self._read()
+        failed = self.failed()
+        silent = [index for index in self.indices if not self._has_ended(index)]
+        if not self.stopping:
+            self._give_up(silent)
+            failed, silent = [*failed, *silent], []
+        rest = {*failed, *silent}
+        return Ended(tuple(index for index in self.indices if index not in rest), tuple(failed), tuple(silent))
+
+    def _give_up(self, indices: Iterable[int]) -> None:
+        for index in indices:
+            words = f"its process ended without a word, {self._tries[index]} times; see {self.work.files.folder}/*.log"
+            said = {"job": self._label(index), "error": words, "kind": "Lost", "exit_code": EXIT_JOBS_FAILED}
+            self.work.files.end(index, {"errors": [said]})

@@ -3,6 +3,7 @@ they are many, then what rests on it; what trains the network goes alone."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -28,7 +29,7 @@ def divide(planned: Sequence[Planned], planner: Planner, settings: Settings, sha
     for group in _grouped(item for item in left if not item.job.protocol.trains):
         shards = _shards(group, planner, recipes, shard_images)
         after = tuple(range(len(jobs), len(jobs) + len(shards)))
-        jobs += [*shards, _probe([item.job for item in group], recipes, after)]
+        jobs += [*shards, _probe([item.job for item in group], planner, recipes, after)]
     first: dict[tuple[str, str, int], int] = {}
     for item in left:
         if item.job.protocol.trains:
@@ -66,8 +67,15 @@ def _grouped(planned: Iterable[Planned]) -> list[list[Planned]]:
     return list(groups.values())
 
 
-def _probe(jobs: Sequence[Job], recipes: _Recipes, after: tuple[int, ...]) -> PlanJob:
-    return PlanJob("probe", jobs[0].model.name, jobs[0].task.name, recipes.asked(jobs), after=after)
+def _probe(jobs: Sequence[Job], planner: Planner, recipes: _Recipes, after: tuple[int, ...]) -> PlanJob:
+    """Return the job of what rests on extracted features; `images` are crops, which pass every time anew."""
+    sizes = {role: min(size, jobs[0].limit or size) for role, size in planner.samples(jobs[0].task).items()}
+    images = 0
+    with contextlib.suppress(KeyError):  # what a card states of samples may lack a role
+        images = sum(one.crops + one.trained for one in (job.protocol.passes(sizes) for job in jobs))
+    return PlanJob(
+        "probe", jobs[0].model.name, jobs[0].task.name, recipes.asked(jobs), after=after, images=images or None
+    )
 
 
 def _shards(group: Sequence[Planned], planner: Planner, recipes: _Recipes, shard_images: int) -> list[PlanJob]:

@@ -17,6 +17,7 @@ from typing import Any
 from ssl_bench import __version__, cards, model_zoo
 from ssl_bench.errors import SslBenchError
 from ssl_bench.extraction import PRECISION, Spec
+from ssl_bench.features import Cost
 from ssl_bench.files import canonical_json, digest_file, digest_json, stat_key, write_text
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
@@ -100,18 +101,29 @@ def _speed_path(settings: Settings, spec: Spec) -> Path:
     return settings.cache / "speed" / f"{spec.key}-{settings.device.replace(':', '_')}.json"
 
 
-def known_speed(settings: Settings, spec: Spec) -> float | None:
-    """Return the images/s measured when this model last extracted on this device, or None."""
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """What was measured when a model last extracted on a device."""
+
+    images_per_second: float
+    bytes_per_image: float = 0.0
+    """Of its features on disk; 0 where that was not noted."""
+
+
+def known_speed(settings: Settings, spec: Spec) -> Speed | None:
+    """Return what was measured when this model last extracted on this device, or None."""
+    path = _speed_path(settings, spec)
     try:
-        return float(json.loads(_speed_path(settings, spec).read_text(encoding="utf-8"))["images_per_second"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return cards.from_table(Speed, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError, TypeError, SslBenchError):
         return None
 
 
-def remember_speed(settings: Settings, spec: Spec, images: int, seconds: float) -> None:
-    """Write down a measured throughput, for the next plan's estimate."""
-    if images >= settings.batch_size and seconds > 0:
-        write_text(_speed_path(settings, spec), canonical_json({"images_per_second": images / seconds}))
+def remember_speed(settings: Settings, spec: Spec, cost: Cost) -> None:
+    """Write down what an extraction cost, for the next plan's estimate."""
+    if cost.extracted >= max(1, settings.batch_size) and cost.seconds > 0:
+        measured = Speed(cost.extracted / cost.seconds, cost.bytes / cost.extracted)
+        write_text(_speed_path(settings, spec), canonical_json(cards.plain(measured)))
 
 
 def _download_path(settings: Settings, card: ModelCard | TaskCard) -> Path:

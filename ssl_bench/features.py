@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import cards
+from ssl_bench import cards, interrupts
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.errors import DataError
@@ -44,6 +44,15 @@ class Cost:
     cached: int = 0
     """Images whose features were read from the cache."""
     seconds: float = 0.0
+    bytes: int = 0
+    """Of the features that were extracted."""
+
+    def add(self, other: Cost) -> None:
+        """Add up what another extraction took."""
+        self.extracted += other.extracted
+        self.cached += other.cached
+        self.seconds += other.seconds
+        self.bytes += other.bytes
 
 
 def _names(digests: Digests) -> NDArray[np.bytes_]:
@@ -204,11 +213,13 @@ class FeatureStore:
                     kept.extend(digests[chosen])
                     rows.append(features)
                     cost.extracted += len(chosen)
+                    cost.bytes += features.nbytes
                     advance(len(chosen))
                     full = len(kept) >= FLUSH_IMAGES or len(rows) * rows[-1].nbytes >= FLUSH_BYTES
                     if full or time.monotonic() - last > FLUSH_SECONDS:
                         self._write_block(spec, kept, rows)
                         kept, rows, last = [], [], time.monotonic()
+                    interrupts.check()
         finally:
             if kept:
                 self._write_block(spec, kept, rows)

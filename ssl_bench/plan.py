@@ -44,6 +44,8 @@ class Planned:
     """Images still to pass the network; None where that is not known yet."""
     seconds: float | None = None
     """Estimate for the extraction from measured throughput; None where nothing was measured."""
+    bytes: float | None = None
+    """Of the features that are still to be extracted; None where their size was never noted."""
     record_id: str = ""
     """Identity of the job's record, where it is known."""
     reason: str = ""
@@ -91,12 +93,15 @@ class Planner:
         passes = job.protocol.passes({name: len(digests) for name, digests in every.items()})
         spec = facts.spec(job.pooled, job.precision)
         missing = images = passes.crops + passes.trained
+        room: float | None = 0.0
         for view, splits in passes.kept.items():
             here = dataclasses.replace(spec, pooled=DENSE) if view == DENSE else dataclasses.replace(spec, view=view)
             digests = {name: every[name] for name in splits}
             missing += self.store.missing(here, np.concatenate(list(digests.values())))
             fresh = [found for name, found in digests.items() if (here.key, table.task_digest, name) not in counted]
-            images += self.store.missing(here, np.concatenate(fresh)) if fresh else 0
+            new = self.store.missing(here, np.concatenate(fresh)) if fresh else 0
+            images += new
+            room = self._room(here, new, room)
             counted |= {(here.key, table.task_digest, name) for name in digests}
         if not missing:
             return Planned(job, "probe", images=0, record_id=identity)
@@ -105,6 +110,7 @@ class Planner:
             "extract",
             images=images,
             seconds=self._estimate(spec, images + BACKWARD * passes.trained),
+            bytes=room,
             record_id=identity,
         )
 
@@ -121,8 +127,15 @@ class Planner:
         return images + passes.crops + passes.trained
 
     def _estimate(self, spec: Spec, images: int) -> float | None:
-        rate = known_speed(self.settings, spec)
-        return images / rate if rate else None
+        speed = known_speed(self.settings, spec)
+        return images / speed.images_per_second if speed else None
+
+    def _room(self, spec: Spec, images: int, before: float | None) -> float | None:
+        """Return the bytes of some images' features, with those of other views."""
+        if not images or before is None:
+            return before
+        speed = known_speed(self.settings, spec)
+        return before + images * speed.bytes_per_image if speed and speed.bytes_per_image else None
 
     def _facts_of(self, card: ModelCard) -> ModelFacts | None:
         if card.name not in self._facts:

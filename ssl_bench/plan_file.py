@@ -19,6 +19,7 @@ from ssl_bench.files import canonical_json, digest_json, write_text
 from ssl_bench.images import InputCard
 from ssl_bench.jobs import Job
 from ssl_bench.model_zoo import ModelCard
+from ssl_bench.protocols.base import Protocol
 from ssl_bench.settings import Settings
 from ssl_bench.tasks import TaskCard
 
@@ -85,9 +86,11 @@ class Plan:
         paths = {key: _place(value) for key, value in stated.items() if key in PLACES}
         return Settings(**stated | paths | {"shelf": tuple(map(Path, stated.get("shelf", ())))})
 
+    @functools.cache  # noqa: B019 - a plan lives as long as its process
     def model(self, name: str) -> ModelCard:
         return cards.from_table(ModelCard, self.table["models"][name], f"{self.where}: models.{name}")
 
+    @functools.cache  # noqa: B019
     def task(self, name: str) -> TaskCard:
         return cards.from_table(TaskCard, self.table["tasks"][name], f"{self.where}: tasks.{name}")
 
@@ -103,14 +106,13 @@ class Plan:
         said = self.table["asked"]
         model, task = self.model(job.model), self.task(job.task)
         prescribed = cards.from_table(InputCard, said["input"], f"{self.where}: asked.input")
-        found = []
-        for recipe, seed in job.asked:
-            name, fields = self.table["recipes"][recipe]
-            protocol = protocols.from_recipe(name, fields, f"{self.where}: recipes[{recipe}]")
-            found.append(
-                Job(model, task, name, protocol, seed, said["pooled"], prescribed, said["precision"], said["limit"])
-            )
-        return found
+        words = {key: said[key] for key in ("pooled", "precision", "limit")}
+        return [Job(model, task, *self._recipe(recipe), seed, input=prescribed, **words) for recipe, seed in job.asked]
+
+    @functools.cache  # noqa: B019
+    def _recipe(self, place: int) -> tuple[str, Protocol]:
+        name, fields = self.table["recipes"][place]
+        return name, protocols.from_recipe(name, fields, f"{self.where}: recipes[{place}]")
 
 
 def _job(raw: Mapping[str, Any]) -> PlanJob:

@@ -133,15 +133,14 @@ def _pass(runner: Runner, job: Job, shard: tuple[int, int], view: str, splits: S
     spec = loaded.facts.spec(job.pooled, job.precision)
     seen = dataclasses.replace(spec, pooled=DENSE) if view == DENSE else dataclasses.replace(spec, view=view)
     part = f"-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else ""
-    for split, where in shards.positions(data.digests, splits, runner.work.images_at_once, shard).items():
+    for split, where in shards.positions(
+        data.digests, splits, runner.settings.batch_size or shards.UNIT, shard
+    ).items():
         label = " ".join(word for word in (f"{job.model.name} × {job.task.name}", split, view) if word)
         images, digests = data.splits[split].take(where), data.digests[split][where]
         cost = runner.store.extract(loaded.backbone, seen, images, digests, runner.work, runner.progress, label, part)
-        if cost.extracted:
-            remember_speed(runner.settings, seen, cost.extracted, cost.seconds)
-        total.extracted += cost.extracted
-        total.cached += cost.cached
-        total.seconds += cost.seconds
+        remember_speed(runner.settings, seen, cost)
+        total.add(cost)
 
 
 def _views(jobs: Sequence[Job], sizes: Mapping[str, int]) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_bench import backbones, datasets, distributed, metrics, model_zoo
+from ssl_bench import backbones, datasets, distributed, interrupts, metrics, model_zoo
 from ssl_bench.backbones.base import LoadContext
 from ssl_bench.datasets import index
 from ssl_bench.environment import describe, peak_memory_mb
@@ -69,6 +69,7 @@ class Runner:
         """
         outcome = Outcome()
         for job in jobs:
+            interrupts.check()
             try:
                 with clear_errors():
                     if distributed.rank():
@@ -101,8 +102,7 @@ class Runner:
         meter, start = Meter(self.device), time.monotonic()
         answer = job.protocol.answer(trial)
         seconds = time.monotonic() - start - cost.seconds
-        if cost.extracted:
-            remember_speed(self.settings, spec, cost.extracted, cost.seconds)
+        remember_speed(self.settings, spec, cost)
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
         record = make_record(
             job,

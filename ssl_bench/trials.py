@@ -98,9 +98,7 @@ class CachedSupply(Supply):
         if positions is not None:
             images, digests = images.take(positions), digests[positions]
         rows, part = self.store.features(self.backbone, spec, images, digests, self.work, self.progress, what)
-        self.cost.extracted += part.extracted
-        self.cost.cached += part.cached
-        self.cost.seconds += part.seconds
+        self.cost.add(part)
         return rows
 
     def batches(

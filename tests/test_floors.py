@@ -29,6 +29,7 @@ FLOORS = [
         "environment",
         "progress",
         "distributed",
+        "interrupts",
         "training",
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages", "shards", "job_files"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 
 import click
@@ -124,7 +125,10 @@ def main() -> None:
     except click.ClickException as error:
         sys.exit(_fail(error.format_message(), EXIT_USAGE))
     except (click.Abort, KeyboardInterrupt):
-        print("\ninterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        again = shlex.join(["ssl-bench", *sys.argv[1:]])
+        print(
+            f"\ninterrupted. What was finished is kept; the same command goes on from there:\n{again}", file=sys.stderr
+        )
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()

@@ -17,7 +17,6 @@ from ssl_bench.errors import SslBenchError, UnsuitedError, UsageError
 from ssl_bench.executors import Choice
 from ssl_bench.executors.base import Work
 from ssl_bench.files import digest_json
-from ssl_bench.job_files import JobFiles
 from ssl_bench.jobs import Job
 from ssl_bench.outcome import Failure, Outcome
 from ssl_bench.plan import Planned, Planner
@@ -56,24 +55,33 @@ def with_executor(function: Command) -> Command:
 
 
 def run_on(
-    choice: Choice, planned: Sequence[Planned], settings: Settings, progress: Progress, retry_failed: bool
+    choice: Choice,
+    planned: Sequence[Planned],
+    settings: Settings,
+    progress: Progress,
+    *,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
 ) -> Outcome:
-    """Have the jobs that are not done done by an executor, and return what came of them."""
+    """Have the jobs that are not done done by an executor, and return what came of them.
+
+    Raises KeyboardInterrupt where Ctrl-C left some of them undone.
+    """
     results = Results(settings.results)
     present = [results.get(item.record_id) for item in planned if item.state == "done"]
     skipped = [Failure(item.job, UnsuitedError(item.reason)) for item in planned if item.state == "skip"]
     if all(item.state in ("done", "skip") for item in planned):
         return Outcome(present=present, skipped=skipped)
     plan, folder = prepare(planned, settings, choice)
-    indices = left(plan, JobFiles(folder), results, retry_failed, progress)
     work = Work(plan, folder)
-    progress.say(f"{len(indices)} jobs on {choice.name}; ssl-bench status {folder}")
+    indices = left(work, results, retry_failed, progress)
     if indices:
+        progress.say(f"{len(indices)} jobs on {choice.name}; ssl-bench status {folder}")
         executor = executors.get(choice.name)(work, choice.parallel, choice.options)
-        ended = dispatch(work, executor, indices, progress, choice.attempts)
-        if ended.left:
+        ended = dispatch(work, executor, indices, progress, attempts=choice.attempts, fail_fast=fail_fast)
+        if ended.left and not (fail_fast and ended.failed):
             raise KeyboardInterrupt
-    return _outcome(work, present, skipped, settings)
+    return _outcome(work, indices, Outcome(present=present, skipped=skipped), Results(settings.results))
 
 
 def prepare(planned: Sequence[Planned], settings: Settings, choice: Choice) -> tuple[Plan, Path]:
@@ -93,26 +101,28 @@ def prepare(planned: Sequence[Planned], settings: Settings, choice: Choice) -> t
     return plan, folder
 
 
-def left(plan: Plan, files: JobFiles, results: Results, retry_failed: bool, progress: Progress) -> list[int]:
+def left(work: Work, results: Results, retry_failed: bool, progress: Progress) -> list[int]:
     """Return the jobs of a plan that are not done: they did not end well, or what they wrote is gone."""
-    states = files.states()
+    states = work.files.states()
     done = {index for index, state in states.items() if state.state == "done"}
-    failed = [index for index, state in states.items() if state.state == "failed"]
-    done -= {i for i in done if not all(results.has(record) for record in files.report(i).get("records", ()))}
+    done = {i for i in done if all(results.has(record) for record in work.files.report(i).get("records", ()))}
+    failed = {index for index, state in states.items() if state.state == "failed"}
     if failed and not retry_failed:
-        progress.say(f"{len(failed)} jobs failed before and are left alone: `ssl-bench logs` says why, --retry-failed")
-        done |= set(failed)
-    return [index for index in range(len(plan.jobs)) if index not in done]
+        progress.say(f"{len(failed)} jobs failed before and are left as they are; --retry-failed does them again")
+        done |= failed
+    return [index for index in range(len(work.plan.jobs)) if index not in done]
 
 
-def _outcome(work: Work, present: list[Any], skipped: list[Failure], settings: Settings) -> Outcome:
-    """Return what the jobs of a plan left, by their files."""
-    outcome = Outcome(present=present, skipped=skipped)
-    results = Results(settings.results)
+def _outcome(work: Work, ran: Sequence[int], outcome: Outcome, results: Results) -> Outcome:
+    """Return what the jobs of a plan left, by their files, on top of what was there before."""
+    now, known = set(ran), {record.record_id for record in outcome.present}
     for index, job in enumerate(work.plan.jobs):
         report = work.files.report(index)
-        outcome.written += [results.get(record) for record in report.get("written", ())]
-        outcome.present += [results.get(record) for record in report.get("present", ())]
+        for record in report.get("records", ()):
+            if record not in known and results.has(record):
+                new = index in now and record in report["written"]
+                (outcome.written if new else outcome.present).append(results.get(record))
+                known.add(record)
         if job.kind == "probe" and (report.get("errors") or report.get("skipped")):
             asked = {one.label: one for one in work.plan.asked(job)}
             for which, said in ((outcome.failures, "errors"), (outcome.skipped, "skipped")):

@@ -14,6 +14,7 @@ from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with
 from ssl_bench.cli.tables import duration, echo_json, echo_table
 from ssl_bench.dividing import SHARD_IMAGES
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK
+from ssl_bench.files import megabytes
 from ssl_bench.jobs import Request, expand
 from ssl_bench.plan import Planned, Planner, State, missing_lines
 from ssl_bench.settings import Resolved
@@ -82,6 +83,8 @@ class Row(TypedDict):
     """Images still to pass the network; "?" where that is not known yet."""
     seconds: float | None
     """Estimated time of the extraction, from measured throughput."""
+    bytes: int | None
+    """Size of the features that are extracted; null where it was never noted."""
     lacks: list[str]
     """What is missing, a line each."""
     reason: str
@@ -98,6 +101,7 @@ def as_row(item: Planned) -> Row:
         "state": item.state,
         "images": "?" if item.images is None else item.images,
         "seconds": item.seconds,
+        "bytes": None if item.bytes is None else round(item.bytes),
         "lacks": list(item.lacks),
         "reason": item.reason,
     }
@@ -112,7 +116,9 @@ def echo_summary(planned: Sequence[Planned]) -> None:
     if images:
         known = [item.seconds for item in planned if item.images]
         time = duration(sum(s for s in known if s)) if all(s is not None for s in known) else "not measured yet"
-        click.echo(f"{images} images to extract; time: {time}", err=True)
+        sizes = [item.bytes for item in planned if item.images]
+        room = f", {megabytes(sum(size or 0 for size in sizes))} of features" if None not in sizes else ""
+        click.echo(f"{images} images to extract{room}; time: {time}", err=True)
     for item in planned:
         if item.reason:
             click.echo(f"skipped: {item.job.label}: {item.reason}", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssl_bench import distributed
+from ssl_bench import distributed, interrupts
 from ssl_bench.cli.execution import run_on, with_executor
 from ssl_bench.cli.options import MIRROR, PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary
@@ -135,9 +135,10 @@ def execute(
     progress = choose(settings.progress)
     news = _news(progress, sum(item.state not in ("done", "skip") for item in planned))
     if choice.name:
-        outcome = run_on(choice, planned, settings, progress, retry_failed)
+        outcome = run_on(choice, planned, settings, progress, retry_failed=retry_failed, fail_fast=fail_fast)
     else:
-        outcome = run_planned(planned, settings, fail_fast=fail_fast, on_record=news, progress=progress)
+        with interrupts.gently(progress.say):
+            outcome = run_planned(planned, settings, fail_fast=fail_fast, on_record=news, progress=progress)
     if distributed.rank():
         return outcome
     if not quiet and (outcome.present or outcome.written):

@@ -43,6 +43,8 @@ class Executor(abc.ABC):
     """What may be stated besides the number of workers: option to what it means."""
     resumes: ClassVar[bool] = False
     """True where submitted jobs go on when the process that submitted them ends."""
+    grace: ClassVar[float] = 0.0
+    """Seconds that a job's last file may take to be seen here after the engine has let go of the job."""
 
     def __init__(self, work: Work, parallel: int, stated: Mapping[str, str]) -> None:
         """Make ready to do jobs of a plan, `parallel` at once (0: as many as fit), under options as they were stated.

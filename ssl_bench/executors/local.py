@@ -28,7 +28,8 @@ class Worker:
         self.job: int | None = None
         visible = {"CUDA_VISIBLE_DEVICES": gpu if gpu is not None else ""}
         environment = dict(os.environ) | {"OMP_NUM_THREADS": str(threads)} | visible
-        device = [] if gpu is not None else ["device=cpu"]
+        stated = str(work.plan.table["settings"].get("device", "auto"))
+        device = [] if gpu is not None or stated == "auto" else ["device=cpu"]
         line = [sys.executable, "-m", "ssl_bench.executors.worker", str(work.path), *device]
         work.files.folder.mkdir(parents=True, exist_ok=True)
         with (work.files.folder / f"{name}.log").open("ab") as log:

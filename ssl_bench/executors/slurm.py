@@ -51,6 +51,7 @@ class Executor(base.Executor):
     """A cluster whose nodes see the plan's folder."""
 
     resumes = True
+    grace = 30.0  # NFS shows other machines' files with a delay
     options: ClassVar[Mapping[str, str]] = {
         "partition": "of what passes images through a network",
         "cpu_partition": "of probes of frozen features, which get no GPU there; else they go where all goes",
