@@ -46,7 +46,7 @@ SelectTypeParameters=CR_CPU
 SchedulerParameters=batch_sched_delay=1,sched_interval=1,sched_min_interval=100000,bf_interval=1
 SlurmdParameters=config_overrides
 SlurmdTimeout={timeout}
-MessageTimeout=5
+MessageTimeout={timeout}
 KillWait=5
 MinJobAge=300
 JobRequeue=1
@@ -78,7 +78,7 @@ class Slurm:
     """
 
     def __init__(
-        self, folder: Path, nodes: int = 3, cpus: int = 1, timeout: int = 6, private: Sequence[Path] = ()
+        self, folder: Path, nodes: int = 3, cpus: int = 1, timeout: int = 3, private: Sequence[Path] = ()
     ) -> None:
         self.folder, self.nodes, self.cpus, self.timeout = folder, nodes, cpus, timeout
         self.private = private

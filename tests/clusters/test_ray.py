@@ -11,7 +11,7 @@ from tests.clusters.conftest import TOP, User, check_whole, finish, need, run_al
 from tests.clusters.ray import Ray
 from tests.clusters.s3 import S3
 
-REAL = ["-m", "cifar_resnet20", "-m", "shufflenetv2_05", "-m", "pixels", "-t", "coil20_object", "-t", "digits"]
+REAL = ["-m", "cifar_resnet20", "-m", "shufflenetv2_05", "-t", "coil20_object", "-t", "digits"]
 
 
 @pytest.mark.data

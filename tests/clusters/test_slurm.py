@@ -12,7 +12,7 @@ from tests.clusters.s3 import S3
 from tests.clusters.slurm import Slurm
 
 DIGITS = ["-m", "digits_vit", "-m", "pixels", "-s", "quick"]
-REAL = ["-m", "cifar_resnet20", "-m", "shufflenetv2_05", "-m", "pixels", "-t", "coil20_object", "-t", "digits"]
+REAL = ["-m", "cifar_resnet20", "-m", "shufflenetv2_05", "-t", "coil20_object", "-t", "digits"]
 
 
 def test_any_engine_works_off_a_plan(short_path: Path, tmp_path: Path) -> None:
