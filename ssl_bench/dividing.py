@@ -3,7 +3,6 @@ they are many, then what rests on it; what trains the network goes alone."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -69,13 +68,12 @@ def _grouped(planned: Iterable[Planned]) -> list[list[Planned]]:
 
 def _probe(jobs: Sequence[Job], planner: Planner, recipes: _Recipes, after: tuple[int, ...]) -> PlanJob:
     """Return the job of what rests on extracted features; `images` are crops, which pass every time anew."""
-    sizes = {role: min(size, jobs[0].limit or size) for role, size in planner.samples(jobs[0].task).items()}
-    images = 0
-    with contextlib.suppress(KeyError):  # what a card states of samples may lack a role
-        images = sum(one.crops + one.trained for one in (job.protocol.passes(sizes) for job in jobs))
-    return PlanJob(
-        "probe", jobs[0].model.name, jobs[0].task.name, recipes.asked(jobs), after=after, images=images or None
-    )
+    known = {role: min(size, jobs[0].limit or size) for role, size in planner.samples(jobs[0].task).items()}
+    guessed = dict.fromkeys(("train", "val", "test"), SHARD_IMAGES) | known
+    passes = [job.protocol.passes(guessed) for job in jobs]
+    crops = sum(one.crops + one.trained for one in passes)
+    images = crops if known or not crops else None
+    return PlanJob("probe", jobs[0].model.name, jobs[0].task.name, recipes.asked(jobs), after=after, images=images)
 
 
 def _shards(group: Sequence[Planned], planner: Planner, recipes: _Recipes, shard_images: int) -> list[PlanJob]:
@@ -85,7 +83,7 @@ def _shards(group: Sequence[Planned], planner: Planner, recipes: _Recipes, shard
         return []
     job = wanted[0].job
     images = _known([item.images for item in wanted])
-    seconds = _known([item.seconds for item in wanted if item.images])
+    seconds = _known([item.seconds for item in wanted if item.images != 0])
     count = max(1, -(-_size(planner.samples(job.task), job.limit) // shard_images))
     asked = recipes.asked({recipes.place(item.job): item.job for item in wanted}.values())
     return [

@@ -52,7 +52,7 @@ class PlanJob:
     @property
     def light(self) -> bool:
         """True where no image need pass a network, once what the job comes after is done."""
-        return self.kind == "probe" and not self.images
+        return self.kind == "probe" and self.images == 0
 
     @property
     def label(self) -> str:

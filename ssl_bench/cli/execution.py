@@ -38,6 +38,7 @@ OPTIONS = (
     ),
     click.option("--shard-images", type=click.IntRange(min=1), help="Images of one extract job on the executor."),
     click.option("--attempts", type=click.IntRange(min=1), help="Times that a job is begun whose machine is lost."),
+    click.option("--detach", is_flag=True, help="Slurm: submit and end; the same command later prints the records."),
     click.option("--retry-failed", is_flag=True, help="Do jobs again that failed on the executor before."),
 )
 FIELDS = ("name", "parallel", "shard_images", "attempts")
@@ -54,6 +55,13 @@ def with_executor(function: Command) -> Command:
     return stacked(OPTIONS, wrapped)
 
 
+def print_choice(choice: Choice) -> None:
+    """Print who does the jobs, and how."""
+    for name, value in vars(choice).items():
+        shown = ", ".join(f"{key}={word}" for key, word in value.items()) if isinstance(value, Mapping) else value
+        click.echo(f"executor.{name:<16} {shown}")
+
+
 def run_on(
     choice: Choice,
     planned: Sequence[Planned],
@@ -62,11 +70,16 @@ def run_on(
     *,
     retry_failed: bool = False,
     fail_fast: bool = False,
+    detach: bool = False,
 ) -> Outcome:
-    """Have the jobs that are not done done by an executor, and return what came of them.
+    """Have the jobs that are not done done by an executor, and return what came of them; with `detach`, of those that
+    had ended before.
 
-    Raises KeyboardInterrupt where Ctrl-C left some of them undone.
+    Raises KeyboardInterrupt where Ctrl-C left some of them undone, UsageError where an executor cannot be left alone.
     """
+    kind = executors.get(choice.name)
+    if detach and not kind.resumes:
+        raise UsageError(f"--detach: jobs of the executor {choice.name} end with this process; leave it out")
     results = Results(settings.results)
     present = [results.get(item.record_id) for item in planned if item.state == "done"]
     skipped = [Failure(item.job, UnsuitedError(item.reason)) for item in planned if item.state == "skip"]
@@ -77,7 +90,10 @@ def run_on(
     indices = left(work, results, retry_failed, progress)
     if indices:
         progress.say(f"{len(indices)} jobs on {choice.name}; ssl-bench status {folder}")
-        executor = executors.get(choice.name)(work, choice.parallel, choice.options)
+        executor = kind(work, choice.parallel, choice.options)
+    if indices and detach:
+        executor.submit(indices)
+    elif indices:
         ended = dispatch(work, executor, indices, progress, attempts=choice.attempts, fail_fast=fail_fast)
         if ended.left and not (fail_fast and ended.failed):
             raise KeyboardInterrupt

@@ -142,7 +142,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def print_config(resolved: Resolved) -> None:
     """Print every setting, its value and where it came from."""
     for name, origin in resolved.origins.items():
-        click.echo(f"{name:<11} {_show(getattr(resolved.settings, name)):<50} {origin}")
+        click.echo(f"{name:<12} {_show(getattr(resolved.settings, name)):<50} {origin}")
 
 
 def _show(value: Any) -> str:

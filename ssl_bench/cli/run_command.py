@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssl_bench import distributed, interrupts
-from ssl_bench.cli.execution import run_on, with_executor
+from ssl_bench.cli.execution import print_choice, run_on, with_executor
 from ssl_bench.cli.options import MIRROR, PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.plan_command import echo_summary
 from ssl_bench.cli.tables import duration, echo_table, headed, interval, number
@@ -50,6 +50,7 @@ def command(
     as_json: bool,
     config: bool,
     retry_failed: bool,
+    detach: bool,
 ) -> int:
     """Measure models on tasks by protocols, and write one record per job.
 
@@ -61,10 +62,12 @@ def command(
       ssl-bench run --model dinov2_vitb14 --suite vtab
       ssl-bench run --model dinov2_vits14 --task vtab1k_cifar100 --fetch
       ssl-bench run -m digits_vit -m pixels --task digits --protocol knn
+      ssl-bench run -m 'dinov2_*' --suite vtab --executor slurm --executor-option partition=gpu
       ssl-bench run -m pixels,size=28,channels=grey -t mnist -p knn,k=1,distance=euclidean,weighting=uniform
     """
     if config:
         print_config(resolved)
+        print_choice(choice)
         return EXIT_OK
     settings = resolved.settings
     planned = Planner(settings).plan(expand(request, settings))
@@ -77,7 +80,8 @@ def command(
         if lacking:
             raise MissingError(_missing_text(planned))
         return EXIT_OK
-    outcome = execute(planned, settings, choice, fail_fast=fail_fast, quiet=as_json, retry_failed=retry_failed)
+    how = {"retry_failed": retry_failed, "detach": detach}
+    outcome = execute(planned, settings, choice, fail_fast=fail_fast, quiet=as_json, **how)
     if as_json and not distributed.rank():
         for record in [*outcome.present, *outcome.written]:
             click.echo(canonical_json(record.to_json()))
@@ -128,14 +132,17 @@ def execute(
     *,
     fail_fast: bool = False,
     quiet: bool = False,
-    retry_failed: bool = False,
+    **how: bool,
 ) -> Outcome:
-    """Run the jobs that have no record, print all records as a table, and say what was there and what was done."""
+    """Run the jobs that have no record, print all records as a table, and say what was there and what was done.
+
+    `how` is for `run_on`, where an executor is chosen.
+    """
     start = time.monotonic()
     progress = choose(settings.progress)
     news = _news(progress, sum(item.state not in ("done", "skip") for item in planned))
     if choice.name:
-        outcome = run_on(choice, planned, settings, progress, retry_failed=retry_failed, fail_fast=fail_fast)
+        outcome = run_on(choice, planned, settings, progress, fail_fast=fail_fast, **how)
     else:
         with interrupts.gently(progress.say):
             outcome = run_planned(planned, settings, fail_fast=fail_fast, on_record=news, progress=progress)

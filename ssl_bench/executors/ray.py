@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ssl_bench.errors import MissingError, missing_package, reason
+from ssl_bench.errors import EXIT_JOBS_FAILED, MissingError, missing_package, reason
 from ssl_bench.executors import base
 from ssl_bench.executors.base import State, Work
 from ssl_bench.executors.queues import Queue
@@ -106,16 +106,19 @@ class Executor(base.Executor):
 
     def _take_back(self, task: Any) -> None:
         index = self._running.pop(task)
+        files = self.work.files
         try:
             report, said = self._ray.get(task)
+            if said:
+                files.start(index)
+                write_text(files.path(index, "log"), said)
+                files.end(index, report)
+        except self._ray.exceptions.RayTaskError as error:  # it was never begun: no plan, or no ssl_bench there
+            words = str(error.cause or error).strip().splitlines()[-1]
+            said = {"job": self.work.plan.job(index).label, "error": f"a worker of Ray cannot do it: {words}"}
+            files.end(index, {"errors": [said | {"kind": "RayTaskError", "exit_code": EXIT_JOBS_FAILED}]})
         except self._ray.exceptions.RayError:
-            self._queue.end(index)  # lost: whoever waits finds no word of its end
-            return
-        if said:
-            files = self.work.files
-            files.start(index)
-            write_text(files.path(index, "log"), said)
-            files.end(index, report)
+            pass  # lost with its node: whoever waits finds no word of its end
         self._queue.end(index)
 
     def stop(self) -> None:

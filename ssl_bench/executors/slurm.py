@@ -7,8 +7,10 @@ task is still to be expected `squeue` says, which needs no accounting.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import itertools
+import json
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +20,7 @@ from typing import Any, ClassVar
 from ssl_bench.errors import MissingError, UsageError, missing_package, reason
 from ssl_bench.executors import base
 from ssl_bench.executors.base import State, Work
+from ssl_bench.files import canonical_json, write_text
 
 ARRAY = 1000
 """Tasks of one array; clusters usually take up to MaxArraySize = 1001."""
@@ -30,15 +33,18 @@ class Task:
     def __init__(self, folder: Path, overrides: Mapping[str, Any]) -> None:
         self.folder = folder
         self.overrides = dict(overrides)
+        self.submitted = time.time()
 
     def __call__(self, indices: Sequence[int]) -> list[int]:
-        """Do jobs one after another, and return those that failed."""
+        """Do jobs one after another, less those that an earlier attempt at this task did; return those that failed."""
         from ssl_bench import plan_file
         from ssl_bench.plan_job import Doer
 
         plan = plan_file.read(self.folder)
         doer = Doer(plan, plan.settings(self.overrides), self.folder)
-        return [index for index in indices if doer.do(index, echo=True)["errors"]]
+        states = doer.files.states()
+        done = {i for i, state in states.items() if state.state == "done" and state.changed > self.submitted}
+        return [index for index in indices if index not in done and doer.do(index, echo=True)["errors"]]
 
     def checkpoint(self, indices: Sequence[int]) -> Any:
         """Return what is queued in place of a task that is preempted or out of time: the same."""
@@ -63,7 +69,7 @@ class Executor(base.Executor):
         "memory_gb": "memory of a task",
         "minutes": "time limit of a task [240]",
         "timeouts": "times that a task may run out of time and be queued again [10]",
-        "jobs_per_task": "jobs that a task does one after another [1]",
+        "jobs_per_task": "jobs that a task does one after another [so many that 1000 tasks do all]",
         "extra": "further options of sbatch, as exclude=n1+reservation=x",
         "poll_seconds": "seconds between two looks at the queue [10]",
     }
@@ -80,17 +86,31 @@ class Executor(base.Executor):
         self._states: dict[int, State] = {}
         self._looked = 0.0
         self._seconds = base.whole_number(self.stated, "poll_seconds", 10)
+        self._memo = work.folder / "slurm" / "tasks.json"
 
     def submit(self, indices: Sequence[int]) -> None:
-        jobs = {index: self.work.plan.job(index) for index in indices}
-        for depth in self._layers(indices):
-            split = "cpu_partition" in self.stated
-            for light in (False, True) if split else (None,):
-                mine = [index for index in depth if light is None or jobs[index].light is light]
-                size = base.whole_number(self.stated, "jobs_per_task", 1)
-                tasks = [list(part) for part in _parts(mine, max(1, size))]
+        self._adopt(indices)
+        left = [index for index in indices if self._states.get(index, "ended") == "ended"]
+        jobs = {index: self.work.plan.job(index) for index in left}
+        size = max(1, base.whole_number(self.stated, "jobs_per_task", -(-len(left) // ARRAY)))
+        split = "cpu_partition" in self.stated
+        for layer in self._layers(left):
+            for light in (False, True) if split else (False,):
+                mine = [index for index in layer if not split or jobs[index].light is light]
+                tasks = [list(part) for part in _parts(mine, size)]
                 for array in _parts(tasks, ARRAY):
-                    self._send(array, light=bool(light))
+                    self._send(array, light)
+        write_text(self._memo, canonical_json({str(index): task for index, task in self._tasks.items()}))
+
+    def _adopt(self, indices: Sequence[int]) -> None:
+        """Take over what an earlier process submitted and Slurm still has, so that it is not submitted again."""
+        with contextlib.suppress(OSError, ValueError):
+            earlier = json.loads(self._memo.read_text(encoding="utf-8"))
+            queue = queued(getpass.getuser()) or {}
+            for index in indices:
+                task = earlier.get(str(index), "")
+                if task in queue and index not in self._tasks:
+                    self._tasks[index], self._states[index] = task, queue[task]
 
     def _layers(self, indices: Sequence[int]) -> list[list[int]]:
         """Return jobs so that every one stands in a later layer than those that it comes after."""
