@@ -40,7 +40,7 @@ def test_every_command_of_the_readme_runs(command: Command, tmp_path: Path) -> N
         protocol.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize(("page", "least"), [("records.md", 10), ("board.md", 5)])
+@pytest.mark.parametrize(("page", "least"), [("records.md", 10), ("board.md", 5), ("running_on_clusters.md", 6)])
 def test_every_command_of_the_docs_runs(command: Command, page: str, least: int) -> None:
     """The commands of a page of `docs/` run one after another, and each exits with 0."""
     found = commands((TOP / "docs" / page).read_text(encoding="utf-8"))
