@@ -65,7 +65,7 @@ class Job:
 
 
 def logistic(samples: int, dim: int, classes: int) -> float:
-    """Return seconds on two threads: 0.4 and 8 ns per value and class meet the benchmark's points within a factor of 2.3.
+    """Return seconds on two threads: 0.4, and 8 ns per value and class, which meets the benchmark within 2.3x.
 
     Those features are drawn; real ones of 50,000 images took five times as long (shufflenetv2_05 in `results/`).
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -54,6 +56,19 @@ def s3(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
         yield server
 
 
+def example(name: str) -> str:
+    """Return the shell commands that the docs show under a name."""
+    (block,) = re.findall(rf"```sh {name}\n(.*?)```", (TOP / "docs" / "running_on_clusters.md").read_text(), re.DOTALL)
+    return str(block)
+
+
+def asked(name: str) -> list[str]:
+    """Return the words of an example that say what is asked: models, tasks and suites."""
+    words = shlex.split(example(name))
+    places = [place for place, word in enumerate(words) if word in ("-m", "-t", "-s")]
+    return [word for place in places for word in words[place : place + 2]]
+
+
 class User:
     """Someone at a terminal that can reach a cluster; their folders lie where every node sees them."""
 
@@ -68,24 +83,32 @@ class User:
             "SSL_BENCH_RESULTS": str(home / "results"),
         }
         own |= {f"SSL_BENCH_{name.upper()}": value for name, value in settings.items()}
+        (home / "bin").mkdir()
+        (home / "bin" / "ssl-bench").write_text(f'#!/bin/sh\nexec {sys.executable} -m ssl_bench "$@"\n')
+        (home / "bin" / "ssl-bench").chmod(0o755)
+        own["PATH"] = f"{home / 'bin'}:{os.environ['PATH']}"
         self.environment = dict(os.environ) | own | ({"SSL_BENCH_DATA": str(data)} if data else {})
 
     def reaches(self, cluster: Cluster) -> None:
         """Let commands that are started from now on find a cluster."""
         self.environment |= cluster.environment
 
-    def begin(self, *words: str) -> subprocess.Popen[str]:
-        """Start a command; `ssl-bench` is that of this checkout."""
-        line = [sys.executable, "-m", "ssl_bench", *words[1:]] if words[0] == "ssl-bench" else list(words)
+    def begin(self, commands: str) -> subprocess.Popen[str]:
+        """Start commands of a shell, of which each must go well for the next."""
         return subprocess.Popen(
-            line, cwd=self.home, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ["bash", "-ec", commands],
+            cwd=self.home,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
-    def does(self, *words: str, code: int = 0) -> str:
+    def does(self, *words: str) -> str:
         """Run a command to its end, and return what it printed."""
-        process = self.begin(*words)
+        process = self.begin(shlex.join(words))
         out, err = process.communicate(timeout=600)
-        assert process.returncode == code, f"{' '.join(words)}: {process.returncode}\n{out}\n{err}"
+        assert process.returncode == 0, f"{' '.join(words)}: {process.returncode}\n{out}\n{err}"
         return out
 
 

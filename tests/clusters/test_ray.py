@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.clusters import processes, ray
-from tests.clusters.conftest import TOP, User, check_whole, finish, need, run_alone, wait_until_busy
+from tests.clusters.conftest import TOP, User, asked, check_whole, example, finish, need, run_alone, wait_until_busy
 from tests.clusters.ray import Ray
 from tests.clusters.s3 import S3
-
-REAL = ["-m", "cifar_resnet20", "-m", "shufflenetv2_05", "-t", "coil20_object", "-t", "digits"]
 
 
 @pytest.mark.data
@@ -19,15 +17,15 @@ def test_a_suite_of_real_models_on_ray(short_path: Path, tmp_path: Path, real_da
     """`run --executor ray` loses no record to a killed node and doubles none, though nodes share nothing but S3."""
     need(ray.missing() or processes.cannot_separate())
     user = User(tmp_path, real_data, results="s3://shared/results", shared_cache="s3://shared/cache")
-    run_alone(user, REAL)
+    run_alone(user, asked("ray"))
     own = {"PYTHONPATH": str(TOP), "TMPDIR": str(short_path / "tmp")}
     (short_path / "tmp").mkdir()
     with Ray(short_path / "ray", environment=own, private=[tmp_path]) as cluster:
         user.reaches(cluster)
-        process = user.begin("ssl-bench", "run", *REAL, "--executor", "ray", "--shard-images", "900")
+        process = user.begin(example("ray"))
         wait_until_busy(cluster, cluster.others[0], short_path / "tmp")
         cluster.kill_node(cluster.others[0])
         finish(process, cluster)
-    check_whole(user, REAL)
+    check_whole(user, asked("ray"))
     assert s3.names("cache/features/")
     assert not list((tmp_path / "cache" / "features").rglob("*.npy"))
