@@ -12,6 +12,7 @@ from ssl_bench.files import canonical_json
 from ssl_bench.jobs import Job
 from ssl_bench.plan import Planned, Planner
 from ssl_bench.plan_file import Plan, PlanJob
+from ssl_bench.protocols.base import Protocol
 from ssl_bench.settings import Settings
 
 SHARD_IMAGES = 50_000
@@ -44,15 +45,19 @@ class _Recipes:
     """Protocols with their fields, each once."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[str, object]] = []
+        self.found: list[tuple[str, Protocol]] = []
         self._places: dict[str, int] = {}
+        self._met: dict[int, tuple[Protocol, int]] = {}
+        """Object, by its id, to place: jobs of one recipe share it, and comparing fields of all of them is slow."""
 
     def place(self, job: Job) -> int:
-        key = canonical_json([job.protocol_name, cards.plain(job.protocol)])
-        if key not in self._places:
-            self._places[key] = len(self.found)
-            self.found.append((job.protocol_name, job.protocol))
-        return self._places[key]
+        if id(job.protocol) not in self._met:
+            key = canonical_json([job.protocol_name, cards.plain(job.protocol)])
+            if key not in self._places:
+                self._places[key] = len(self.found)
+                self.found.append((job.protocol_name, job.protocol))
+            self._met[id(job.protocol)] = job.protocol, self._places[key]
+        return self._met[id(job.protocol)][1]
 
     def asked(self, jobs: Iterable[Job]) -> tuple[tuple[int, int], ...]:
         return tuple((self.place(job), job.seed) for job in jobs)
