@@ -12,7 +12,7 @@ from ssl_bench.settings import Settings
 
 # Tests must not depend on the settings of whoever runs them, nor open a connection to a hub.
 DATA = os.environ.get("SSL_BENCH_DATA", "")
-OURS = ("SSL_BENCH_DATA", "SSL_BENCH_BROWSER")
+OURS = ("SSL_BENCH_DATA", "SSL_BENCH_BROWSER", "SSL_BENCH_CLUSTERS")
 for name in [name for name in os.environ if name.startswith("SSL_BENCH_") and name not in OURS]:
     del os.environ[name]
 os.environ["HF_HUB_OFFLINE"] = "1"

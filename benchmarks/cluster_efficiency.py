@@ -1,0 +1,116 @@
+"""Throughput of W workers of one core each over W times that of one, extracting real images, and what a job costs more.
+
+Run: python benchmarks/cluster_efficiency.py DATA [--executor local] [--workers 4] [--images 8000]
+     python -m tests.clusters.slurm --nodes 4 python benchmarks/cluster_efficiency.py DATA --executor slurm
+     python -m tests.clusters.ray --nodes 4 python benchmarks/cluster_efficiency.py DATA --executor ray
+(on a machine that does nothing else)
+
+DATA holds CIFAR-10 as JPEG files, from which train and test give that many images each; ShuffleNetV2 sees them at its
+own size. One worker, then all, then one again, each with an empty cache; the ratio is to the mean of the single ones.
+What a job costs more than its work is the workers' time between first start and last end that no job accounts for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+MODEL, TASK = "shufflenetv2_05", "cifar10_jpeg"
+OPTIONS = {
+    "local": ("threads=1", "gpus="),
+    "slurm": ("cpus=1", "poll_seconds=1", "jobs_per_task=4"),
+    "ray": ("cpus=1",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Turn:
+    """One run of all jobs."""
+
+    workers: int
+    jobs: int
+    images: int
+    seconds: float
+    """From the first start of a job to the last end."""
+    whole: float
+    """Of the command, with planning and starting."""
+    worked: float
+    """Of all jobs together, as each accounts for."""
+
+    @property
+    def rate(self) -> float:
+        return self.images / self.seconds
+
+    @property
+    def between(self) -> float:
+        """Seconds of a worker per job that no job accounts for."""
+        return (self.workers * self.seconds - self.worked) / self.jobs
+
+
+def run(executor: str, workers: int, images: int, shard: int) -> Turn:
+    """Extract everything once."""
+    with tempfile.TemporaryDirectory() as folder:
+        request = ["-m", MODEL, "-t", TASK, "-p", "knn", "--limit", str(images), "--device", "cpu"]
+        places = ["--cache", f"{folder}/cache", "--results", f"{folder}/results"]
+        engine = ["--executor", executor, "--parallel", str(workers), "--shard-images", str(shard)]
+        engine += [word for option in OPTIONS[executor] for word in ("--executor-option", option)]
+        start = time.perf_counter()
+        line = [sys.executable, "-m", "ssl_bench", "run", *request, *places, *engine, "--progress", "none"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, env=os.environ)
+        whole = time.perf_counter() - start
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        (plan,) = Path(folder).glob("cache/plans/*/plan.json")
+        return read(plan, workers, whole)
+
+
+def read(plan: Path, workers: int, whole: float) -> Turn:
+    """Return what the extract jobs of a plan left."""
+    jobs = json.loads(plan.read_text())["jobs"]
+    indices = [index for index, job in enumerate(jobs) if job["kind"] == "extract"]
+    began = [json.loads((plan.parent / "jobs" / f"{i}.started.json").read_text())["time"] for i in indices]
+    reports = [plan.parent / "jobs" / f"{i}.done.json" for i in indices]
+    said = [json.loads(report.read_text()) for report in reports]
+    return Turn(
+        workers=workers,
+        jobs=len(indices),
+        images=sum(report["images"] for report in said),
+        seconds=max(report.stat().st_mtime for report in reports) - min(began),
+        whole=whole,
+        worked=sum(report["seconds"] for report in said),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--executor", choices=OPTIONS, default="local")
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--images", type=int, default=8000)
+    given = parser.parse_args()
+    os.environ |= {"SSL_BENCH_DATA": str(Path(given.data).resolve()), "OMP_NUM_THREADS": "1"}
+    shard = max(1, 2 * given.images // (4 * given.workers))  # four for each worker, so that the last ones are short
+    load = os.getloadavg()[0]
+    turns = [run(given.executor, workers, given.images, shard) for workers in (1, given.workers, 1)]
+    print(
+        f"# {given.executor}, {MODEL} on {TASK}; {os.cpu_count()} cores, load {load:.1f} before; each worker one core"
+    )
+    for turn in turns:
+        print(
+            f"{turn.workers} workers  {turn.jobs} jobs  {turn.images} images  {turn.seconds:7.1f} s  "
+            f"{turn.rate:7.1f}/s  {turn.between:5.2f} s a job between jobs  command {turn.whole:.1f} s"
+        )
+    single = (turns[0].rate + turns[2].rate) / 2
+    ratio = turns[1].rate / single
+    print(f"throughput {ratio:.2f} times that of one worker, {ratio / given.workers:.2f} of {given.workers}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Suites on a real Slurm, one node of which is killed in the middle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.clusters import processes, slurm
+from tests.clusters.conftest import User, asked, check_whole, example, finish, need, run_alone, wait_until_busy
+from tests.clusters.s3 import S3
+from tests.clusters.slurm import Slurm
+
+
+def test_any_engine_works_off_a_plan(short_path: Path, tmp_path: Path) -> None:
+    """What `plan --out` writes is done by `sbatch --array` and `run-job` alone, also where a node is lost."""
+    need(slurm.missing())
+    user = User(tmp_path)
+    run_alone(user, asked("array"))
+    with Slurm(short_path / "slurm") as cluster:
+        user.reaches(cluster)
+        process = user.begin(example("array"))
+        lost = wait_until_busy(cluster, "node1", tmp_path)
+        cluster.kill_node("node1")
+        finish(process, cluster)
+    assert (tmp_path / "jobs" / f"{lost}.log").read_text().count(f"job {lost} of") > 1
+    check_whole(user, asked("array"))
+
+
+@pytest.mark.data
+def test_a_suite_of_real_models_on_slurm(short_path: Path, tmp_path: Path, real_data: Path, s3: S3) -> None:
+    """`run --executor slurm` loses no record to a killed node and doubles none, with features and records on S3."""
+    need(slurm.missing() or processes.cannot_separate())
+    user = User(tmp_path, real_data, results="s3://shared/results", shared_cache="s3://shared/cache")
+    run_alone(user, asked("slurm"))
+    with Slurm(short_path / "slurm", private=[tmp_path / "cache" / "features"]) as cluster:
+        user.reaches(cluster)
+        process = user.begin(example("slurm"))
+        lost = wait_until_busy(cluster, "node1", tmp_path)
+        cluster.kill_node("node1")
+        finish(process, cluster)
+    (log,) = tmp_path.glob(f"cache/plans/*/jobs/{lost}.log")
+    assert log.read_text().count(f"job {lost} of") > 1
+    check_whole(user, asked("slurm"))
+    assert s3.names("cache/features/")
+    assert not list((tmp_path / "cache" / "features").rglob("*.npy"))
