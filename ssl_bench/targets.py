@@ -165,7 +165,35 @@ class Landmarks:
             raise DataError(f"{where} has the box {self.box.tolist()}, which holds no pixel")
 
 
-Target: TypeAlias = Mask | Distances | Directions | Objects | Landmarks
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """The objects in a frame of a video, which keep their numbers from frame to frame."""
+
+    labels: NDArray[np.uint8]  # (height, width): 0 for none of them, 1 … objects, or VOID
+    video: str
+    number: int
+    """Of the frame in its video, from 0."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image that it is of."""
+        return self.labels.shape[0], self.labels.shape[1]
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of all that it says."""
+        name = np.frombuffer(self.video.encode(), dtype=np.uint8)
+        return _digest("frame", self.labels, name, np.array(self.number))
+
+    def check(self, classes: int, where: str) -> None:
+        """Raise DataError naming `where` for the first frame of a video that shows no object to follow."""
+        if self.number == 0 and not ((self.labels > 0) & (self.labels < VOID)).any():
+            raise DataError(
+                f"{where} is the first frame of {self.video!r} and shows no object to follow; remove the video"
+            )
+
+
+Target: TypeAlias = Mask | Distances | Directions | Objects | Landmarks | Frame
 """What is true of one image."""
 
 

@@ -23,7 +23,7 @@ class Splits:
     """Which part of the source plays which role. `train[:800]` slices, `train+val` joins, empty means there is none."""
 
     train: str = "train"
-    """Empty for a task of a kind that has none: "few_shot" and "correspondence"."""
+    """Empty for a task of a kind that has none: "few_shot", "correspondence" and "video"."""
     val: str = ""
     """Empty: a protocol that selects hyper-parameters holds out a part of train itself."""
     test: str = "test"
@@ -113,12 +113,13 @@ Kind = Literal[
     "normals",
     "detection",
     "correspondence",
+    "video",
 ]
-UNTRAINED = ("few_shot", "correspondence")
+UNTRAINED = ("few_shot", "correspondence", "video")
 """Kinds that have no train."""
 MOST_CLASSES = 255
 """Of a segmentation task: a mask takes one byte a pixel, and 255 says that a pixel counts for none."""
-DENSE = ("segmentation", "depth", "normals", "detection", "correspondence")
+DENSE = ("segmentation", "depth", "normals", "detection", "correspondence", "video")
 """Kinds that ask of the parts of an image, whose splits have targets instead of labels."""
 SHIFT_METRICS = ("shift_top1", "mce")
 """Headlines of tasks of the kind "robustness"."""
@@ -141,8 +142,8 @@ class TaskCard:
     image; "robustness" asks of the further test sets in `shifts` what is learnt on train; "unlabelled" has images
     alone, for protocols that read no label; "retrieval" has a gallery as train, queries as test, and judgements of what
     is to be found; "segmentation" asks for a class, "depth" for a distance and "normals" for a direction of every
-    pixel, "detection" for the objects, with their outlines where the data have them, and "correspondence" for the
-    places of one object in an image of another."""
+    pixel, "detection" for the objects, with their outlines where the data have them, "correspondence" for the
+    places of one object in an image of another, and "video" for the objects of a first frame in all that follow."""
     metric: str = "top1"
     """The headline metric, a name in `ssl_bench/metrics/`."""
     ceiling: float | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import episodes, pairs, subsets
+from ssl_bench import episodes, pairs, subsets, videos
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.episodes import Draw, Episodes
@@ -25,7 +25,8 @@ from ssl_bench.loading import Work, augmented_batches, prepared
 from ssl_bench.pairs import Pairs
 from ssl_bench.progress import Advance, Progress
 from ssl_bench.protocols.base import FloatArray, IntArray, Made, Prepare, Supply
-from ssl_bench.targets import Landmarks
+from ssl_bench.targets import Frame, Landmarks
+from ssl_bench.videos import Video
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -156,6 +157,13 @@ class CachedSupply(Supply):
         if split.targets is None or not isinstance(split.targets[0], Landmarks):
             raise UsageError("this trial has no pairs of images")
         return pairs.draw(split.targets, split.ids)[0]
+
+    def videos(self) -> tuple[Video, ...]:
+        """Return the videos of test; what the frames behind the first show stays here."""
+        split = self.data.splits["test"]
+        if split.targets is None or not isinstance(split.targets[0], Frame):
+            raise UsageError("this trial has no videos")
+        return videos.draw(split.targets)
 
     def track(self, what: str, total: int, unit: str) -> contextlib.AbstractContextManager[Advance]:
         """Show the progress of long work beside the model's and the task's names."""

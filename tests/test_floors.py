@@ -36,6 +36,7 @@ FLOORS = [
         "matching",
         "outlines",
         "pairs",
+        "videos",
     },
     {"model_zoo", "tasks", "settings", "pins", "download", "own_data", "subsets", "pages"},
     {"backbones", "datasets", "checkpoints", "results"},

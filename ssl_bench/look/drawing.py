@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import outlines
-from ssl_bench.targets import VOID, Directions, Distances, Landmarks, Mask, Objects, Target
+from ssl_bench.targets import VOID, Directions, Distances, Frame, Landmarks, Mask, Objects, Target
 
 Picture = NDArray[np.uint8]
 WRONG, RIGHT, FALSE = (222, 45, 38), (49, 163, 84), (255, 210, 0)
@@ -34,7 +34,7 @@ def colours() -> Picture:
 
 def drawn(target: Target, image: Picture) -> Picture:
     """Return what is true, or said, of an image's parts as a picture."""
-    if isinstance(target, Mask):
+    if isinstance(target, Mask | Frame):
         return colours()[target.labels]
     if isinstance(target, Distances):
         known = target.metres > 0

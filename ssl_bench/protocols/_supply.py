@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ssl_bench.images import Augmentation
     from ssl_bench.pairs import Pairs
     from ssl_bench.progress import Advance
+    from ssl_bench.videos import Video
 
 Made = TypeVar("Made")
 Prepare = Callable[[NDArray[np.uint8], Any, np.random.Generator], Made]
@@ -81,6 +82,10 @@ class Supply:
     def pairs(self) -> Pairs:
         """Return pairs of test images, and the places of the first that are to be found in the second."""
         raise UsageError("this trial has no pairs of images")
+
+    def videos(self) -> tuple[Video, ...]:
+        """Return the videos of test, each with the objects of its first frame."""
+        raise UsageError("this trial has no videos")
 
     def track(self, what: str, total: int, unit: str) -> contextlib.AbstractContextManager[Advance]:
         """Show how far `total` units of long work have come: gives a function to call with the number just done."""

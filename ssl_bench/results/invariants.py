@@ -33,6 +33,7 @@ KINDS = {
     "shared_pixels": "segmentation",
     "found_right": "detections",
     "landmark_error": "matches",
+    "region": "tracks",
     "abs_rel": "distances",
     "angle_mean": "directions",
 }
@@ -147,7 +148,7 @@ def _asked(record: Record, kind: str, variant: str) -> tuple[str, int]:
     the set that it is named after or of all of them."""
     samples = record.task.samples
     shifted = {role: count for role, count in samples.items() if role not in ("train", "val", "test")}
-    if kind == "episodes":
+    if kind in ("episodes", "tracks"):
         return "the file of predictions", record.samples.n
     if kind != "shifts" or variant == "test":
         return "the test split", samples["test"]

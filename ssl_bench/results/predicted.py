@@ -31,6 +31,7 @@ from ssl_bench.predictions import (
 from ssl_bench.predictions.matches import MatchErrors
 from ssl_bench.predictions.objects import Compared
 from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
+from ssl_bench.predictions.tracks import TrackScores
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
@@ -69,6 +70,10 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         said = _classes(table, "ece" in record.metrics)
     elif kind == "multilabel":
         said = Multilabel(table["scores"])
+    elif kind == "tracks":
+        said = TrackScores(
+            tuple(table["sample_id"]), *(table[name] for name in ("object", "frames", "region", "contour"))
+        )
     elif kind == "distances":
         said = DistanceErrors(table["pixels"], {name: table[name] for name in DISTANCE_ERRORS})
     elif kind == "directions":

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_bench.datasets import surfaces
+from ssl_bench.targets import Directions, Distances
 from tests.datasets.replicas import Truth
-from tests.datasets.replicas.depth_lists import scene
+from tests.datasets.replicas.depth_lists import EIGEN, NYU_SHOWN, WHOLE, scene
 
 CARDS = ("nyu_labelled_depth", "nyu_normals")
 NEEDS = "h5py"
@@ -35,6 +37,26 @@ def build(place: Path, card: str) -> Truth:
     io.savemat(folder / "splits.mat", rows)
     if card == "nyu_normals":
         np.save(folder / "all_normals.npy", np.stack([normals(number) for number in range(5)]).astype(np.float32))
-    cut = card == "nyu_labelled_depth"
-    train = {f"{n:04d}": ([], scenes[n - 1][0][45:472, 43:608] if cut else scenes[n - 1][0]) for n in (1, 3, 5)}
-    return {"train": train, "test": {f"{n:04d}": ([], scenes[n - 1][0]) for n in (2, 4)}}
+
+    def target(number: int, split: str) -> Distances | Directions:
+        metres = scenes[number - 1][1].astype(np.float32)
+        if card == "nyu_normals":
+            return Directions(surfaces.normals(normals(number - 1).astype(np.float32), "it") * (metres > 0)[..., None])
+        counts = (WHOLE, EIGEN, 10.0) if split == "test" else (NYU_SHOWN, None, 0.0)
+        return filled(metres, *counts)
+
+    shown = NYU_SHOWN if card == "nyu_labelled_depth" else WHOLE
+    return {
+        "train": {f"{n:04d}": (target(n, "train"), scenes[n - 1][0][shown]) for n in (1, 3, 5)},
+        "test": {f"{n:04d}": (target(n, "test"), scenes[n - 1][0]) for n in (2, 4)},
+    }
+
+
+def filled(
+    metres: np.ndarray, shown: tuple[slice, slice], counted: tuple[slice, slice] | None, below: float
+) -> Distances:
+    """Return the distances of a shown part, filled in, of which `counted` and those nearer than `below`."""
+    whole = np.maximum(metres, np.float32(0.25))[shown]
+    found, part = np.zeros_like(whole), counted or WHOLE
+    found[part] = np.where(whole[part] < below, whole[part], 0) if below else whole[part]
+    return Distances(found)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_bench.targets import Landmarks
 from tests.datasets.replicas import Truth, encoded, pixels, write
 
 CARDS = ("spair71k",)
@@ -33,7 +34,16 @@ def build(place: Path) -> Truth:
         image = encoded(np.resize(pixels(5, 64)[number], (*SHAPE, 3)))
         files[f"JPEGImages/{group}/{name}.jpg"] = image
         files[f"ImageAnnotation/{group}/{name}.json"] = json.dumps({"filename": f"{name}.jpg", "kps": MARKS[name]})
-        truth["test"][f"{group}/{name}"] = ([], image)
+        marks = {int(mark): place for mark, place in MARKS[name].items() if place}
+        mine = [IMAGES[group].index(name) == one and kind == group for kind, one, _ in PAIRS]
+        partners = sorted(
+            f"{group}/{IMAGES[group][other]}" for (_, _, other), own in zip(PAIRS, mine, strict=True) if own
+        )
+        landmarks = Landmarks(
+            SHAPE, np.array(list(marks.values()), dtype=np.float64), np.array(list(marks)), np.array(BOX, dtype=float),
+            group, tuple(partners),
+        )  # fmt: skip
+        truth["test"][f"{group}/{name}"] = (landmarks, image)
     size = [SHAPE[1], SHAPE[0], 3]
     for number, (group, one, other) in enumerate(PAIRS):
         first, second = IMAGES[group][one], IMAGES[group][other]
