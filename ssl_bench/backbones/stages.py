@@ -50,7 +50,7 @@ def depth(backbone: Backbone) -> int:
     if is_plain(backbone):
         assert backbone.network is not None
         return len(layers.block_names(backbone.network))
-    with torch.no_grad():
+    with grids.probing(backbone):
         return len(every(backbone, grids.blank(backbone)))
 
 
@@ -142,7 +142,7 @@ def _stage_names(backbone: Backbone) -> list[str]:
     """Return the modules that end a stage, found with an image of the model's own size."""
     network: Any = backbone.network
     blank = grids.blank(backbone)
-    with torch.no_grad():
+    with grids.probing(backbone):
         seen = _seen(backbone, blank, [name for name, _ in network.named_modules() if _is_watched(network, name)])
     halvings: dict[int, str] = {}
     for name, output in seen.items():
