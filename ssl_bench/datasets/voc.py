@@ -61,7 +61,7 @@ class Layout:
     split: str
 
     @property
-    def list(self) -> str:
+    def list_name(self) -> str:
         """The name of the split's list."""
         return self.options.lists.get(self.split, self.split)
 
@@ -141,8 +141,8 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
 
 def _names(layout: Layout) -> list[str]:
     """Return the names that a split lists."""
-    path = f"ImageSets/Main/{layout.list}.txt"
-    if layout.list == "all" and not layout.has(path):
+    path = f"ImageSets/Main/{layout.list_name}.txt"
+    if layout.list_name == "all" and not layout.has(path):
         return layout.annotated()
     names = [line.split()[0] for line in layout.lines(path)]
     seen: set[str] = set()
@@ -172,13 +172,13 @@ def _from_lists(layouts: Mapping[str, Layout], names: Mapping[str, list[str]]) -
             raise DataError(
                 f"{layout.where('ImageSets/Main')} has lists of {odd[0]!r} for some splits only; add them all"
             )
-        columns = [_column(layout, f"ImageSets/Main/{name}_{layout.list}.txt", names[split]) for name in classes]
+        columns = [_column(layout, f"ImageSets/Main/{name}_{layout.list_name}.txt", names[split]) for name in classes]
         found[split] = np.stack(columns, axis=1)
     return found, classes
 
 
 def _listed_classes(layout: Layout) -> tuple[str, ...]:
-    begin, end = layout.name("ImageSets/Main/"), f"_{layout.list}.txt"
+    begin, end = layout.name("ImageSets/Main/"), f"_{layout.list_name}.txt"
     names = sorted(
         path.removeprefix(begin).removesuffix(end)
         for path in layout.listing.spans

@@ -40,9 +40,9 @@ def library() -> Any:
     except (ImportError, AssertionError) as error:  # it asserts that versions fit
         if importlib.util.find_spec("mmseg") is None:
             raise missing_package("mmsegmentation", "mmseg", "UPerNet") from error
-        raise MissingError(
-            f"mmsegmentation cannot be imported: {reason(error)}. Install what fits it: pip install 'ssl-bench[mmseg]'"
-        ) from error
+        system = "libGL" in str(error)  # which OpenCV opens for windows that nobody asks for here
+        mend = "the system's package libgl1" if system else "what fits it: pip install 'ssl-bench[mmseg]'"
+        raise MissingError(f"mmsegmentation cannot be imported: {reason(error)}. Install {mend}") from error
     return sys.modules["mmseg"]
 
 

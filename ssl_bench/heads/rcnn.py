@@ -1,4 +1,4 @@
-"""Faster and Mask R-CNN by torchvision around a backbone of any kind: a pyramid, proposals, heads and losses.
+"""Faster and Mask R-CNN by torchvision over a pyramid of maps of any kind: proposals, heads and losses.
 
 Proposals and heads are those of torchvision.models.detection with its defaults, which are detectron2's of a feature
 pyramid network: anchors of one size a level in three shapes, 1,000 proposals, two fully connected layers of 1,024 for
@@ -19,9 +19,6 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
-
-from ssl_bench.backbones.base import Backbone
-from ssl_bench.backbones.dense import Pyramid
 
 SHAPES = (0.5, 1.0, 2.0)
 """Height over width of anchors."""
@@ -52,14 +49,14 @@ class Said:
 class Detector(nn.Module):
     """Images and their objects to losses in training, and to what is found in them in eval mode.
 
-    The backbone is no part of this module, as it is none of its pyramid. `anchor` is the side in pixels of the finest
-    level's anchors, which double from level to level; `samples` are the boxes of an image that the second stage learns
-    from, half as many those of the first.
+    `pyramid` makes of images (images, channels, height, width) four levels, "0" to "3", of `channels` values at the
+    strides 4, 8, 16 and 32. `anchor` is the side in pixels of the finest level's anchors, which double from level to
+    level; `samples` are the boxes of an image that the second stage learns from, half as many those of the first.
     """
 
     def __init__(
         self,
-        backbone: Backbone,
+        pyramid: nn.Module,
         classes: int,
         *,
         masks: bool = False,
@@ -68,7 +65,7 @@ class Detector(nn.Module):
         samples: int = 512,
     ) -> None:
         super().__init__()
-        self.pyramid = Pyramid(backbone, channels)
+        self.pyramid = pyramid
         anchors = AnchorGenerator(tuple((anchor << level,) for level in range(5)), (SHAPES,) * 5)
         whole = (MaskRCNN if masks else FasterRCNN)(
             _Width(channels),

@@ -1,4 +1,4 @@
-"""What detection on frozen maps shows its detector, how it trains it, and what the detector's words mean in an image."""
+"""What detection on frozen maps shows its detector, how it trains it, and what its words mean in an image."""
 
 from __future__ import annotations
 

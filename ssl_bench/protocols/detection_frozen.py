@@ -88,6 +88,7 @@ class Protocol(base.Protocol):
         Raises UsageError for a model without maps of an image's parts, or one that takes no images of this size, and
         where the loss is no number; DataError where train shows no object.
         """
+        from ssl_bench.backbones.pyramids import Pyramid, stages_on_strides
         from ssl_bench.heads.rcnn import Detector
         from ssl_bench.training import Settings
 
@@ -107,7 +108,7 @@ class Protocol(base.Protocol):
         )
         detector = _detectors.seeded(
             lambda: Detector(
-                backbone,
+                Pyramid(backbone, self.channels),
                 trial.classes,
                 masks=masks,
                 channels=self.channels,
@@ -124,7 +125,7 @@ class Protocol(base.Protocol):
                 "steps": steps,
                 "warmup": settings.warmup,
                 "outlines": masks,
-                "stages": detector.pyramid.joined is not None,
+                "stages": bool(stages_on_strides(backbone)),
                 "trained_parameters": sum(one.numel() for one in detector.parameters()),
                 "at_once": history.at_once,
             },

@@ -171,13 +171,15 @@ def test_the_network_stays_as_it_is() -> None:
     """The backbone is no part of what is trained: neither its parameters nor its batch statistics move."""
     from ssl_bench import backbones
     from ssl_bench.backbones.base import LoadContext
+    from ssl_bench.backbones.dense import Pyramid
     from ssl_bench.heads.rcnn import Example
 
     backbone = backbones.load(model_zoo.get("timm:resnet10t,pretrained=false"), LoadContext(offline=True))
     assert backbone.network is not None
     before = {name: tensor.clone() for name, tensor in backbone.network.state_dict().items()}
-    detector = Detector(backbone, 2, channels=8, anchor=8, samples=8).train()
-    assert detector.pyramid.joined is not None
+    pyramid = Pyramid(backbone, 8)
+    assert pyramid.joined is not None
+    detector = Detector(pyramid, 2, channels=8, anchor=8, samples=8).train()
     example = Example(torch.rand(3, 64, 64), (64, 64), torch.tensor([[4.0, 4.0, 30.0, 30.0]]), torch.tensor([1]))
     detector([example]).backward()
     assert all(parameter.grad is None for parameter in backbone.network.parameters())
