@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import weakref
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -58,9 +60,23 @@ def dim(backbone: Backbone) -> int:
     return _measured(backbone)[1]
 
 
-def blank(backbone: Backbone) -> Tensor:
-    """Return an empty image (1, channels, height, width) of the model's own size, where the network is."""
-    shape = (1, 1 if backbone.input.channels == "grey" else 3, *backbone.input.size)
+@contextlib.contextmanager
+def probing(backbone: Backbone) -> Iterator[None]:
+    """Let a network say something of an empty image without gradients and in eval mode, which leaves no trace in it."""
+    trained = [] if backbone.network is None else [module for module in backbone.network.modules() if module.training]
+    for module in trained:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module in trained:
+            module.training = True
+
+
+def blank(backbone: Backbone, size: tuple[int, int] | None = None) -> Tensor:
+    """Return an empty image (1, channels, height, width) of this or the model's own size, where the network is."""
+    shape = (1, 1 if backbone.input.channels == "grey" else 3, *(size or backbone.input.size))
     own = next(iter(backbone.network.parameters()), None) if backbone.network is not None else None
     return torch.zeros(shape) if own is None else own.new_zeros(shape)
 
@@ -75,7 +91,7 @@ def named(backbone: Backbone) -> str:
 
 def _measured(backbone: Backbone) -> tuple[int, int]:
     if backbone not in _MEASURED:
-        with torch.no_grad():
+        with probing(backbone):
             _MEASURED[backbone] = _measure(backbone)
     return _MEASURED[backbone]
 

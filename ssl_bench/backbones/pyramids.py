@@ -70,7 +70,7 @@ def stages_on_strides(backbone: Backbone) -> list[tuple[int, int]]:
     """Return number and width of the stages that have the four STRIDES; nothing where any has none."""
     if stages.is_plain(backbone) or backbone.network is None:
         return []
-    with torch.no_grad():
+    with grids.probing(backbone):
         every = stages.every(backbone, blank := grids.blank(backbone))
     # A side that is no multiple of 32 has a last row that stands for less.
     rows = [max(1, blank.shape[2] // stride) for stride in STRIDES]

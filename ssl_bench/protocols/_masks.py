@@ -50,10 +50,10 @@ def cross_entropy(logits: Tensor, labels: Tensor, size: tuple[int, int], step: i
 
     from ssl_bench.backbones.dense import spread
 
-    total = 0.0
+    total = torch.zeros((), device=logits.device)  # read once: each reading waits for a GPU
     for some, said in zip(torch.split(logits, 1), torch.split(labels, 1), strict=True):
         wide = spread(some, size, step)
         loss = functional.cross_entropy(wide, said, ignore_index=VOID, reduction="sum") / labels.numel()
         loss.backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach())
-    return total
+        total += loss.detach()
+    return float(total)

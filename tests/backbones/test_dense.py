@@ -165,6 +165,20 @@ def test_gradients_where_parameters_have_them() -> None:
             assert one.requires_grad
 
 
+def test_measuring_leaves_no_trace() -> None:
+    """A network that is being trained keeps its statistics and its mode when its stride and stages are looked up."""
+    backbone = untrained("torchvision:resnet18")
+    assert backbone.network is not None
+    backbone.network.train()
+    backbone.network.layer1.eval()  # type: ignore[union-attr]
+    before = {name: value.clone() for name, value in backbone.network.state_dict().items()}
+    dense.Pyramid(backbone, 8)
+    assert stages.depth(backbone) == 5
+    assert all(torch.equal(value, before[name]) for name, value in backbone.network.state_dict().items())
+    assert backbone.network.training
+    assert not backbone.network.layer1[0].training  # type: ignore[index,union-attr]
+
+
 def test_padding_is_centred_and_undone() -> None:
     """A side of 100 gets 12 rows for a stride of 16, 6 before and 6 behind, 101 gets 5 and 6; what is said of the map
     comes back to the image's pixels."""
