@@ -7,9 +7,9 @@ are left out, and patches of another size are resampled. Blocks stay the network
 
 Positions that are learnt for every place are interpolated to the grid, bicubically. Relative ones:
 
-    none, rotary        a table of each axis is added to what a query says of a key, 0 before training, as ViTDet's;
-                        rotary positions need none, and are those of a window
-    BEiT's table        is resampled to the window, without cls
+    none          a table of each axis is added to what a query says of a key, 0 before training, as ViTDet's
+    rotary        are those of a window's tokens, and no tables stand beside them
+    BEiT's table  is resampled to the window, without cls
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from ssl_bench.protocols import _rcnn
-from ssl_bench.protocols._rcnn_recipes import Recipe
+from ssl_bench.protocols import _detectron
+from ssl_bench.protocols._detectron_recipes import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,26 +28,26 @@ NEEDS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(_rcnn.Detector):
+class Protocol(_detectron.Detector):
     """Training of the detector."""
 
-    shorts: tuple[int, ...] = _rcnn.stated(())
-    short: int | None = _rcnn.stated()
-    longest: int | None = _rcnn.stated()
-    precise: int | None = _rcnn.stated()
+    shorts: tuple[int, ...] = _detectron.stated(())
+    short: int | None = _detectron.stated()
+    longest: int | None = _detectron.stated()
+    precise: int | None = _detectron.stated()
 
     @property
     def published(self) -> str:
         return "coco_fpn"
 
     def build(self, backbone: Backbone, recipe: Recipe, classes: int, *, masks: bool) -> nn.Module:
-        """Return the detector; see `_rcnn.Detector`."""
+        """Return the detector; see `_detectron.Detector`."""
         from ssl_bench.backbones import trunks
         from ssl_bench.heads import detectron
-        from ssl_bench.protocols import _rcnn_run
+        from ssl_bench.protocols import _detectron_run
 
         trunk = trunks.Staged(backbone)
-        _rcnn_run.trained(trunk, trunk.network, backbone.input)
+        _detectron_run.trained(trunk, trunk.network, backbone.input)
         pyramid = detectron.pyramid(trunk, trunk.widths, "BN")
         sizes = {"rois": recipe.rois, "proposals": recipe.proposals, "anchor": recipe.anchor}
         return detectron.rcnn(pyramid, classes, masks=masks, norm="BN", convolutions=1, **sizes)

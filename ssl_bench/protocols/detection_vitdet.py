@@ -18,8 +18,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 from ssl_bench.errors import UsageError
-from ssl_bench.protocols import _rcnn
-from ssl_bench.protocols._rcnn_recipes import Recipe
+from ssl_bench.protocols import _detectron
+from ssl_bench.protocols._detectron_recipes import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,17 +34,17 @@ NEEDS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(_rcnn.Detector):
+class Protocol(_detectron.Detector):
     """Training of the detector."""
 
     attention: Literal["windowed", "own"] = "windowed"
     """"own" leaves the network's attention, positions and patches as they are."""
     window: int = 14
     """Patches of a window's side, in all blocks but the last of each quarter; 0: all see the whole image."""
-    side: int | None = _rcnn.stated()
-    scales: tuple[float, ...] = _rcnn.stated(())
-    layer_decay: float | None = _rcnn.stated()
-    drop_path: float | None = _rcnn.stated()
+    side: int | None = _detectron.stated()
+    scales: tuple[float, ...] = _detectron.stated(())
+    layer_decay: float | None = _detectron.stated()
+    drop_path: float | None = _detectron.stated()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,10 +60,10 @@ class Protocol(_rcnn.Detector):
         return "vitdet"
 
     def build(self, backbone: Backbone, recipe: Recipe, classes: int, *, masks: bool) -> nn.Module:
-        """Return the detector; see `_rcnn.Detector`."""
+        """Return the detector; see `_detectron.Detector`."""
         from ssl_bench.backbones import trunks, windowed
         from ssl_bench.heads import detectron
-        from ssl_bench.protocols import _rcnn_run, _tuned
+        from ssl_bench.protocols import _detectron_run, _tuned
 
         network: Any = backbone.network
         if recipe.drop_path:
@@ -77,7 +77,7 @@ class Protocol(_rcnn.Detector):
                 f"{type(network).__name__} is no vision transformer whose attention could be given windows: ask for "
                 "detection_fpn where it has stages, or for detection_vitdet,attention=own, which leaves it as it is"
             )
-        _rcnn_run.trained(trunk, network, backbone.input)
+        _detectron_run.trained(trunk, network, backbone.input)
         pyramid = detectron.simple_pyramid(trunk, trunk.width, recipe.side)
         sizes = {"rois": recipe.rois, "proposals": recipe.proposals, "anchor": recipe.anchor}
         return detectron.rcnn(pyramid, classes, masks=masks, norm="LN", convolutions=2, **sizes)

@@ -13,7 +13,7 @@ from ssl_bench.backbones.base import Backbone
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.heads import detectron
 from ssl_bench.model_zoo import ModelCard
-from ssl_bench.protocols import _rcnn_recipes
+from ssl_bench.protocols import _detectron_recipes
 
 NAMES = ("detection_c4", "detection_fpn", "detection_vitdet")
 
@@ -33,17 +33,17 @@ def backbone_of(name: str) -> Backbone:
 )
 def test_published_lengths(name: str, steps: int, marks: tuple[int, ...]) -> None:
     """The rate falls at the steps that the authors' configurations name, and at their share of another length."""
-    recipe = _rcnn_recipes.recipe(name)
+    recipe = _detectron_recipes.recipe(name)
     assert recipe.steps == steps
     assert tuple(round(share * steps) for share in recipe.milestones) == marks
 
 
 def test_depth_chooses() -> None:
     """ViT-L and ViT-H have the published rates of their layers and drop paths; a given number stays."""
-    said = [_rcnn_recipes.recipe("vitdet", depth) for depth in (12, 24, 32)]
+    said = [_detectron_recipes.recipe("vitdet", depth) for depth in (12, 24, 32)]
     assert [(one.layer_decay, one.drop_path) for one in said] == [(0.7, 0.1), (0.8, 0.4), (0.9, 0.5)]
     assert [one.steps for one in said] == [184_375, 184_375, 138_281]
-    assert _rcnn_recipes.recipe("vitdet", 32, steps=7).steps == 7
+    assert _detectron_recipes.recipe("vitdet", 32, steps=7).steps == 7
 
 
 def test_only_what_is_given_is_asked() -> None:
@@ -73,7 +73,7 @@ def test_networks_that_do_not_fit() -> None:
     """A network that a recipe cannot be put around is refused by its name, with the recipe that takes it."""
     vitdet, staged = protocols.get("detection_vitdet"), backbone_of("test_convnext")
     with pytest.raises(UsageError, match=r"ConvNeXt is no .* ask for detection_fpn where it has stages"):
-        vitdet.build(staged, _rcnn_recipes.recipe("vitdet"), 3, masks=False)
+        vitdet.build(staged, _detectron_recipes.recipe("vitdet"), 3, masks=False)
     with pytest.raises(UsageError, match=r"no stages of the strides 4, 8, 16 and 32.* detection_vitdet"):
         trunks.Staged(backbone_of("test_vit"))
     with pytest.raises(UsageError, match=r"no ResNet that could be cut .* detection_fpn"):

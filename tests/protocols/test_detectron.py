@@ -22,7 +22,7 @@ from ssl_bench.backbones.base import Backbone
 from ssl_bench.backbones.windowed import quarters
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
-from ssl_bench.protocols import _rcnn_recipes
+from ssl_bench.protocols import _detectron_recipes
 from ssl_bench.targets import Objects
 from ssl_bench.training.schedules import rates
 
@@ -36,7 +36,7 @@ from detectron2.structures import BitMasks, Boxes, Instances  # noqa: E402
 from detectron2.utils.events import EventStorage  # noqa: E402
 from fvcore.common.param_scheduler import MultiStepParamScheduler  # noqa: E402
 
-from ssl_bench.protocols import _rcnn_images, _rcnn_run  # noqa: E402
+from ssl_bench.protocols import _detectron_images, _detectron_run  # noqa: E402
 
 CONFIGS = Path(detectron2.__file__).parent / "model_zoo" / "configs" / "common" / "models"
 CLASSES = 3
@@ -214,7 +214,7 @@ def test_groups_as_detectron2() -> None:
     detector: Any = protocol.build(backbone, recipe, CLASSES, masks=False)
     ours = {
         id(parameter): (group.rate_scale, group.decay)
-        for group in _rcnn_run.groups_of(detector, backbone.network, recipe)
+        for group in _detectron_run.groups_of(detector, backbone.network, recipe)
         for parameter in group.parameters
     }
     theirs = get_default_optimizer_params(
@@ -233,11 +233,11 @@ def test_groups_as_detectron2() -> None:
 @pytest.mark.parametrize("name", ["vitdet", "voc_c4", "coco_c4", "coco_fpn"])
 def test_rates_as_detectron2(name: str) -> None:
     """The rate of every step is that of detectron2's scheduler."""
-    recipe = _rcnn_recipes.recipe(name)
+    recipe = _detectron_recipes.recipe(name)
     marks = [round(share * recipe.steps) for share in recipe.milestones]
     falling = MultiStepParamScheduler(values=[1.0, 0.1, 0.01], milestones=marks, num_updates=recipe.steps)
     theirs = WarmupParamScheduler(falling, 0.001, recipe.warmup / recipe.steps)
-    ours = rates(_rcnn_run.settings_of(recipe, "float32"))
+    ours = rates(_detectron_run.settings_of(recipe, "float32"))
     near = [step + more for step in (1, recipe.warmup, *marks) for more in (-1, 0, 1)]
     for step in [*near, recipe.warmup // 2, recipe.steps - 1]:
         assert ours[step] == pytest.approx(recipe.rate * theirs(step / recipe.steps), rel=1e-6)
@@ -252,7 +252,7 @@ def test_objects_follow_their_pixels() -> None:
     true = _objects((height, width), [[20, 10, 70, 40]], [outlines.encode(mask)])
     for name in ("vitdet", "coco_fpn"):
         changes = {"side": 96} if name == "vitdet" else {"shorts": (48, 120), "longest": 150}
-        recipe = _rcnn_recipes.recipe(name, **changes)
+        recipe = _detectron_recipes.recipe(name, **changes)
         sizes = set()
         for draw in range(20):
             made = _example(recipe, image, true, draw)
@@ -274,7 +274,7 @@ def test_crowds_are_left_out() -> None:
     true = _objects((20, 20), [[0, 0, 9, 9], [10, 10, 19, 19]], [])
     true = dataclasses.replace(true, crowd=np.array([True, False]))
     made = _example(
-        _rcnn_recipes.recipe("coco_fpn", shorts=(20,)), np.zeros((20, 20, 3), dtype=np.uint8), true, 0, masks=False
+        _detectron_recipes.recipe("coco_fpn", shorts=(20,)), np.zeros((20, 20, 3), dtype=np.uint8), true, 0, masks=False
     )
     assert len(made["instances"]) == 1
 
@@ -291,7 +291,7 @@ class _Trial:
 
 
 def _example(recipe: Any, image: np.ndarray, true: Objects, draw: int, masks: bool = True) -> dict[str, Any]:
-    given_inputs = _rcnn_images.Inputs(_Trial(), np.arange(1), recipe, masks)  # type: ignore[arg-type]
+    given_inputs = _detectron_images.Inputs(_Trial(), np.arange(1), recipe, masks)  # type: ignore[arg-type]
     return given_inputs.example(image, true, np.random.default_rng(draw))
 
 
@@ -314,7 +314,7 @@ def test_outlines_are_of_the_images_own_size() -> None:
     protocol = protocols.get("detection_vitdet,side=64,proposals=20")
     detector: Any = protocol.build(backbone_of(network), protocol.resolved(), CLASSES, masks=True)
     trial: Any = _Images([np.full((50, 80, 3), 200, dtype=np.uint8), np.zeros((1, 1, 3), dtype=np.uint8)])
-    wide, small = _rcnn_run.found(detector, trial, protocol.resolved())
+    wide, small = _detectron_run.found(detector, trial, protocol.resolved())
     assert 0 < len(wide.boxes) == len(wide.outlines) <= 100
     assert all(outlines.decode(outline, (50, 80)).shape == (50, 80) for outline in wide.outlines)
     assert (wide.boxes >= 0).all()

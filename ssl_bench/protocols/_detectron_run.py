@@ -17,8 +17,8 @@ from ssl_bench.files import digest_json
 from ssl_bench.heads import detectron
 from ssl_bench.images import InputSpec
 from ssl_bench.predictions import Found
-from ssl_bench.protocols import _rcnn_images, _tuned, base
-from ssl_bench.protocols._rcnn_recipes import Recipe
+from ssl_bench.protocols import _detectron_images, _tuned, base
+from ssl_bench.protocols._detectron_recipes import Recipe
 from ssl_bench.training import Group, History, Settings
 from ssl_bench.training import train as training
 
@@ -92,7 +92,7 @@ def train(
     masks: bool,
 ) -> Run:
     """Train the detector in place on the images of train at these positions."""
-    inputs, settings = _rcnn_images.Inputs(trial, positions, recipe, masks), settings_of(recipe, trial.precision)
+    inputs, settings = _detectron_images.Inputs(trial, positions, recipe, masks), settings_of(recipe, trial.precision)
     with trial.track("train", settings.steps) as advance:
         history = training(
             detectron.Losses(detector),
@@ -143,7 +143,7 @@ def groups_of(detector: nn.Module, network: nn.Module, recipe: Recipe) -> list[G
     return _tuned.grouped(detector, network, recipe.layer_decay, recipe.decay, decays, "detection_vitdet")
 
 
-def _count_anew(network: nn.Module, inputs: _rcnn_images.Inputs, recipe: Recipe, size: int) -> None:
+def _count_anew(network: nn.Module, inputs: _detectron_images.Inputs, recipe: Recipe, size: int) -> None:
     """Take the statistics of batch normalisation over whole batches, with the weights of the end (fvcore's)."""
     from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
 
@@ -162,7 +162,7 @@ def found(network: nn.Module, trial: base.Trial, recipe: Recipe) -> list[Found]:
     network.eval()
     count, lower, said = trial.sizes["test"], trial.precision != "float32", []
     with trial.track("find", count, "images") as advance:
-        for one in trial.prepared("test", functools.partial(_rcnn_images.whole, trial, recipe), np.arange(count)):
+        for one in trial.prepared("test", functools.partial(_detectron_images.whole, trial, recipe), np.arange(count)):
             with torch.autocast(trial.device.partition(":")[0], getattr(torch, trial.precision), enabled=lower):
                 instances = network([one])[0]["instances"].to("cpu")
             said.append(_told_of(instances))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ssl_bench import distributed
 from ssl_bench.errors import UsageError
-from ssl_bench.protocols import _rcnn_recipes, base
-from ssl_bench.protocols._rcnn_recipes import Recipe
+from ssl_bench.protocols import _detectron_recipes, base
+from ssl_bench.protocols._detectron_recipes import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +48,7 @@ def stated(default: Any = None) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Detector(base.Protocol):
-    """Training of a detector. What a field means, and what it is in each recipe, stands in `_rcnn_recipes`."""
+    """Training of a detector. What a field means, and what it is in each recipe, stands in `_detectron_recipes`."""
 
     version: ClassVar[int] = 1
     deterministic: ClassVar[bool] = False
@@ -80,13 +80,13 @@ class Detector(base.Protocol):
     @property
     @abc.abstractmethod
     def published(self) -> str:
-        """Name of the recipe in `_rcnn_recipes`."""
+        """Name of the recipe in `_detectron_recipes`."""
 
     def resolved(self, depth: int = 12) -> Recipe:
         """Return the recipe for a network of `depth` blocks, with the values that are given."""
         names = [field.name for field in dataclasses.fields(Recipe)]
         given = {name: getattr(self, name) for name in names if getattr(self, name, None) not in (None, ())}
-        return _rcnn_recipes.recipe(self.published, depth, **given)
+        return _detectron_recipes.recipe(self.published, depth, **given)
 
     @abc.abstractmethod
     def build(self, backbone: Backbone, recipe: Recipe, classes: int, *, masks: bool) -> nn.Module:
@@ -108,24 +108,24 @@ class Detector(base.Protocol):
         """
         from ssl_bench.heads import detectron
         from ssl_bench.predictions import Detections
-        from ssl_bench.protocols import _rcnn_images, _rcnn_run, _tuned
+        from ssl_bench.protocols import _detectron_images, _detectron_run, _tuned
 
         detectron.library()
         if trial.backbone is None or trial.backbone.network is None or trial.backbone.recalls:
             raise UsageError("a detector is trained with its network, and this model has none that can be trained")
         recipe = self.resolved(_tuned.size_of(trial.backbone)[0])
-        shown, masks = _rcnn_images.shown(trial)
+        shown, masks = _detectron_images.shown(trial)
         own = copy.deepcopy(trial.backbone)
         assert own.network is not None
         own.network.cpu()
-        detector = _rcnn_run.seeded(lambda: self.build(own, recipe, trial.classes, masks=masks), trial)
-        groups = _rcnn_run.groups_of(detector, own.network, recipe)
-        run = _rcnn_run.train(detector, groups, trial, recipe, shown, masks)
+        detector = _detectron_run.seeded(lambda: self.build(own, recipe, trial.classes, masks=masks), trial)
+        groups = _detectron_run.groups_of(detector, own.network, recipe)
+        run = _detectron_run.train(detector, groups, trial, recipe, shown, masks)
         if distributed.rank():
             return base.Answer(Detections([]))  # which nobody reads: the first process looks at test
         return base.Answer(
-            Detections(_rcnn_run.found(detector, trial, recipe), outlined=masks),
-            selected={"resolved": _rcnn_run.told(run, recipe, shown, masks)},
+            Detections(_detectron_run.found(detector, trial, recipe), outlined=masks),
+            selected={"resolved": _detectron_run.told(run, recipe, shown, masks)},
             curve=run.curve,
             cost=run.cost,
         )

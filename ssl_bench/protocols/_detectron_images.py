@@ -14,7 +14,7 @@ from torch import Tensor
 from ssl_bench.errors import DataError
 from ssl_bench.images import InputSpec, normalise
 from ssl_bench.protocols import base
-from ssl_bench.protocols._rcnn_recipes import Recipe
+from ssl_bench.protocols._detectron_recipes import Recipe
 from ssl_bench.targets import Objects
 
 AHEAD = 4096
