@@ -73,6 +73,12 @@ def test_the_numbers_come_out_of_the_objects_again(store: tuple[Results, list[Re
         assert [len(row) for row in results.read_samples(record)["true_label"]] == [2, 2, 2, 0]
 
 
+def test_kept_objects_are_written_again_as_they_are(store: tuple[Results, list[Record]]) -> None:
+    """What is read of a file of objects gives the same file, fractions and lists without any among them."""
+    results, (record, _) = store
+    assert results.put_samples(results.read_samples(record)) == record.samples
+
+
 def test_numbers_that_are_a_little_off_are_refused(store: tuple[Results, list[Record]]) -> None:
     """A figure that the objects do not give is refused by its name."""
     results, (record, _) = store
