@@ -11,7 +11,7 @@ more. Per class and threshold of overlap, average precision is its mean
 and the score is the mean over classes that have an object to be found, and over thresholds where the name gives none.
 Precision at a recall being what it is, each such mean is Σ (precision at r) · (g(r) - g(r')) over the recalls r that a
 true object ends, r' being the one before, where g is the share of those recalls that are r or less. Intervals are
-bootstrapped by image.
+bootstrapped by image, and moved until the median of the resamples is the value.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ def _metric(name: str, way: int, value: Value, federated: bool = False, bootstra
         lambda classes: None,
         weighted=functools.partial(_in_blocks, value=functools.partial(value, way=way)),
         bootstrapped=bootstrapped,
+        centred=True,
         applies=functools.partial(_to_be_found, way=way, federated=federated),
     )
 

@@ -29,12 +29,13 @@ from ssl_bench.predictions import (
     Truth,
 )
 from ssl_bench.predictions.matches import MatchErrors
-from ssl_bench.predictions.objects import Compared
+from ssl_bench.predictions.objects import Compared, Found, compared
 from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
 from ssl_bench.predictions.tracks import TrackScores
 from ssl_bench.results.invariants import kind_of
 from ssl_bench.results.record import Record
 from ssl_bench.results.samples import Table
+from ssl_bench.targets import Targets
 
 TOLERANCE = 1e-6
 """Relative to a value, or to 1 where it is smaller, by which a record may differ from what its predictions give: scores
@@ -138,6 +139,23 @@ def _detections(table: Table, federated: bool) -> Matches:
         rows = [np.asarray(row, dtype=kind) for row in table[field.name]]
         columns.append([row.reshape(count, *shape) for row, count in zip(rows, counts, strict=True)])
     return Matches(tuple(Compared(*image) for image in zip(*columns, strict=True)), federated)
+
+
+def misjudged(record: Record, table: Table, targets: Targets) -> int:
+    """Return of how many images a table of objects says other than comparing its boxes with `targets` gives.
+
+    Outlines are not in a table, so what it says of them is taken as it is.
+    """
+    found = rebuilt(record, table)
+    assert found is not None
+    wrong = 0
+    for index, said in enumerate(found[0].images):  # type: ignore[attr-defined]
+        boxes = Found(said.found_box.astype(np.float64), said.found_label, said.found_score)
+        again = vars(compared(boxes, targets[index]))
+        ways = {"found_right", "found_unused", "true_unused"}
+        pairs = ((value[:, : len(WAYS)] if name in ways else value, again[name]) for name, value in vars(said).items())
+        wrong += not all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+    return wrong
 
 
 def _labels(column: Any, classes: int = 0, least: int = 0) -> NDArray[np.int64]:

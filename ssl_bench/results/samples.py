@@ -85,7 +85,10 @@ def _column(arrow: Any, values: Any) -> Any:
     if not isinstance(values, np.ndarray):
         if not values or isinstance(values[0], str):
             return arrow.array(values, arrow.string())
-        fractions = isinstance(values[0], np.ndarray) and np.issubdtype(values[0].dtype, np.floating)
+        first = next((row for row in values if len(row)), values[0])
+        fractions = np.issubdtype(np.asarray(first).dtype, np.floating) and (
+            len(first) or isinstance(first, np.ndarray)
+        )
         return arrow.array(values, arrow.list_(arrow.float32() if fractions else arrow.int32()))
     whole = np.issubdtype(values.dtype, np.integer)
     kind = arrow.int32() if whole else arrow.from_numpy_dtype(values.dtype)

@@ -98,6 +98,21 @@ def _rescored(claim: Claim, record: Record, own: Own | None) -> list[Redone]:
     return [*found, _targets(record, table, own)]
 
 
+def _objects(job: str, record: Record, table: Table, own: Own) -> Redone:
+    """Compare found boxes with the verifier's own objects once more."""
+    assert own.truth.dense is not None
+    if digest_json(list(table["sample_id"])) != digest_json(list(own.ids)):
+        return Redone(job, "targets", "disagrees", "the predictions are of other samples, or in another order")
+    try:
+        wrong = predicted.misjudged(record, table, own.truth.dense)
+    except rescore.FOREIGN as error:
+        return Redone(job, "targets", "disagrees", f"the predictions are not what their columns tell: {error!r:.200}")
+    if wrong:
+        said = f"of {wrong} of {len(own.ids)} images the objects, or what was found of them, are not those here"
+        return Redone(job, "targets", "disagrees", said)
+    return Redone(job, "targets", "agrees", f"the objects of {len(own.ids)} images, and the boxes that find them")
+
+
 def _targets(record: Record, table: Table, own: Own | None) -> Redone:
     """Compare the labels that came with predictions with the verifier's own."""
     job = label(record)
@@ -106,6 +121,8 @@ def _targets(record: Record, table: Table, own: Own | None) -> Redone:
     if own.task_digest != record.task.digest:
         said = f"the task here has the digest {own.task_digest[:12]}, the record {record.task.digest[:12]}"
         return Redone(job, "targets", "disagrees", f"{said}: other images, labels or splits")
+    if "found_right" in table and own.truth.dense is not None:
+        return _objects(job, record, table, own)
     column = "true_pixels" if "true_pixels" in table and own.truth.dense is not None else "target"
     try:
         rebuilt = predicted.rebuilt(record, table)

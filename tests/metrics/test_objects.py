@@ -309,6 +309,21 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert low < whole[0] < high
 
 
+def test_intervals_are_centred() -> None:
+    """Resamples of average precision lie above its value, and the interval around it."""
+    every, found = drawn(6, images=40)
+    known = truth(every, 3)
+    matches = Detections(found).judged(known)
+    metric = metrics.get("coco_ap")
+    value, _, bounds = metric.score(matches, known)
+    assert metric.weighted is not None
+    assert bounds is not None
+    counts = np.random.default_rng(0).multinomial(40, np.full(40, 1 / 40), 200).astype(np.float64)
+    assert np.median(metric.weighted(matches, known, counts)) > value
+    assert bounds[2] == "centred bootstrap"
+    assert 0.3 < (value - bounds[0]) / (bounds[1] - bounds[0]) < 0.7
+
+
 def test_nothing_found_and_nothing_to_find() -> None:
     """Where nothing is found the score is 0; where nothing is to be found no metric applies."""
     nothing = [said(NONE, NONE, NONE)]
