@@ -21,6 +21,8 @@ PACKAGES = (
     "open_clip_torch",
     "transformers",
     "onnxruntime",
+    "mmsegmentation",
+    "mmcv-lite",
     "scikit-learn",
     "scipy",
     "faiss-cpu",

@@ -58,9 +58,9 @@ def dim(backbone: Backbone) -> int:
     return _measured(backbone)[1]
 
 
-def blank(backbone: Backbone) -> Tensor:
-    """Return an empty image (1, channels, height, width) of the model's own size, where the network is."""
-    shape = (1, 1 if backbone.input.channels == "grey" else 3, *backbone.input.size)
+def blank(backbone: Backbone, size: tuple[int, int] | None = None) -> Tensor:
+    """Return an empty image (1, channels, height, width) of this or the model's own size, where the network is."""
+    shape = (1, 1 if backbone.input.channels == "grey" else 3, *(size or backbone.input.size))
     own = next(iter(backbone.network.parameters()), None) if backbone.network is not None else None
     return torch.zeros(shape) if own is None else own.new_zeros(shape)
 

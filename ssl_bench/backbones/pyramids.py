@@ -72,7 +72,14 @@ def stages_on_strides(backbone: Backbone) -> list[tuple[int, int]]:
         return []
     with torch.no_grad():
         every = stages.every(backbone, blank := grids.blank(backbone))
-    found = {round(blank.shape[2] / one.shape[2]): (index, one.shape[1]) for index, one in enumerate(every)}
+    # A side that is no multiple of 32 has a last row that stands for less.
+    rows = [max(1, blank.shape[2] // stride) for stride in STRIDES]
+    found = {
+        stride: (index, one.shape[1])
+        for index, one in enumerate(every)
+        for stride, least in zip(STRIDES, rows, strict=True)
+        if one.shape[2] in (least, -(-blank.shape[2] // stride))
+    }
     return [found[stride] for stride in STRIDES] if set(STRIDES) <= set(found) else []
 
 

@@ -25,6 +25,7 @@ Finding = tuple[str, bool, str]
 EXTRAS = {
     "fast": (("numba", "orjson", "simplejpeg"), "images two to three times as fast, to the same pixels; large boards"),
     "huggingface": (("datasets", "transformers"), "models and datasets of the Hugging Face hub"),
+    "mmseg": (("mmsegmentation", "mmengine", "mmcv-lite", "ftfy", "regex"), "segmentation_upernet"),
     "onnx": (("onnx", "onnxruntime"), "models in ONNX files"),
     "pcam": (("h5py",), "PatchCamelyon, and NYU Depth v2 as its authors pack it"),
     "peft": (("peft",), "the recipe lora of fine_tune"),
@@ -116,6 +117,9 @@ def _cards(settings: Settings) -> Iterator[Finding]:
         yield noun, *_readable(room.names, room.get, settings)
     yield "suites", *_readable(tasks.suite_names, tasks.get_suite, settings)
     yield "protocols", True, ", ".join(protocols.names())
+    for name in protocols.names():
+        if command := protocols.lacks(name):
+            yield name, True, f"cannot be run here yet: {command}"
 
 
 def _readable(names: Any, get: Any, settings: Settings) -> tuple[bool, str]:

@@ -49,7 +49,9 @@ def _aggregators(settings: Settings) -> list[Row]:
 
 
 def _protocols(settings: Settings) -> list[Row]:
-    return [{"name": name, "what": protocols.summary(name)} for name in protocols.names()]
+    return [
+        {"name": name, "what": protocols.summary(name), "install": protocols.lacks(name)} for name in protocols.names()
+    ]
 
 
 def _metrics(settings: Settings) -> list[Row]:

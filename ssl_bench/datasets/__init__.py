@@ -26,6 +26,7 @@ NOT_READERS = frozenset(
     (
         "base",
         "checks",
+        "coco_objects",
         "containers",
         "deflated",
         "index",

@@ -117,13 +117,20 @@ def join(pieces: Sequence[Split]) -> Split:
         raise DataError("the splits that are joined do not have the same classes")
     starts = [0, *itertools.accumulate(len(piece.source) for piece in pieces)]
     return Split(
-        Joined(tuple(piece.source for piece in pieces), tuple(starts)),
+        joined([piece.source for piece in pieces]),
         np.concatenate([piece.rows + start for piece, start in zip(pieces, starts, strict=False)]),
         tuple(itertools.chain.from_iterable(piece.ids for piece in pieces)),
         np.concatenate([piece.labels for piece in pieces]),
         first.class_names,
         _truth(pieces),
     )
+
+
+def joined(sources: Sequence[ImageSource]) -> ImageSource:
+    """Return the images of several sources, one after the other."""
+    if len(sources) == 1:
+        return sources[0]
+    return Joined(tuple(sources), (0, *itertools.accumulate(map(len, sources))))
 
 
 def _truth(pieces: Sequence[Split]) -> TargetSource | None:

@@ -35,6 +35,10 @@ class Options:
     ImageSets/Main: "train", "val", "trainval", "test"."""
     inside: str = ""
     """Folder within it that holds JPEGImages, such as "VOCdevkit/VOC2007"."""
+    insides: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Split to that folder, where it is another."""
+    lists: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Split to its list, where that is called otherwise."""
     labels: Literal["lists", "objects", "boxes"] = "lists"
     """Where labels come from: the lists ImageSets/Main/<class>_<split>.txt; or the objects in Annotations, for a set in
     this layout that has no such lists; "boxes" gives the objects themselves, for tasks of detection."""
@@ -54,10 +58,16 @@ class Layout:
 
     listing: Listing
     options: Options
+    split: str
+
+    @property
+    def list(self) -> str:
+        """The name of the split's list."""
+        return self.options.lists.get(self.split, self.split)
 
     def name(self, path: str) -> str:
         """Return a path below `inside` as the listing spells it."""
-        inside = self.options.inside.strip("/")
+        inside = self.options.insides.get(self.split, self.options.inside).strip("/")
         return f"{inside}/{path}" if inside else path
 
     def lines(self, path: str) -> list[str]:
@@ -118,8 +128,8 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     chosen = cards.from_table(Options, options, "data")
     containers.require(*_places(chosen, root))
     listings = {path: containers.listing(root / path) for path in dict.fromkeys(chosen.splits.values())}
-    layouts = {split: Layout(listings[path], chosen) for split, path in chosen.splits.items()}
-    names = {split: _names(layout, split) for split, layout in layouts.items()}
+    layouts = {split: Layout(listings[path], chosen, split) for split, path in chosen.splits.items()}
+    names = {split: _names(layout) for split, layout in layouts.items()}
     found, classes = FROM[chosen.labels](layouts, names)
     splits = {}
     for split, layout in layouts.items():
@@ -129,10 +139,10 @@ def load(options: Mapping[str, Any], root: Path) -> dict[str, Split]:
     return splits
 
 
-def _names(layout: Layout, split: str) -> list[str]:
+def _names(layout: Layout) -> list[str]:
     """Return the names that a split lists."""
-    path = f"ImageSets/Main/{split}.txt"
-    if split == "all" and not layout.has(path):
+    path = f"ImageSets/Main/{layout.list}.txt"
+    if layout.list == "all" and not layout.has(path):
         return layout.annotated()
     names = [line.split()[0] for line in layout.lines(path)]
     seen: set[str] = set()
@@ -156,19 +166,19 @@ def _from_lists(layouts: Mapping[str, Layout], names: Mapping[str, list[str]]) -
     found: dict[str, NDArray[np.int64]] = {}
     classes: tuple[str, ...] = ()
     for split, layout in layouts.items():
-        own = layout.options.classes or _listed_classes(layout, split)
+        own = layout.options.classes or _listed_classes(layout)
         classes = classes or own
         if odd := sorted(set(own) ^ set(classes)):
             raise DataError(
                 f"{layout.where('ImageSets/Main')} has lists of {odd[0]!r} for some splits only; add them all"
             )
-        columns = [_column(layout, f"ImageSets/Main/{name}_{split}.txt", names[split]) for name in classes]
+        columns = [_column(layout, f"ImageSets/Main/{name}_{layout.list}.txt", names[split]) for name in classes]
         found[split] = np.stack(columns, axis=1)
     return found, classes
 
 
-def _listed_classes(layout: Layout, split: str) -> tuple[str, ...]:
-    begin, end = layout.name("ImageSets/Main/"), f"_{split}.txt"
+def _listed_classes(layout: Layout) -> tuple[str, ...]:
+    begin, end = layout.name("ImageSets/Main/"), f"_{layout.list}.txt"
     names = sorted(
         path.removeprefix(begin).removesuffix(end)
         for path in layout.listing.spans

@@ -48,7 +48,7 @@ class Boxes:
     """Where each lies, for messages."""
     classes: tuple[str, ...]
     least: float
-    """Objects of fewer pixels than this in width or height are left out."""
+    """Objects of fewer pixels than this in width or height are left out; 0: none is."""
 
     def __len__(self) -> int:
         return len(self.places)
@@ -60,10 +60,10 @@ class Boxes:
         said = elements(content, where)
         check_classes(said, self.classes, where)
         boxes = np.array([_box(one, where) for one in said], dtype=np.float64).reshape(-1, 4)
-        kept = ((boxes[:, 2:] - boxes[:, :2]) >= self.least).all(axis=1)
         labels = np.array([self.classes.index(one.label) for one in said], dtype=np.int64)
         difficult = np.array([one.difficult for one in said], dtype=np.bool_)
         sides = boxes[:, 2:] - boxes[:, :2]
+        kept = (sides >= self.least).all(axis=1) | (self.least == 0)
         areas = sides.prod(axis=1)
         return Objects(
             size, boxes[kept], labels[kept], areas[kept], np.zeros(int(kept.sum()), dtype=np.bool_), difficult[kept]

@@ -1,1 +1,1 @@
-"""Torch modules that are trained on maps of frozen features, one published head per module."""
+"""Torch modules that are trained on maps of an image, one published head per module."""

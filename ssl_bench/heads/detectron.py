@@ -1,15 +1,17 @@
 """Faster and Mask R-CNN by detectron2: its pyramids, proposals, heads and losses around a network of any kind.
 
 Numbers are those of `configs/common/models/mask_rcnn_{fpn,vitdet}.py` and `configs/Base-RCNN-C4.yaml` in
-https://github.com/facebookresearch/detectron2, of `detection/configs` in https://github.com/facebookresearch/moco and of
-`benchmarks/detection/configs` in https://github.com/WXinlong/DenseCL. What differs between recipes is asked for.
+https://github.com/facebookresearch/detectron2, of `detection/configs` in https://github.com/facebookresearch/moco and
+of `benchmarks/detection/configs` in https://github.com/WXinlong/DenseCL. What differs between recipes is asked for.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import math
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,8 +26,8 @@ INSTALL = (
     "pip install --no-build-isolation 'git+https://github.com/facebookresearch/detectron2.git'"
 )
 """It is on no package index."""
-ANCHORS = (32, 64, 128, 256, 512)
-"""Sides of anchors in pixels, of the levels from the finest to the coarsest, or of the one level."""
+DOUBLINGS = (1, 2, 4, 8, 16)
+"""Times the smallest anchor's side: of the levels from the finest to the coarsest, or all of the one level."""
 RATIOS = (0.5, 1.0, 2.0)
 """Height over width of anchors."""
 CHANNELS = 256
@@ -41,11 +43,13 @@ def library() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             importlib.import_module("detectron2.modeling")
-            return importlib.import_module("detectron2")
     except ImportError as error:
         raise MissingError(
             f"this recipe needs detectron2, which is not installed. It is built from its source: {INSTALL}"
         ) from error
+    warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)  # which it calls as torch's first versions had it
+    logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
+    return sys.modules["detectron2"]
 
 
 def simple_pyramid(trunk: nn.Module, width: int, side: int) -> Any:
@@ -78,11 +82,22 @@ def pyramid(stages: nn.Module, widths: Sequence[int], norm: str) -> Any:
     return FPN(_bottom(stages, shapes), list(shapes), CHANNELS, norm=norm, top_block=LastLevelMaxPool())
 
 
-def rcnn(backbone: Any, classes: int, *, masks: bool, norm: str, convolutions: int, rois: int = 512) -> nn.Module:
+def rcnn(
+    backbone: Any,
+    classes: int,
+    *,
+    masks: bool,
+    norm: str,
+    convolutions: int,
+    rois: int,
+    proposals: int,
+    anchor: int,
+) -> nn.Module:
     """Return the detector over a pyramid: 4 convolutions and 1 linear layer for boxes, 4 convolutions for outlines.
 
     `norm` is that of the heads, "LN" or "BN"; `convolutions` are those of the proposals' head, 2 in ViTDet's and else
-    1; `rois` are the proposals of an image that the second stage is trained on, and half as many anchors the first.
+    1; `rois` are the `proposals` of an image that the second stage is trained on, and half as many anchors the first;
+    `anchor` is the side of the smallest in pixels.
     """
     library()
     from detectron2.layers import ShapeSpec
@@ -109,14 +124,23 @@ def rcnn(backbone: Any, classes: int, *, masks: bool, norm: str, convolutions: i
         **outlines,
         **_sampled(classes, rois),
     )
-    proposals = _proposals(
-        backbone, [*levels, "p6"], [[side] for side in ANCHORS], convolutions, (2000, 1000), (1000, 1000), rois
-    )
-    return _whole(backbone, proposals, heads)
+    sides = [[anchor * times] for times in DOUBLINGS]
+    many = (proposals, proposals)
+    first = _proposals(backbone, [*levels, "p6"], sides, convolutions, (2000, 1000), many, rois)
+    return _whole(backbone, first, heads)
 
 
 def rcnn_c4(
-    lower: nn.Module, upper: nn.Module, widths: tuple[int, int], stride: int, classes: int, *, masks: bool, rois: int
+    lower: nn.Module,
+    upper: nn.Module,
+    widths: tuple[int, int],
+    stride: int,
+    classes: int,
+    *,
+    masks: bool,
+    rois: int,
+    proposals: int,
+    anchor: int,
 ) -> nn.Module:
     """Return the detector whose second stage is the network's own last stage, with MoCo's extra normalisation behind.
 
@@ -139,9 +163,9 @@ def rcnn_c4(
         **outlines,
         **_sampled(classes, rois),
     )
-    return _whole(
-        backbone, _proposals(backbone, ["res4"], [list(ANCHORS)], 1, (12000, 6000), (2000, 1000), rois), heads
-    )
+    sides = [[anchor * times for times in DOUBLINGS]]
+    first = _proposals(backbone, ["res4"], sides, 1, (12000, 6000), (2 * proposals, proposals), rois)
+    return _whole(backbone, first, heads)
 
 
 def _bottom(network: nn.Module, shapes: Mapping[str, tuple[int, int]]) -> Any:
@@ -185,6 +209,7 @@ def _proposals(
         sizes=[list(row) for row in sides],
         aspect_ratios=[list(RATIOS)],
         strides=[shapes[level].stride for level in levels],
+        offset=0.0,
     )
     return RPN(
         in_features=list(levels),

@@ -71,7 +71,7 @@ def _register() -> None:
         def init_weights(self) -> None:
             """Keep what was learnt, which mmsegmentation would have the network draw anew."""
 
-    MODELS.register_module(module=SslBench)
+    MODELS.register_module(module=SslBench, force=True)
 
 
 class Segmentor(nn.Module):
@@ -86,13 +86,14 @@ class Segmentor(nn.Module):
         channels: int,
         plain: bool,
         window: int,
-        step: int,
+        window_step: int,
         synchronised: bool = False,
     ) -> None:
         """Build around `network`, which gives maps of these widths, fine before coarse.
 
-        `plain` says that they are all of one size, so that the neck comes between; `window` and `step` are of sliding
-        prediction, in pixels. Batch normalisation is over all processes where it is `synchronised`.
+        `plain` says that they are all of one size, so that the neck comes between; windows of prediction have a side of
+        `window` pixels, and there is one every `window_step`. Batch normalisation is over all processes where it is
+        `synchronised`.
         """
         super().__init__()
         library()
@@ -102,7 +103,7 @@ class Segmentor(nn.Module):
 
         norm = {"type": "SyncBN" if synchronised else "BN", "requires_grad": True}
         neck = {"type": "Feature2Pyramid", "embed_dim": widths[0], "rescales": list(RESCALES), "norm_cfg": norm}
-        sliding = {"mode": "slide", "crop_size": (window, window), "stride": (step, step)}
+        sliding = {"mode": "slide", "crop_size": (window, window), "stride": (window_step, window_step)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of options that the published configurations leave as they are
             self.model: Any = MODELS.build(
@@ -121,8 +122,8 @@ class Segmentor(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if self.training and len(images) == 1:
             raise MissingError(
-                "UPerNet's batch normalisation needs two images at once, of which the coarsest map is one pixel: give a "
-                "batch of 2 or more, and where that does not fit into memory a smaller crop"
+                "UPerNet's batch normalisation needs two images at once: give an even batch, or, where two images do "
+                "not fit into memory, a smaller crop"
             )
         maps = self.model.extract_feat(images)
         return self.model.decode_head(maps), self.model.auxiliary_head(maps)
@@ -137,15 +138,16 @@ class Segmentor(nn.Module):
 
         samples = [SegDataSample(gt_sem_seg=PixelData(data=mask[None])) for mask in masks]
         heads = (self.model.decode_head, self.model.auxiliary_head)
-        losses = [head.loss_by_feat(part.float(), samples)["loss_ce"] for head, part in zip(heads, said, strict=True)]
+        whole = [part.float() if part.dtype in (torch.float16, torch.bfloat16) else part for part in said]
+        losses = [head.loss_by_feat(part, samples)["loss_ce"] for head, part in zip(heads, whole, strict=True)]
         return len(masks) * torch.stack(losses).sum()
 
     @torch.no_grad()
     def predict(self, images: Tensor, inside: tuple[int, int], size: tuple[int, int]) -> Tensor:
         """Return the class of every pixel (height, width) of one image, int64, by overlapping windows.
 
-        `images` is (1, channels, height, width), at least a window high and wide, of which `inside`, from the upper left
-        corner, is the image and the rest padding; `size` is the height and width of the image as its source keeps it.
+        `images` is (1, channels, height, width), at least a window high and wide, of which `inside`, from the upper
+        left corner, is the image and the rest padding; `size` is height and width of the image as its source keeps it.
         """
         from mmseg.structures import SegDataSample
 

@@ -2,7 +2,8 @@
 
 Proposals and heads are those of torchvision.models.detection with its defaults, which are detectron2's of a feature
 pyramid network: anchors of one size a level in three shapes, 1,000 proposals, two fully connected layers of 1,024 for
-boxes, four convolutions for masks of 28x28. The levels are the pyramid's four and one of half the last one's size.
+boxes, four convolutions as wide as the levels for masks of 28x28. The levels are the pyramid's four and one of half the
+last one's size.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.nn import functional
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
 
 from ssl_bench.backbones.base import Backbone
@@ -77,6 +79,9 @@ class Detector(nn.Module):
             box_batch_size_per_image=samples,
         )
         self.proposals, self.heads = whole.rpn, whole.roi_heads
+        if masks:
+            self.heads.mask_head = MaskRCNNHeads(channels, (channels,) * 4, 1)
+            self.heads.mask_predictor = MaskRCNNPredictor(channels, channels, classes + 1)
 
     def forward(self, examples: Sequence[Example]) -> Tensor | list[Said]:
         """Return the sum of all losses, each a mean over the images, or what is found in each."""

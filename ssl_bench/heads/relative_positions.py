@@ -34,11 +34,12 @@ def add(network: Any, grid: tuple[int, int]) -> bool:
 
 
 def _takes_bias(attention: Any) -> bool:
-    """True for timm's plain attention of all tokens with all, which adds a mask of numbers to its products."""
+    """True for timm's plain attention of all tokens with all, to whose products a mask of numbers can be added; that of
+    networks with rotary positions takes more."""
     return (
         isinstance(getattr(attention, "qkv", None), nn.Linear)
         and not hasattr(attention, "relative_position_bias_table")
-        and "attn_mask" in inspect.signature(attention.forward).parameters
+        and list(inspect.signature(attention.forward).parameters)[1:] in (["attn_mask"], ["attn_mask", "is_causal"])
     )
 
 

@@ -112,7 +112,7 @@ def overlaps(said: NDArray[np.uint8], true: NDArray[np.uint8], classes: int, whe
 
 def on_edge(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tell of every pixel (height, width) whether another class, or the outside, is within an edge's depth of it."""
-    depth = max(1, round(EDGE * math.hypot(*labels.shape)))
+    depth = max(1, round(EDGE * math.sqrt(labels.shape[0] ** 2 + labels.shape[1] ** 2)))
     outside = np.pad(labels, depth, constant_values=VOID)
     edge: NDArray[np.bool_] = _extreme(outside, 2 * depth + 1, np.maximum) != _extreme(
         outside, 2 * depth + 1, np.minimum

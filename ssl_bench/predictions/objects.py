@@ -19,6 +19,7 @@ from ssl_bench.targets import Objects
 Floats = NDArray[np.float64]
 SURE = 0.5
 """Of the highest score of an image: of objects that are shown to a person, the least."""
+MOST_SHOWN = 30
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,10 +76,10 @@ class Detections(Predictions):
         return Matches(tuple(images), federated)
 
     def of_image(self, index: int, size: tuple[int, int]) -> Objects:
-        """Return the objects whose score is half of the image's highest, or more, the surest first."""
+        """Return the objects whose score is half of the image's highest, or more, but at most 30, the surest first."""
         one = self.found[index]
         order = np.argsort(-one.scores, kind="stable")
-        sure = order[one.scores[order] >= SURE * one.scores.max(initial=0.0)]
+        sure = order[one.scores[order] >= SURE * one.scores.max(initial=0.0)][:MOST_SHOWN]
         sides, no = one.boxes[sure, 2:] - one.boxes[sure, :2], np.zeros(len(sure), dtype=np.bool_)
         outlined = tuple(one.outlines[i] for i in sure) if one.outlines else ()
         return Objects(size, one.boxes[sure], one.labels[sure], sides.prod(axis=1), no, no, outlined)

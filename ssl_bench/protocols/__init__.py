@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
+import importlib.util
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,11 +53,27 @@ def recipe(protocol: Protocol) -> dict[str, Any]:
 
 def summary(name: str) -> str:
     """Return the first sentence of a protocol's module, read without importing it."""
-    _check(name)
-    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))) or ""
+    text = ast.get_docstring(_parsed(name)) or ""
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence, stop, _ = paragraph.partition(". ")
     return sentence + "." if stop else paragraph
+
+
+def lacks(name: str) -> str:
+    """Return how what a protocol cannot do without is installed, or "" where it is or nothing more is needed.
+
+    A module says so by `NEEDS`: the name to import and the command; it is read without importing either.
+    """
+    for node in _parsed(name).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["NEEDS"]:
+            module, command = ast.literal_eval(node.value)
+            return "" if importlib.util.find_spec(module) else str(command)
+    return ""
+
+
+def _parsed(name: str) -> ast.Module:
+    _check(name)
+    return ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
 
 
 def _check(name: str) -> None:

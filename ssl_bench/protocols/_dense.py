@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -282,9 +282,3 @@ def best_classes(logits: Tensor, size: tuple[int, int], block: int = 16) -> NDAr
     assert labels is not None
     chosen: NDArray[np.uint8] = labels.to(torch.uint8).cpu().numpy()
     return chosen
-
-
-def chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Give the items in parts of `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

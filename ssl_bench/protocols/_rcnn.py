@@ -32,15 +32,18 @@ LEAST: Mapping[str, float] = {
     "side": 32,
     "short": 32,
     "longest": 32,
+    "shorts": 32,
     "rois": 2,
+    "proposals": 1,
+    "anchor": 1,
     "precise": 0,
 }
 """Least value of each number."""
 
 
-def stated() -> Any:
+def stated(default: Any = None) -> Any:
     """A number of the recipe, where another is given; what is not given is no part of what was asked."""
-    return dataclasses.field(default=None, metadata=base.LATER)
+    return dataclasses.field(default=default, metadata=base.LATER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +62,15 @@ class Detector(base.Protocol):
     decay: float | None = stated()
     warmup: int | None = stated()
     rois: int | None = stated()
+    proposals: int | None = stated()
+    anchor: int | None = stated()
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
             value = getattr(self, name, None)
-            if value is not None and value < least:
-                raise UsageError(f"{name} must be at least {least:g}, not {value:g}")
+            for one in value if isinstance(value, tuple) else [value]:
+                if one is not None and one < least:
+                    raise UsageError(f"{name} must be at least {least:g}, not {one:g}")
         if self.resolved().warmup >= self.resolved().steps:
             raise UsageError(
                 f"a warm-up of {self.resolved().warmup} steps leaves nothing of {self.resolved().steps} steps; "
@@ -79,7 +85,7 @@ class Detector(base.Protocol):
     def resolved(self, depth: int = 12) -> Recipe:
         """Return the recipe for a network of `depth` blocks, with the values that are given."""
         names = [field.name for field in dataclasses.fields(Recipe)]
-        given = {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
+        given = {name: getattr(self, name) for name in names if getattr(self, name, None) not in (None, ())}
         return _rcnn_recipes.recipe(self.published, depth, **given)
 
     @abc.abstractmethod
@@ -102,13 +108,13 @@ class Detector(base.Protocol):
         """
         from ssl_bench.heads import detectron
         from ssl_bench.predictions import Detections
-        from ssl_bench.protocols import _rcnn_run, _tuned
+        from ssl_bench.protocols import _rcnn_images, _rcnn_run, _tuned
 
         detectron.library()
         if trial.backbone is None or trial.backbone.network is None or trial.backbone.recalls:
             raise UsageError("a detector is trained with its network, and this model has none that can be trained")
         recipe = self.resolved(_tuned.size_of(trial.backbone)[0])
-        shown, masks = _rcnn_run.shown(trial)
+        shown, masks = _rcnn_images.shown(trial)
         own = copy.deepcopy(trial.backbone)
         assert own.network is not None
         own.network.cpu()

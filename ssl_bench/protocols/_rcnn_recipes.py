@@ -45,6 +45,10 @@ class Recipe:
     """Most that the long side may have; the short one is shorter then."""
     rois: int = 512
     """Proposals of an image that the second stage is trained on; of the first stage's anchors half as many."""
+    proposals: int = 1000
+    """Proposals of an image that the second stage looks at in testing."""
+    anchor: int = 32
+    """Side in pixels of the smallest anchors, which double four times."""
     precise: int = 0
     """Batches over which the statistics of batch normalisation are taken anew in the end."""
 

@@ -111,7 +111,7 @@ class Images:
         return found
 
     def _permutation(self, epoch: int) -> base.IntArray:
-        return _permutation(self.samples, self.trial.seed, epoch)
+        return permutation(self.samples, self.trial.seed, epoch)
 
     def _parts(self, drawn: list[base.IntArray], places: list[base.IntArray]) -> Iterator[tuple[Tensor, Tensor]]:
         """Give the images of each part, from whichever splits they are, and their labels."""
@@ -147,7 +147,7 @@ class Images:
 
 
 @functools.lru_cache(maxsize=4)
-def _permutation(samples: int, seed: int, epoch: int) -> base.IntArray:
+def permutation(samples: int, seed: int, epoch: int) -> base.IntArray:
     return np.random.default_rng([seed, epoch]).permutation(samples)
 
 

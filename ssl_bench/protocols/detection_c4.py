@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 
     from ssl_bench.backbones.base import Backbone
 
+NEEDS = (
+    "detectron2",
+    "pip install wheel ninja && "
+    "pip install --no-build-isolation 'git+https://github.com/facebookresearch/detectron2.git'",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(_rcnn.Detector):
     """Training of the detector."""
 
     recipe: Literal["voc", "coco"] = "voc"
-    shorts: tuple[int, ...] | None = _rcnn.stated()
+    shorts: tuple[int, ...] = _rcnn.stated(())
     short: int | None = _rcnn.stated()
     longest: int | None = _rcnn.stated()
     precise: int | None = _rcnn.stated()
@@ -45,4 +51,5 @@ class Protocol(_rcnn.Detector):
         trunk = trunks.Cut(backbone)
         _rcnn_run.trained(trunk, trunk, backbone.input)
         upper = trunk.upper[0].requires_grad_(True)
-        return detectron.rcnn_c4(trunk, upper, trunk.widths, trunk.stride, classes, masks=masks, rois=recipe.rois)
+        sizes = {"rois": recipe.rois, "proposals": recipe.proposals, "anchor": recipe.anchor}
+        return detectron.rcnn_c4(trunk, upper, trunk.widths, trunk.stride, classes, masks=masks, **sizes)

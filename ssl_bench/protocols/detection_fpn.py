@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 
     from ssl_bench.backbones.base import Backbone
 
+NEEDS = (
+    "detectron2",
+    "pip install wheel ninja && "
+    "pip install --no-build-isolation 'git+https://github.com/facebookresearch/detectron2.git'",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(_rcnn.Detector):
     """Training of the detector."""
 
-    shorts: tuple[int, ...] | None = _rcnn.stated()
+    shorts: tuple[int, ...] = _rcnn.stated(())
     short: int | None = _rcnn.stated()
     longest: int | None = _rcnn.stated()
     precise: int | None = _rcnn.stated()
@@ -43,4 +49,5 @@ class Protocol(_rcnn.Detector):
         trunk = trunks.Staged(backbone)
         _rcnn_run.trained(trunk, trunk.network, backbone.input)
         pyramid = detectron.pyramid(trunk, trunk.widths, "BN")
-        return detectron.rcnn(pyramid, classes, masks=masks, norm="BN", convolutions=1, rois=recipe.rois)
+        sizes = {"rois": recipe.rois, "proposals": recipe.proposals, "anchor": recipe.anchor}
+        return detectron.rcnn(pyramid, classes, masks=masks, norm="BN", convolutions=1, **sizes)

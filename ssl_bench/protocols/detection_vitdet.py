@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
     from ssl_bench.backbones.base import Backbone
 
+NEEDS = (
+    "detectron2",
+    "pip install wheel ninja && "
+    "pip install --no-build-isolation 'git+https://github.com/facebookresearch/detectron2.git'",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(_rcnn.Detector):
@@ -36,7 +42,7 @@ class Protocol(_rcnn.Detector):
     window: int = 14
     """Patches of a window's side, in all blocks but the last of each quarter; 0: all see the whole image."""
     side: int | None = _rcnn.stated()
-    scales: tuple[float, ...] | None = _rcnn.stated()
+    scales: tuple[float, ...] = _rcnn.stated(())
     layer_decay: float | None = _rcnn.stated()
     drop_path: float | None = _rcnn.stated()
 
@@ -46,7 +52,7 @@ class Protocol(_rcnn.Detector):
             raise UsageError(f"detection_vitdet: side={self.side} is no multiple of 32, which the pyramid needs")
         if self.window < 0:
             raise UsageError(f"detection_vitdet: window={self.window} is below 0")
-        if self.scales is not None and (len(self.scales) != 2 or not 0 < self.scales[0] <= self.scales[1]):
+        if self.scales and (len(self.scales) != 2 or not 0 < self.scales[0] <= self.scales[1]):
             raise UsageError("detection_vitdet: scales are two numbers, the least and the largest, above 0")
 
     @property
@@ -57,11 +63,11 @@ class Protocol(_rcnn.Detector):
         """Return the detector; see `_rcnn.Detector`."""
         from ssl_bench.backbones import trunks, windowed
         from ssl_bench.heads import detectron
-        from ssl_bench.protocols import _rcnn_run
+        from ssl_bench.protocols import _rcnn_run, _tuned
 
         network: Any = backbone.network
         if recipe.drop_path:
-            _rcnn_run.drop(network, recipe.drop_path)
+            _tuned.drop_paths(network, recipe.drop_path)
         if self.attention == "own":
             trunk: Any = trunks.OwnMap(backbone)
         elif windowed.fits(network):
@@ -73,4 +79,5 @@ class Protocol(_rcnn.Detector):
             )
         _rcnn_run.trained(trunk, network, backbone.input)
         pyramid = detectron.simple_pyramid(trunk, trunk.width, recipe.side)
-        return detectron.rcnn(pyramid, classes, masks=masks, norm="LN", convolutions=2, rois=recipe.rois)
+        sizes = {"rois": recipe.rois, "proposals": recipe.proposals, "anchor": recipe.anchor}
+        return detectron.rcnn(pyramid, classes, masks=masks, norm="LN", convolutions=2, **sizes)

@@ -12,19 +12,24 @@ places of them alone in no memory. It scores at the squashed size, after it has 
 answers of the very images that are scored; here every class stands for itself. Its crops of train, of whatever is drawn
 at each reading, and its changed colours are left out, so that the seed matters where the memory is smaller than train
 alone. Neighbours are exact.
+
+Images pass the network and are forgotten but for the places that are remembered: the maps of ADE20K's train would take
+30 GB. A million places of 768 dimensions take 3 GB of memory, and as many shares of 150 classes 0.6.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError, UsageError
-from ssl_bench.images.dense import labels_resized
+from ssl_bench.images import normalise
+from ssl_bench.images.dense import labels_resized, resized
 from ssl_bench.predictions import LabelMaps
 from ssl_bench.protocols import _dense, _masks, base
 from ssl_bench.solvers.neighbours import Neighbours, nearest
@@ -32,9 +37,10 @@ from ssl_bench.spool import Spool
 from ssl_bench.targets import VOID
 
 if TYPE_CHECKING:
-    from ssl_bench.features import Rows
+    from ssl_bench.backbones.base import Backbone
 
-QUERIES = 1 << 18
+Thing = TypeVar("Thing")
+QUERIES = 1 << 17
 """Places of test images that are looked up at a time."""
 
 
@@ -62,8 +68,8 @@ class Protocol(base.Protocol):
             raise UsageError(f"segmentation_knn: temperature must be above 0, not {self.temperature}")
 
     def passes(self, sizes: Mapping[str, int]) -> base.Passes:
-        """Return the maps of train and test."""
-        return base.Passes({"dense": ("train", "test")})
+        """Return the images of train and test."""
+        return base.Passes({}, crops=sizes["train"] + sizes["test"])
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
         return _masks.most_frequent(trial)
@@ -76,60 +82,122 @@ class Protocol(base.Protocol):
         """
         from ssl_bench.backbones import dense
 
-        stride = dense.stride(_dense.ready(trial, "segmentation_knn"))
+        backbone = _dense.ready(trial, "segmentation_knn")
+        stride = dense.stride(backbone)
         side = max(1, self.size // stride) * stride
-        train, test = trial.dense("train", (side, side)), trial.dense("test", (side, side))
-        shares, kept = memory_of(trial, train.shape[2:], stride, self.memory)
+        shares, bank = self.memory_of(trial, backbone, side, stride)
         if len(shares) < self.k:
             raise UsageError(
                 f"segmentation_knn: {self.k} neighbours were asked for, and train has {len(shares)} places that count "
                 "for a class"
             )
-        bank = places_of(train, kept)
         return base.Answer(
-            LabelMaps(self.maps(trial, bank, shares, test)),
+            LabelMaps(self.maps(trial, backbone, side, bank, shares)),
             selected={"size": side, "stride": stride, "memory": len(bank), "dim": bank.shape[1]},
         )
 
-    def maps(self, trial: base.Trial, bank: NDArray[np.float16], shares: NDArray[np.float32], test: Rows) -> Any:
+    def memory_of(
+        self, trial: base.Trial, backbone: Backbone, side: int, stride: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the shares of the classes (places, classes) and the features (places, dim) of what is remembered.
+
+        An image's features pass away but for those of its places that are kept. Raises DataError where none is.
+        """
+        from ssl_bench.backbones import grids
+
+        _, _, rows, columns = _dense.features(trial, backbone, grids.blank(backbone, (side, side))).shape
+        each = max(1, self.memory // trial.sizes["train"])
+
+        def prepare(image: NDArray[np.uint8], mask: Any, generator: np.random.Generator) -> _Marked:
+            counts = counted(mask.labels, (rows, columns), stride, trial.classes)
+            return _Marked(resized(image, (side, side)), counts, chosen(counts, each, generator))
+
+        shares: list[NDArray[np.float32]] = []
+        points: list[NDArray[np.float32]] = []
+        order = np.arange(trial.sizes["train"])
+        with trial.track("memory", len(order), "images") as advance:
+            for some in batched(trial.prepared("train", prepare, order), _dense.at_once(trial)):
+                found = seen(trial, backbone, [one.image for one in some])
+                for one, places in zip(some, found, strict=True):
+                    counts = one.counts[one.kept]
+                    shares.append((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
+                    points.append(places[one.kept])
+                advance(len(some))
+        if not sum(map(len, shares)):
+            raise DataError("segmentation_knn: no pixel of train counts for a class")
+        return np.concatenate(shares), np.concatenate(points)
+
+    def maps(
+        self,
+        trial: base.Trial,
+        backbone: Backbone,
+        side: int,
+        bank: NDArray[np.float32],
+        shares: NDArray[np.float32],
+    ) -> Any:
         """Return the class of every pixel of every test image."""
+
+        def prepare(image: NDArray[np.uint8], _target: Any, _generator: np.random.Generator) -> _dense.Shown:
+            return _dense.Shown(resized(image, (side, side)), (image.shape[0], image.shape[1]))
+
+        labels: Any = Spool()  # a sequence in all but name
+        order, waiting = np.arange(trial.sizes["test"]), []
+        with trial.track("test", len(order), "images") as advance:
+            for some in batched(trial.prepared("test", prepare, order), _dense.at_once(trial)):
+                found = seen(trial, backbone, [one.image for one in some])
+                waiting += [(places, one.size) for places, one in zip(found, some, strict=True)]
+                if len(waiting) * len(found[0]) >= QUERIES or len(labels) + len(waiting) == len(order):
+                    for label_map in self.told(trial, waiting, bank, shares):
+                        labels.append(label_map)
+                    waiting = []
+                advance(len(some))
+        return labels
+
+    def told(
+        self,
+        trial: base.Trial,
+        images: list[tuple[NDArray[np.float32], tuple[int, int]]],
+        bank: NDArray[np.float32],
+        shares: NDArray[np.float32],
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Give the classes (height, width) of images, of whose places (rows · columns, dim) and sizes are given."""
         import torch
 
-        rows, columns = test.shape[2:]
-        together = max(1, QUERIES // (rows * columns))
-        sizes = _masks.image_sizes(trial)
-        found: Any = Spool()  # a sequence in all but name
-        with trial.track("test", len(test), "images") as advance:
-            for some in _dense.chunks(range(len(test)), together):
-                queries = places(test[some[0] : some[-1] + 1])
-                near = nearest(bank, queries, self.k, device=trial.device)
-                labels = carried(near, shares, self.temperature)
-                for one in labels.reshape(len(some), rows, columns, -1):
-                    logits = torch.from_numpy(one).permute(2, 0, 1)
-                    found.append(_dense.best_classes(logits, next(sizes)))
-                    advance(1)
-        return found
+        near = nearest(bank, np.concatenate([places for places, _ in images]), self.k, device=trial.device)
+        found = carried(near, shares, self.temperature).reshape(len(images), -1, shares.shape[1])
+        for one, (_, size) in zip(found, images, strict=True):
+            rows = round(len(one) ** 0.5)  # images were squashed to squares
+            logits = torch.from_numpy(one).to(trial.device).T.reshape(-1, rows, len(one) // rows)
+            yield _dense.best_classes(logits, size)
 
 
-def memory_of(
-    trial: base.Trial, grid: tuple[int, ...], stride: int, most: int
-) -> tuple[NDArray[np.float32], list[NDArray[np.int64]]]:
-    """Return the shares of the classes (kept, classes) of the places that are remembered, and their numbers in the grid
-    (rows, columns) of each image of train, row by row."""
-    images = trial.sizes["train"]
-    each = max(1, most // images)
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Marked:
+    """An image of train, ready for the network, and what its places show."""
 
-    def prepare(
-        _image: NDArray[np.uint8], mask: Any, generator: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        counts = counted(mask.labels, (grid[0], grid[1]), stride, trial.classes)
-        kept = chosen(counts, each, generator)
-        return (counts[kept] / counts[kept].sum(axis=1, keepdims=True)).astype(np.float32), kept
+    image: NDArray[np.uint8]  # (channels, side, side)
+    counts: NDArray[np.int64]  # (places, classes): pixels
+    kept: NDArray[np.int64]  # (kept,): places that are remembered
 
-    shares, kept = zip(*trial.prepared("train", prepare, np.arange(images)), strict=True)
-    if not sum(map(len, kept)):
-        raise DataError("segmentation_knn: no pixel of train counts for a class")
-    return np.concatenate(shares), list(kept)
+
+def seen(trial: base.Trial, backbone: Backbone, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Return the features of every place (images, rows · columns, dim) of images of one size; raise DataError where one
+    is no number."""
+    import torch
+
+    pixels = torch.from_numpy(np.stack(images)).to(trial.device)
+    found = _dense.features(trial, backbone, normalise(pixels, backbone.input)).flatten(2).transpose(1, 2)
+    if not found.isfinite().all():
+        raise DataError("segmentation_knn: an image has features that are NaN or infinite")
+    places: NDArray[np.float32] = found.cpu().numpy()
+    return places
+
+
+def batched(items: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    """Give the items in lists of `size`, the last shorter."""
+    source = iter(items)
+    while some := list(itertools.islice(source, size)):
+        yield some
 
 
 def counted(labels: NDArray[np.uint8], grid: tuple[int, int], stride: int, classes: int) -> NDArray[np.int64]:
@@ -155,20 +223,6 @@ def chosen(counts: NDArray[np.int64], most: int, generator: np.random.Generator)
         return there
     scores = (shown @ shown.sum(axis=0))[there] * generator.random(len(there))
     return np.sort(there[np.argsort(scores, kind="stable")[:most]])
-
-
-def places_of(maps: Rows, kept: list[NDArray[np.int64]]) -> NDArray[np.float16]:
-    """Return the features (kept, dim) of the places of each image that are remembered."""
-    parts = []
-    for some in _dense.chunks(range(len(kept)), 64):
-        block = maps[some[0] : some[-1] + 1]
-        parts += [image.reshape(len(image), -1)[:, kept[index]].T for index, image in zip(some, block, strict=True)]
-    return np.concatenate(parts)
-
-
-def places(maps: NDArray[np.float16]) -> NDArray[np.float16]:
-    """Return maps (images, dim, rows, columns) as places (images · rows · columns, dim)."""
-    return maps.transpose(0, 2, 3, 1).reshape(-1, maps.shape[1])
 
 
 def carried(near: Neighbours, shares: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

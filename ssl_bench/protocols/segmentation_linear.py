@@ -132,13 +132,13 @@ class Protocol(base.Protocol):
         Raises UsageError for a model without maps of an image's parts, or one that takes no crops of this size, and
         where the loss is no number.
         """
-        from ssl_bench.backbones import dense
+        from ssl_bench.backbones import dense, grids
         from ssl_bench.heads.linear import Linear
         from ssl_bench.training.seeds import seed_all
 
         backbone = _dense.ready(trial, "segmentation_linear")
         stride = dense.stride(backbone)
-        probe = _dense.features(trial, backbone, _blank(backbone, self.crop, trial.device), self.layers)
+        probe = _dense.features(trial, backbone, grids.blank(backbone, (self.crop, self.crop)), self.layers)
         seed_all([trial.seed])
         head = Linear(probe.shape[1], trial.classes, self.dropout)
         size = (self.crop, self.crop)
@@ -204,10 +204,3 @@ def crops(
         if len(images) == course.batch:
             yield together(images, side, 0.0), together(labels, side, VOID)
             images, labels = [], []
-
-
-def _blank(backbone: Backbone, side: int, device: str) -> Tensor:
-    """Return an empty crop."""
-    import torch
-
-    return torch.zeros(1, 1 if backbone.input.channels == "grey" else 3, side, side, device=device)

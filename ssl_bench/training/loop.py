@@ -44,7 +44,8 @@ def train(
     """Train the parameters of `groups` in place, and leave the network in eval mode with what is to be measured.
 
     The network gives logits (images, classes) for normalised images; it is on its device already. The loss is the mean
-    cross-entropy over a step's batch, or what `loss` makes of whatever the network gives, over the batch. With `settings.ema` the network ends with the averaged weights.
+    cross-entropy over a step's batch, or what `loss` makes of whatever the network gives, divided by the batch. With
+    `settings.ema` the network ends with the averaged weights.
 
     `state` is the file from which a run that was ended goes on, to the same bits on the CPU; `identity` stands for the
     network, the groups and the data, and must be equal then. The caller removes the file once it has what it wants.

@@ -23,12 +23,16 @@ NETWORKS = {
     "SigLIP": ("vit_base_patch16_siglip_224", {}),
     "DINOv3": ("vit_small_patch16_dinov3", {}),
     "EVA02": ("eva02_tiny_patch14_224", {}),
+    "EVA": ("eva_giant_patch14_224", {}),
     "BEiT": ("beit_base_patch16_224", {}),
+    "BEiT before it is fine-tuned": ("beit_base_patch16_224", {"use_shared_rel_pos_bias": True}),
 }
 
 
 def network(name: str, **more: Any) -> Any:
     """An untrained network, small, whose parameters are all drawn: zeros would hide what is left out."""
+    if "use_shared_rel_pos_bias" in more:
+        more["use_rel_pos_bias"] = False
     if "siglip" in name:
         more["global_pool"] = ""
     torch.manual_seed(0)
@@ -112,6 +116,8 @@ def _of_patches(own: Any, images: torch.Tensor) -> torch.Tensor:
                 block.attn.num_prefix_tokens = 0
             if getattr(own, "rope", None) is not None:
                 tokens = block(tokens, rope=own.rope.get_embed(shape=[rows, columns]))
+            elif getattr(own, "rel_pos_bias", None) is not None:
+                tokens = block(tokens, shared_rel_pos_bias=own.rel_pos_bias()[..., 1:, 1:])
             elif getattr(block.attn, "relative_position_bias_table", None) is not None:
                 bias = block.attn._get_rel_pos_bias()[:, :, 1:, 1:]
                 block.attn.relative_position_bias_table = None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
+import re
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,7 +144,7 @@ def test_doctor_names_every_extra(command: Command, monkeypatch: pytest.MonkeyPa
     project = tomllib.loads((cards.builtin_folder("tasks").parent / "pyproject.toml").read_text(encoding="utf-8"))
     declared = dict(project["project"]["optional-dependencies"])
     assert declared.pop("dev")
-    named = {extra: {line.partition(">")[0] for line in lines} for extra, lines in declared.items()}
+    named = {extra: {re.split("[<=>]", line)[0] for line in lines} for extra, lines in declared.items()}
     assert {extra: set(packages) for extra, (packages, _) in doctor_command.EXTRAS.items()} == named
     installed = importlib.metadata.version
 
@@ -157,6 +160,25 @@ def test_doctor_names_every_extra(command: Command, monkeypatch: pytest.MonkeyPa
     assert rows["[s3]"] == "not installed; for records under s3://: pip install 'ssl-bench[s3]'"
     assert "ssl-bench[onnx]" in rows["[onnx]"]
     assert set(rows) >= {f"[{extra}]" for extra in declared}
+
+
+def test_a_protocol_whose_package_is_not_here_says_how_to_get_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`list protocols` and `doctor` name the command that installs what a protocol cannot do without, where it is not
+    installed, and no command where it is."""
+    found = importlib.util.find_spec
+    for is_here in (True, False):
+
+        def find(name: str, package: str | None = None, is_here: bool = is_here) -> Any:
+            return (found("json") if is_here else None) if name == "mmseg" else found(name, package)
+
+        monkeypatch.setattr(importlib.util, "find_spec", find)
+        listed = {row["name"]: row["install"] for row in json.loads(command("list", "protocols", "--json").out)}
+        assert listed["segmentation_upernet"] == ("" if is_here else "pip install 'ssl-bench[mmseg]'")
+        assert listed["knn"] == ""
+        doctor = {row[0]: row[2] for row in lines(command("doctor").out)}
+        assert ("segmentation_upernet" in doctor) != is_here
 
 
 def test_a_new_protocol_works_as_written(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

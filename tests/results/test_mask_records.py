@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from ssl_bench.settings import Settings
 from ssl_bench.spool import Spool
 from ssl_bench.submission import claims, verifying
 from tests import scenes
+from tests.cli.conftest import Command, command
+
+__all__ = ["command"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,3 +140,13 @@ def test_masks_of_a_claim_are_held_against_the_verifiers_own(
     *_, said = verifying.rescored(claim, lambda _: other)
     assert (said.what, said.outcome) == ("targets", "disagrees")
     assert "4 of 4 targets are not the data's" in said.said
+
+
+def test_a_protocol_that_cannot_ask_masks_names_those_that_can(command: Command, tmp_path: Path) -> None:
+    """A run of masks without a protocol, which would be that of labels, is told which protocols there are for them."""
+    folder = scenes.write(tmp_path / "own")
+    (folder / "classes.txt").write_text("sky\nground\nbox\n")
+    said = command("run", "-m", "random", "--data", folder)
+    assert said.code == 2
+    assert "knn cannot ask the task 'own', which is of the kind 'segmentation'" in said.err
+    assert re.search(r"Those that can: --protocol .*segmentation_linear", said.err)

@@ -77,3 +77,11 @@ def test_one_cycle_is_torchs() -> None:
     assert table[0] == pytest.approx(0.02)
     assert table[8] == pytest.approx(0.5)
     assert table[-1] == pytest.approx(0.001)
+
+
+def test_milestones_are_tenths() -> None:
+    """From each milestone on the rate is a tenth of what it was; the warm-up rises to what stands behind it."""
+    table = rates(
+        small.settings(steps=10, warmup=4, warmup_rate=0.1, rate=0.5, schedule="milestones", milestones=(6, 9))
+    )
+    assert table == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.05, 0.05, 0.05, 0.005])
