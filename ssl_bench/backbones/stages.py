@@ -94,16 +94,20 @@ def _blocks(backbone: Backbone, images: Tensor, indices: Sequence[int], *, norm:
     with _watched(network, names) as seen:
         last = backbone.forward(images, backbone.default_pooling).dense
     if last is None:
-        raise UsageError(f"{type(network).__name__} has no map of an image's parts")
-    after = next((network.get_submodule(name) for name in NORMS if _has(network, name)), None)
-    if norm and after is None:
-        raise UsageError(f"{type(network).__name__} has no last norm that is known by name; ask without norm")
-    places = last.shape[2] * last.shape[3]
-    found = []
-    for tokens in _picked([seen[name] for name in names], indices, "blocks"):
-        normed = after(tokens) if norm and after is not None else tokens
-        found.append(normed[:, -places:].transpose(1, 2).reshape(len(images), -1, *last.shape[2:]))
-    return found
+        raise UsageError(f"{grids.named(backbone)} has no map of an image's parts")
+
+    def laid(tokens: Tensor) -> Tensor:
+        """Return patches, which are the last tokens, in their places."""
+        patches = tokens[:, -last.shape[2] * last.shape[3] :]
+        return patches.transpose(1, 2).reshape(len(images), -1, *last.shape[2:])
+
+    chosen = _picked([seen[name] for name in names], indices, "blocks")
+    if not norm or torch.equal(laid(seen[names[-1]]), last):  # the last map of HuggingFace's CLIP passes no norm
+        return [laid(tokens) for tokens in chosen]
+    for name in NORMS:
+        if _has(network, name) and torch.equal(laid(network.get_submodule(name)(seen[names[-1]])), last):
+            return [laid(network.get_submodule(name)(tokens)) for tokens in chosen]
+    raise UsageError(f"{grids.named(backbone)} has no last norm that is known by name; only its last layer can be had")
 
 
 def every(backbone: Backbone, images: Tensor) -> list[Tensor]:

@@ -14,6 +14,7 @@ from PIL import Image
 
 import ssl_bench
 from ssl_bench import backbones, fetch, images, model_zoo
+from ssl_bench.backbones import dense, stages
 from ssl_bench.backbones.base import Backbone, LoadContext
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.settings import Settings
@@ -95,6 +96,27 @@ def test_features_are_those_of_transformers(tmp_path: Path, kind: str) -> None:
         assert found.dense is not None
         assert found.dense.shape[2] == found.dense.shape[3]
     assert backbone.default_pooling in backbone.poolings
+
+
+@pytest.mark.parametrize("kind", NETS)
+def test_maps_of_every_layer_are_the_hidden_states(tmp_path: Path, kind: str) -> None:
+    """Behind its blocks a plain transformer has the hidden states of transformers; the last map, which passes the norm
+    where the model has one, is there for images of other sizes too."""
+    backbone = load(save(tmp_path / "net", network(kind)))
+    net: Any = backbone.network
+    [last] = dense.maps(backbone, seen())
+    torch.testing.assert_close(last, backbone.forward(seen(), backbone.default_pooling).dense.clone())
+    [other] = dense.maps(backbone, seen(40))
+    assert other.shape[2] == -(-40 // dense.stride(backbone))
+    if not stages.is_plain(backbone):
+        return
+    arguments = backbone._arguments(seen())  # type: ignore[attr-defined]
+    with torch.no_grad():
+        hidden = net(seen(), output_hidden_states=True, **arguments).hidden_states
+    [first] = dense.maps(backbone, seen(), [0], norm=False)
+    places = first.shape[2] * first.shape[3]
+    torch.testing.assert_close(first.flatten(2).transpose(1, 2), hidden[1][:, -places:])
+    torch.testing.assert_close(dense.maps(backbone, seen(), [-1, 1])[1], last)
 
 
 def test_registers_are_no_patches(tmp_path: Path) -> None:
