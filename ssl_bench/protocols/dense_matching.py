@@ -62,7 +62,9 @@ class Protocol(base.Protocol):
                 first, held = one, _map(maps[np.array([one])], trial.device)
             places.append(likest(held, _map(maps[np.array([other])], trial.device), marks))
         grid = (held.shape[1], held.shape[2])
-        return base.Answer(LandmarkPlaces(places, grid), selected={"pairs": len(places), "side": side, "grid": list(grid)})
+        return base.Answer(
+            LandmarkPlaces(places, grid), selected={"pairs": len(places), "side": side, "grid": list(grid)}
+        )
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
         """Return the middle of the second image for every landmark."""
