@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.errors import UsageError
-from ssl_bench.predictions.matches import Matches
+from ssl_bench.predictions.landmarks import LandmarkPlaces
 from ssl_bench.protocols import base
 
 if TYPE_CHECKING:
@@ -62,11 +62,13 @@ class Protocol(base.Protocol):
                 first, held = one, _map(maps[np.array([one])], trial.device)
             places.append(likest(held, _map(maps[np.array([other])], trial.device), marks))
         grid = (held.shape[1], held.shape[2])
-        return base.Answer(Matches(places, grid), selected={"pairs": len(places), "side": side, "grid": list(grid)})
+        return base.Answer(
+            LandmarkPlaces(places, grid), selected={"pairs": len(places), "side": side, "grid": list(grid)}
+        )
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
         """Return the middle of the second image for every landmark."""
-        return base.Answer(Matches([np.full(marks.shape, 0.5) for marks in trial.supply.pairs().places]))
+        return base.Answer(LandmarkPlaces([np.full(marks.shape, 0.5) for marks in trial.supply.pairs().places]))
 
 
 def likest(first: Tensor, second: Tensor, places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -32,8 +32,9 @@ KINDS = {
     "scores": "multilabel",
     "shared_pixels": "segmentation",
     "found_right": "detections",
-    "landmark_error": "matches",
+    "landmark_error": "landmarks",
     "region": "tracks",
+    "best_overlap": "discoveries",
     "abs_rel": "distances",
     "angle_mean": "directions",
 }
@@ -48,9 +49,10 @@ KINDS_ASKED_ONCE = (
     "detections",
     "distances",
     "directions",
+    "discoveries",
 )
 """Kinds of predictions with one row for every test sample."""
-KINDS_OF_SOME = ("rankings", "distances", "directions")
+KINDS_OF_SOME = ("rankings", "distances", "directions", "discoveries")
 """Kinds whose scores may be over fewer samples: of a query with nothing to find, or an image of which nothing is known,
 no score is told."""
 

@@ -28,7 +28,8 @@ from ssl_bench.predictions import (
     Shifted,
     Truth,
 )
-from ssl_bench.predictions.matches import MatchErrors
+from ssl_bench.predictions.discoveries import DiscoveryOverlaps
+from ssl_bench.predictions.landmarks import LandmarkErrors
 from ssl_bench.predictions.objects import Compared, Found, compared
 from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
 from ssl_bench.predictions.tracks import TrackScores
@@ -63,8 +64,8 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         )
     if kind == "segmentation":
         return _overlaps(table, classes)
-    if kind == "matches":
-        return _matches(record, table)
+    if kind == "landmarks":
+        return _landmarks(record, table)
     if kind == "clusters":
         said: Predictions = Clusters(_labels(table["cluster"]))
     elif kind == "classes":
@@ -75,6 +76,8 @@ def rebuilt(record: Record, table: Table) -> tuple[Predictions, Truth] | None:
         said = TrackScores(
             tuple(table["sample_id"]), *(table[name] for name in ("object", "frames", "region", "contour"))
         )
+    elif kind == "discoveries":
+        said = DiscoveryOverlaps(table["objects"], table["best_overlap"])
     elif kind == "distances":
         said = DistanceErrors(table["pixels"], {name: table[name] for name in DISTANCE_ERRORS})
     elif kind == "directions":
@@ -206,8 +209,8 @@ def _overlaps(table: Table, classes: int) -> tuple[Overlaps, Truth]:
     return said, Truth({"test": np.zeros((images, 0), dtype=np.int64)}, classes)
 
 
-def _matches(record: Record, table: Table) -> tuple[MatchErrors, Truth]:
+def _landmarks(record: Record, table: Table) -> tuple[LandmarkErrors, Truth]:
     """Return the errors of landmarks, and how many images there are."""
     first, second, names = (_labels(table[name]) for name in ("first", "second", "landmark"))
-    said = MatchErrors(first, second, tuple(table["group"]), names, table["landmark_error"], table["least_error"])
+    said = LandmarkErrors(first, second, tuple(table["group"]), names, table["landmark_error"], table["least_error"])
     return said, Truth({"test": np.zeros((record.task.samples["test"], 0), dtype=np.int64)}, 0)

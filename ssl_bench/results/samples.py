@@ -15,10 +15,11 @@ The columns tell the kind of predictions. `sample_id` is the test sample, `targe
                  right, bottom), and what came of comparing them, in several ways; see `predictions.objects.Compared`
     segmentation for every class the pixels of an image that are of it (true_pixels), are said to be (said_pixels) and
                  both (shared_pixels), and the same of edges (true_edge_pixels, …); there is no target beside them
-    matches      of every landmark that was sought: partner (the sample in which), group, first and second (positions of
+    landmarks    of every landmark that was sought: partner (the sample in which), group, first and second (positions of
                  sample_id and partner in test), landmark, and landmark_error and least_error, as shares of an object
     tracks       object, frames (how many count), region and contour: the means of J and F over them; sample_id is the
                  video
+    discoveries  objects (how many the image shows) and best_overlap (of the one box with any of them)
     distances    pixels (of how many the truth is known), abs_rel, sq_rel, rmse, … of the image, and no target
     directions   pixels, angle_mean, angle_median, … of the image, and no target
     quantities   what the values were computed from

@@ -24,7 +24,7 @@ class Maps(base.Supply):
     def __init__(self, maps: dict[str, np.ndarray]) -> None:
         self.maps = maps
 
-    def dense(self, split: str) -> Rows:
+    def dense(self, split: str, size: tuple[int, int] | None = None) -> Rows:
         found = self.maps[split].astype(np.float16)
         return Rows((found,), np.zeros(len(found), np.int64), np.arange(len(found)))
 

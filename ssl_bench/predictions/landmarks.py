@@ -15,7 +15,7 @@ from ssl_bench.predictions.base import Ints, Predictions, Truth
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Matches(Predictions):
+class LandmarkPlaces(Predictions):
     """A place for every landmark of every pair, in the order of `pairs.draw`."""
 
     kind: ClassVar[str] = "places"
@@ -25,7 +25,7 @@ class Matches(Predictions):
     grid: tuple[int, int] = (0, 0)
     """Rows and columns of places, at the middles of whose cells alone landmarks are found; (0, 0): anywhere."""
 
-    def judged(self, truth: Truth) -> MatchErrors:
+    def judged(self, truth: Truth) -> LandmarkErrors:
         """Return how far each place is off; raise DataError where the places are not those of the pairs."""
         if truth.dense is None:
             raise DataError("this task has no landmarks")
@@ -38,7 +38,7 @@ class Matches(Predictions):
             least.append(_off(_nearest(known / size[::-1], self.grid), known, size, measure))
         counts = np.array([len(one) for one in true.places])
         groups = np.repeat(np.array(true.groups), counts).tolist()
-        return MatchErrors(
+        return LandmarkErrors(
             np.repeat(asked.first, counts), np.repeat(asked.second, counts), tuple(groups), np.concatenate(true.names),
             np.concatenate(errors), np.concatenate(least),
         )  # fmt: skip
@@ -48,10 +48,10 @@ class Matches(Predictions):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class MatchErrors(Predictions):
+class LandmarkErrors(Predictions):
     """What came of comparing places: a row for every landmark of every pair."""
 
-    kind: ClassVar[str] = "matches"
+    kind: ClassVar[str] = "landmarks"
 
     first: Ints  # (landmarks,): position in test of the image whose landmark is sought
     second: Ints  # (landmarks,): of the image in which it is

@@ -10,7 +10,7 @@ import pytest
 from ssl_bench import metrics
 from ssl_bench.errors import DataError
 from ssl_bench.predictions import Truth
-from ssl_bench.predictions.matches import Matches
+from ssl_bench.predictions.landmarks import LandmarkPlaces
 from ssl_bench.results.rescore import contradictions
 from ssl_bench.results.roots import FolderRoot
 from ssl_bench.results.samples import read, write
@@ -36,7 +36,7 @@ RIGHT = np.array([[0.1, 0.1], [0.1, 0.4]])
 
 
 def value(name: str, *places: np.ndarray, grid: tuple[int, int] = (0, 0)) -> float:
-    return metrics.get(name).score(Matches(places, grid).judged(TRUTH), TRUTH)[0]
+    return metrics.get(name).score(LandmarkPlaces(places, grid).judged(TRUTH), TRUTH)[0]
 
 
 def test_by_hand() -> None:
@@ -45,7 +45,7 @@ def test_by_hand() -> None:
     assert value("pck_10", off, RIGHT) == (0.5 + 1) / 2
     assert value("pck_05", off, RIGHT) == (0 + 1) / 2
     assert value("pck_10", RIGHT, off) == (1 + 0.5) / 2
-    assert Matches([off, RIGHT]).judged(TRUTH).errors == pytest.approx([0.08, 0.12, 0, 0])
+    assert LandmarkPlaces([off, RIGHT]).judged(TRUTH).errors == pytest.approx([0.08, 0.12, 0, 0])
 
 
 def test_a_share_is_not_reached_at_its_edge() -> None:
@@ -56,24 +56,24 @@ def test_a_share_is_not_reached_at_its_edge() -> None:
 
 def test_ceiling() -> None:
     """On a grid of 10 by 10 cells of 20 by 10 pixels the nearest middles are 10 to the right and 5 below: 11.2 off."""
-    judged = Matches([RIGHT, RIGHT], (10, 10)).judged(TRUTH)
+    judged = LandmarkPlaces([RIGHT, RIGHT], (10, 10)).judged(TRUTH)
     assert judged.least == pytest.approx(np.full(4, np.hypot(10, 5) / 50))
     assert value("pck_10_ceiling", RIGHT, RIGHT, grid=(10, 10)) == 0
     assert value("pck_10_ceiling", RIGHT, RIGHT, grid=(100, 100)) == 1
-    assert not metrics.get("pck_10_ceiling").applies(Matches([RIGHT, RIGHT]).judged(TRUTH), TRUTH)
+    assert not metrics.get("pck_10_ceiling").applies(LandmarkPlaces([RIGHT, RIGHT]).judged(TRUTH), TRUTH)
 
 
 def test_places_that_do_not_fit() -> None:
     """Places of other pairs, and places that are none, are refused."""
     with pytest.raises(DataError, match="places of 1 pairs came back for 2"):
-        Matches([RIGHT]).judged(TRUTH)
+        LandmarkPlaces([RIGHT]).judged(TRUTH)
     with pytest.raises(DataError, match="not finite"):
-        Matches([RIGHT, RIGHT * np.nan]).judged(TRUTH)
+        LandmarkPlaces([RIGHT, RIGHT * np.nan]).judged(TRUTH)
 
 
 def test_the_table_gives_the_metrics_again(tmp_path: Path) -> None:
     """From the table alone every score and its interval are computed again."""
-    said = Matches([RIGHT + np.array([[0.01, 0], [0.2, 0]]), RIGHT], (20, 20)).judged(TRUTH)
+    said = LandmarkPlaces([RIGHT + np.array([[0.01, 0], [0.2, 0]]), RIGHT], (20, 20)).judged(TRUTH)
     root = FolderRoot(tmp_path)
     table = read(root, write(root, said.table(TRUTH.ids["test"], TRUTH)))
     record = make_scored(said, TRUTH, table, "pck_10")

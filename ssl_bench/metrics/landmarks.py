@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from ssl_bench.metrics.base import Metric
 from ssl_bench.predictions import Truth
-from ssl_bench.predictions.matches import MatchErrors
+from ssl_bench.predictions.landmarks import LandmarkErrors
 
 Values = NDArray[np.float64]
 SHARES = {"pck_10": 0.1, "pck_05": 0.05, "pck_01": 0.01}
 
 
-def pck(predictions: MatchErrors, truth: Truth, counts: Values, share: float, ceiling: bool = False) -> Values:
+def pck(predictions: LandmarkErrors, truth: Truth, counts: Values, share: float, ceiling: bool = False) -> Values:
     """Return the mean over groups of the share of landmarks less than `share` off, for every draw of images."""
     names, group = np.unique(np.array(predictions.groups), return_inverse=True)
     found = (predictions.least if ceiling else predictions.errors) < share
@@ -37,12 +37,12 @@ def pck(predictions: MatchErrors, truth: Truth, counts: Values, share: float, ce
 
 METRICS = (
     *(
-        Metric(name, "matches", lambda classes: None, weighted=functools.partial(pck, share=share))
+        Metric(name, "landmarks", lambda classes: None, weighted=functools.partial(pck, share=share))
         for name, share in SHARES.items()
     ),
     Metric(
         "pck_10_ceiling",
-        "matches",
+        "landmarks",
         lambda classes: None,
         weighted=functools.partial(pck, share=0.1, ceiling=True),
         applies=lambda predictions, truth: bool(predictions.least.any()),
