@@ -48,9 +48,9 @@ def run(
     Its records stand under `name`, or else under its class. It is copied, and known by its tensors, its structure and
     the source of its classes.
 
-    `flags` are settings: data, weights, cache, results, shelf, device, batch_size, workers, compile, offline, mirror,
-    progress. Raises UsageError for a wrong word, and MissingError, a line each, for absent weights and data. A job that
-    fails is in `Outcome.failures`.
+    `flags` are settings: data, weights, cache, shared_cache, results, shelf, device, batch_size, workers, compile,
+    offline, mirror, progress. Raises UsageError for a wrong word, and MissingError, a line each, for absent weights and
+    data. A job that fails is in `Outcome.failures`.
     """
     settings = resolve(flags).settings
     given: dict[str, nn.Module] = {}

@@ -16,7 +16,7 @@ from ssl_bench.progress import Progress
 PATIENCE = 1.0
 """Seconds between two looks at the engine."""
 SHARE = 20
-"""A look at the files waits so many times as long as the last one took: a large folder is not read all the time."""
+"""A look at all jobs waits so many times as long as the last one took: of a hundred thousand it takes a while."""
 NONE = JobState()
 
 
@@ -81,10 +81,18 @@ class _Watch:
 
     def look(self) -> bool:
         """Take in what has changed, hand lost jobs over again, and return whether all is over."""
-        states = self.executor.poll(PATIENCE)
+        states = self.executor.poll(min(PATIENCE, max(0.0, self._next_look - time.monotonic())) or PATIENCE)
+        if (start := time.monotonic()) < self._next_look:
+            return False
+        self._read()
         over = [index for index in self.indices if states[index] == "ended"]
-        if len(over) == len(self.indices) or time.monotonic() >= self._next_look:
-            self._read()
+        is_over = self._settle(over)
+        self._next_look = time.monotonic() + SHARE * (time.monotonic() - start)
+        return is_over
+
+    def _settle(self, over: Sequence[int]) -> bool:
+        """Hand over again those of the jobs that the engine has let go of which left no word, and return whether all is
+        over."""
         silent = [index for index in over if not self._has_ended(index)]
         now = time.monotonic()
         self._silent = {index: self._silent.get(index, now) for index in silent}
@@ -101,7 +109,6 @@ class _Watch:
 
     def _read(self) -> None:
         """Read how the jobs stand, and tell what is new."""
-        start = time.monotonic()
         earlier, self._now = self._now, self.work.files.states()
         changed = [i for i in self.indices if self._has_ended(i) and self._now[i] != earlier.get(i, NONE)]
         first = sum(map(self._has_ended, self.indices)) - len(changed) + 1
@@ -110,7 +117,6 @@ class _Watch:
             words = "; ".join(str(error["error"]) for error in report.get("errors", ()))
             said = f"failed: {words}" if words else f"done in {report.get('seconds', 0):.1f} s"
             self.progress.say(f"[{count}/{len(self.indices)}] {self._label(index)}: {said}")
-        self._next_look = time.monotonic() + SHARE * (time.monotonic() - start)
 
     def _has_ended(self, index: int) -> bool:
         """Tell whether a job has come to an end since it was handed over."""

@@ -28,7 +28,9 @@ EXTRAS = {
     "onnx": (("onnx", "onnxruntime"), "models in ONNX files"),
     "pcam": (("h5py",), "PatchCamelyon"),
     "peft": (("peft",), "the recipe lora of fine_tune"),
-    "s3": (("s3fs",), "records under s3://"),
+    "s3": (("s3fs",), "records and shared features under s3://"),
+    "slurm": (("submitit",), "jobs on a Slurm cluster"),
+    "ray": (("ray",), "jobs on a Ray cluster"),
 }
 """Each extra of pyproject.toml for users: what it installs, and what that is for."""
 

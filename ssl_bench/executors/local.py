@@ -26,6 +26,8 @@ class Worker:
     def __init__(self, work: Work, name: str, threads: int, gpu: str | None) -> None:
         self.gpu = gpu
         self.job: int | None = None
+        self.model = ""
+        """Which it has loaded."""
         visible = {"CUDA_VISIBLE_DEVICES": gpu if gpu is not None else ""}
         environment = dict(os.environ) | {"OMP_NUM_THREADS": str(threads)} | visible
         stated = str(work.plan.table["settings"].get("device", "auto"))
@@ -47,10 +49,10 @@ class Worker:
         assert self.process.stdout is not None
         return self.process.stdout
 
-    def begin(self, index: int) -> None:
-        """Give it a job; a process that is gone by now is found out when its output ends."""
+    def begin(self, index: int, model: str) -> None:
+        """Give it a job of a model; a process that is gone by now is found out when its output ends."""
         assert self.process.stdin is not None
-        self.job = index
+        self.job, self.model = index, model
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(f"{index}\n".encode())
             self.process.stdin.flush()
@@ -129,13 +131,14 @@ class Executor(base.Executor):
             worker = self._workers.get(slot)
             if worker is not None and worker.job is not None:
                 continue
-            index = self._queue.take(True) if gpu is None and not alone else self._queue.take(False, True)
+            kinds = (True,) if gpu is None and not alone else (False, True)
+            index = self._queue.take(*kinds, model=worker.model if worker is not None else "")
             if index is None:
                 continue
             if worker is None:
                 worker = self._workers[slot] = Worker(self.work, f"worker-{slot}", self._threads, gpu)
                 self._selector.register(worker.output, selectors.EVENT_READ, slot)
-            worker.begin(index)
+            worker.begin(index, self.work.plan.job(index).model)
 
     def stop(self) -> None:
         self._queue.stop()

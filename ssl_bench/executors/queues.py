@@ -15,8 +15,8 @@ class Queue:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.states: dict[int, State] = {}
-        self._ready: dict[bool, collections.deque[int]] = {True: collections.deque(), False: collections.deque()}
-        """Light ones, and those that pass images through a network."""
+        self._ready: dict[bool, dict[str, collections.deque[int]]] = {True: {}, False: {}}
+        """Light ones, and those that pass images through a network, each by their models."""
         self._awaited: dict[int, set[int]] = {}
         """Job to those that it still comes after."""
         self._followers: dict[int, list[int]] = collections.defaultdict(list)
@@ -30,14 +30,21 @@ class Queue:
             for other in awaited:
                 self._followers[other].append(index)
             if not awaited:
-                self._ready[self.plan.job(index).light].append(index)
+                self._make_ready(index)
 
-    def take(self, *kinds: bool) -> int | None:
+    def _make_ready(self, index: int) -> None:
+        job = self.plan.job(index)
+        self._ready[job.light].setdefault(job.model, collections.deque()).append(index)
+
+    def take(self, *kinds: bool, model: str = "") -> int | None:
         """Return the next job, which runs from now on; None where none is ready. `kinds` are looked through in their
-        order: True for light jobs, False for others."""
+        order: True for light jobs, False for others; in each, those of `model` come first, which is loaded already."""
         for light in kinds:
-            if self._ready[light]:
-                index = self._ready[light].popleft()
+            if ready := self._ready[light]:
+                chosen = model if model in ready else next(iter(ready))
+                index = ready[chosen].popleft()
+                if not ready[chosen]:
+                    del ready[chosen]
                 self.states[index] = "running"
                 return index
         return None
@@ -48,7 +55,7 @@ class Queue:
         for follower in self._followers.pop(index, ()):
             self._awaited[follower].discard(index)
             if not self._awaited[follower] and self.states[follower] == "waiting":
-                self._ready[self.plan.job(follower).light].append(follower)
+                self._make_ready(follower)
 
     def stop(self) -> None:
         """Let nothing more start."""

@@ -116,3 +116,15 @@ def test_nothing_is_extracted_for_what_cannot_be_asked(protocol: str, says: str,
     assert said.code == 2
     assert says in said.err
     assert counting.seen == 0
+
+
+def test_a_plan_says_how_large_features_will_be(command: Command) -> None:
+    """Once a model has extracted, a plan knows the bytes of an image's features and how long one takes; before, not."""
+    words = ("-m", PIXELS, "-t", "digits", "-p", "knn")
+    [row] = json.loads(command("plan", *words, "--json").out)
+    assert (row["bytes"], row["seconds"]) == (None, None)
+    assert command("run", *words, "--limit", 100).code == 0
+    [row] = json.loads(command("plan", *words, "--json").out)
+    assert (row["images"], row["bytes"]) == (1417, 1417 * 64 * 4)
+    assert row["seconds"] > 0
+    assert "0.4 MB of features" in command("plan", *words).err

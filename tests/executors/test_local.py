@@ -174,6 +174,17 @@ def test_a_job_starts_when_those_before_it_have_ended(make: Make) -> None:
     assert late.take(True) == 2
 
 
+def test_a_process_keeps_to_the_model_that_it_holds(make: Make) -> None:
+    """Of the jobs that are ready, those of the model that a process has loaded come first, then the plan's order."""
+    queue = Queue(make(VIT, PIXELS, shard_images=900).work.plan)
+    queue.add(range(6))
+    taken = [queue.take(False, True, model=model) for model in ("", PIXELS, PIXELS, PIXELS, VIT)]
+    assert taken == [0, 3, 4, 1, None]
+    for index in taken[:4]:
+        queue.end(index or 0)
+    assert [queue.take(False, True, model=PIXELS), queue.take(False, True, model=PIXELS)] == [5, 2]
+
+
 def test_the_folder_is_the_registry() -> None:
     """Every executor is found by its file's name, and an unknown one is answered with the nearest."""
     assert names() == ("local", "ray", "slurm")

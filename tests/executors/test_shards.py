@@ -88,10 +88,11 @@ def test_any_number_of_shards_gives_the_same_bits(make: Make) -> None:
 def test_real_networks_on_real_images_give_the_same_bits(make: Make, model: str, real_data: Path) -> None:
     """Of checkpoints on photographs, shards give the features of one pass over all, bit for bit."""
     kept = []
-    for count, size in ((1, 10**6), (5, 300)):
-        planned = make(model, name=str(count), task="caltech101_1414", shard_images=size, workers=0)
+    for size in (10**6, 130):
+        task = {"task": "caltech101_1414", "limit": 300}
+        planned = make(model, name=str(size), shard_images=size, batch_size=64, workers=0, **task)
         reports = planned.do(range(len(planned.work.plan.jobs) - 1))
-        assert len(reports) == count
+        assert (len(reports) > 2) is (size == 130)
         assert not any(report["errors"] for report in reports)
         kept.append(features(planned))
     assert kept[0] == kept[1]
