@@ -112,8 +112,8 @@ class User:
         return out
 
 
-def kill_busy(cluster: Cluster, node: str, folder: Path) -> Path:
-    """Kill a node while it does a job whose files lie somewhere in a folder; return the log of the job."""
+def find_busy(cluster: Cluster, node: str, folder: Path) -> Path:
+    """Wait until a node does a job whose files lie somewhere in a folder; return the file that says it began."""
     found: list[Path] = []
 
     def look() -> bool:
@@ -123,9 +123,15 @@ def kill_busy(cluster: Cluster, node: str, folder: Path) -> Path:
         return bool(found)
 
     processes.wait_for(look, f"a job on {node}")
+    return found[0]
+
+
+def kill_busy(cluster: Cluster, node: str, folder: Path) -> Path:
+    """Kill a node while it does a job whose files lie somewhere in a folder; return the log of the job."""
+    started = find_busy(cluster, node, folder)
     assert cluster.kill_node(node)
-    assert not has_ended(found[0]), "the job came to its end before the node could be killed"
-    return found[0].with_name(found[0].name.replace("started.json", "log"))
+    assert not has_ended(started), "the job came to its end before the node could be killed"
+    return started.with_name(started.name.replace("started.json", "log"))
 
 
 def has_ended(started: Path) -> bool:

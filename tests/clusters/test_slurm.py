@@ -6,8 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from ssl_bench.results.store import Results
 from tests.clusters import processes, slurm
-from tests.clusters.conftest import User, asked, begun, check_whole, example, finish, kill_busy, need, run_alone
+from tests.clusters.conftest import (
+    User,
+    asked,
+    begun,
+    check_whole,
+    everything,
+    example,
+    find_busy,
+    finish,
+    kill_busy,
+    need,
+    run_alone,
+)
 from tests.clusters.s3 import S3
 from tests.clusters.slurm import Slurm
 
@@ -24,6 +37,21 @@ def test_any_engine_works_off_a_plan(short_path: Path, tmp_path: Path) -> None:
         finish(process, cluster)
     assert begun(log) > 1
     check_whole(user, asked("array"))
+
+
+def test_what_is_preempted_is_queued_again(short_path: Path, tmp_path: Path) -> None:
+    """A task that Slurm warns of preemption or of its time limit is queued again and does its job then."""
+    need(slurm.missing())
+    user = User(tmp_path)
+    with Slurm(short_path / "slurm", nodes=1) as cluster:
+        user.reaches(cluster)
+        options = "--executor-option cpus=1 --executor-option poll_seconds=1"
+        process = user.begin(f"ssl-bench run -m digits_vit -s quick --executor slurm {options}")
+        log = find_busy(cluster, "node0", tmp_path).with_name("0.log")
+        cluster.ask("scancel", "--signal=USR2", cluster.ask("squeue", "-h", "-t", "RUNNING", "-o", "%A").strip())
+        finish(process, cluster)
+    assert begun(log) > 1
+    assert len(everything(Results(tmp_path / "results"))) == 2
 
 
 @pytest.mark.data
