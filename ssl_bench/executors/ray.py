@@ -33,9 +33,9 @@ def do(table: Mapping[str, Any], folder: str, index: int, overrides: Mapping[str
     key = f"{folder} {plan.identity} {dict(overrides)}"
     if key not in _DOERS:
         _DOERS.clear()
-        place = Path(folder) if seen else Path(tempfile.mkdtemp(prefix="ssl-bench-"))
-        _DOERS[key] = Doer(plan, plan.settings(overrides), place)
-    doer = _DOERS[key]
+        own = None if seen else tempfile.TemporaryDirectory(prefix="ssl-bench-")  # removed with the worker
+        _DOERS[key] = Doer(plan, plan.settings(overrides), Path(own.name if own else folder)), own
+    doer, _ = _DOERS[key]
     report = doer.do(index)
     return report, "" if seen else doer.files.path(index, "log").read_text(encoding="utf-8")
 

@@ -154,7 +154,7 @@ def test_doctor_names_every_extra(command: Command, monkeypatch: pytest.MonkeyPa
     said = command("doctor")
     assert said.code == 0
     rows = {row[0]: row[2] for row in lines(said.out)}
-    assert rows["[s3]"] == "not installed; for records under s3://: pip install 'ssl-bench[s3]'"
+    assert rows["[s3]"] == "not installed; for records and shared features under s3://: pip install 'ssl-bench[s3]'"
     assert "ssl-bench[onnx]" in rows["[onnx]"]
     assert set(rows) >= {f"[{extra}]" for extra in declared}
 
