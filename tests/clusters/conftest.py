@@ -112,23 +112,39 @@ class User:
         return out
 
 
-def wait_until_busy(cluster: Cluster, node: str, folder: Path) -> int:
-    """Wait until a node does a job whose files lie somewhere in a folder, and return the job's number."""
-    found: list[int] = []
+def find_busy(cluster: Cluster, node: str, folder: Path) -> Path:
+    """Wait until a node does a job whose files lie somewhere in a folder; return the file that says it began."""
+    found: list[Path] = []
 
     def look() -> bool:
         here = cluster.processes(node)
-        for path in folder.rglob("jobs/*.started.json"):
-            ended = any(path.with_name(path.name.replace("started", end)).exists() for end in ("done", "error"))
-            if not ended and json.loads(path.read_text())["pid"] in here:
-                found.append(int(path.name.partition(".")[0]))
+        started = [path for path in folder.rglob("jobs/*.started.json") if not has_ended(path)]
+        found.extend(path for path in started if json.loads(path.read_text())["pid"] in here)
         return bool(found)
 
     processes.wait_for(look, f"a job on {node}")
     return found[0]
 
 
-def finish(process: subprocess.Popen[str], cluster: Cluster, seconds: float = 300) -> tuple[str, str]:
+def kill_busy(cluster: Cluster, node: str, folder: Path) -> Path:
+    """Kill a node while it does a job whose files lie somewhere in a folder; return the log of the job."""
+    started = find_busy(cluster, node, folder)
+    assert cluster.kill_node(node)
+    assert not has_ended(started), "the job came to its end before the node could be killed"
+    return started.with_name(started.name.replace("started.json", "log"))
+
+
+def has_ended(started: Path) -> bool:
+    return any(started.with_name(started.name.replace("started", end)).exists() for end in ("done", "error"))
+
+
+def begun(log: Path) -> int:
+    """Return how often a job was begun, by its log."""
+    index = log.name.partition(".")[0]
+    return log.read_text().count(f": job {index} of ")
+
+
+def finish(process: subprocess.Popen[str], cluster: Cluster, seconds: float = 500) -> tuple[str, str]:
     """Wait for a command that rests on a cluster; return what it printed. Jobs of a lost node are not held back."""
     end = time.monotonic() + seconds
     while process.poll() is None:

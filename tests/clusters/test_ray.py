@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.clusters import processes, ray
-from tests.clusters.conftest import TOP, User, asked, check_whole, example, finish, need, run_alone, wait_until_busy
+from tests.clusters.conftest import TOP, User, asked, check_whole, example, finish, kill_busy, need, run_alone
 from tests.clusters.ray import Ray
 from tests.clusters.s3 import S3
 
@@ -23,8 +23,7 @@ def test_a_suite_of_real_models_on_ray(short_path: Path, tmp_path: Path, real_da
     with Ray(short_path / "ray", environment=own, private=[tmp_path]) as cluster:
         user.reaches(cluster)
         process = user.begin(example("ray"))
-        wait_until_busy(cluster, cluster.others[0], short_path / "tmp")
-        cluster.kill_node(cluster.others[0])
+        kill_busy(cluster, cluster.others[0], short_path / "tmp")
         finish(process, cluster)
     check_whole(user, asked("ray"))
     assert s3.names("cache/features/")

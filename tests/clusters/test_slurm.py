@@ -6,8 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from ssl_bench.results.store import Results
 from tests.clusters import processes, slurm
-from tests.clusters.conftest import User, asked, check_whole, example, finish, need, run_alone, wait_until_busy
+from tests.clusters.conftest import (
+    User,
+    asked,
+    begun,
+    check_whole,
+    everything,
+    example,
+    find_busy,
+    finish,
+    kill_busy,
+    need,
+    run_alone,
+)
 from tests.clusters.s3 import S3
 from tests.clusters.slurm import Slurm
 
@@ -20,11 +33,25 @@ def test_any_engine_works_off_a_plan(short_path: Path, tmp_path: Path) -> None:
     with Slurm(short_path / "slurm") as cluster:
         user.reaches(cluster)
         process = user.begin(example("array"))
-        lost = wait_until_busy(cluster, "node1", tmp_path)
-        cluster.kill_node("node1")
+        log = kill_busy(cluster, "node1", tmp_path)
         finish(process, cluster)
-    assert (tmp_path / "jobs" / f"{lost}.log").read_text().count(f"job {lost} of") > 1
+    assert begun(log) > 1
     check_whole(user, asked("array"))
+
+
+def test_what_is_preempted_is_queued_again(short_path: Path, tmp_path: Path) -> None:
+    """A task that Slurm warns of preemption or of its time limit is queued again and does its job then."""
+    need(slurm.missing())
+    user = User(tmp_path)
+    with Slurm(short_path / "slurm", nodes=1) as cluster:
+        user.reaches(cluster)
+        options = "--executor-option cpus=1 --executor-option poll_seconds=1"
+        process = user.begin(f"ssl-bench run -m digits_vit -s quick --executor slurm {options}")
+        log = find_busy(cluster, "node0", tmp_path).with_name("0.log")
+        cluster.ask("scancel", "--signal=USR2", cluster.ask("squeue", "-h", "-t", "RUNNING", "-o", "%A").strip())
+        finish(process, cluster)
+    assert begun(log) > 1
+    assert len(everything(Results(tmp_path / "results"))) == 2
 
 
 @pytest.mark.data
@@ -36,11 +63,9 @@ def test_a_suite_of_real_models_on_slurm(short_path: Path, tmp_path: Path, real_
     with Slurm(short_path / "slurm", private=[tmp_path / "cache" / "features"]) as cluster:
         user.reaches(cluster)
         process = user.begin(example("slurm"))
-        lost = wait_until_busy(cluster, "node1", tmp_path)
-        cluster.kill_node("node1")
+        log = kill_busy(cluster, "node1", tmp_path)
         finish(process, cluster)
-    (log,) = tmp_path.glob(f"cache/plans/*/jobs/{lost}.log")
-    assert log.read_text().count(f"job {lost} of") > 1
+    assert begun(log) > 1
     check_whole(user, asked("slurm"))
     assert s3.names("cache/features/")
     assert not list((tmp_path / "cache" / "features").rglob("*.npy"))
