@@ -14,7 +14,7 @@ from ssl_bench.images import InputCard, InputSpec, transforms
 from ssl_bench.jobs import Request, expand, parse_input
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Outcome
-from ssl_bench.plan import Planner, missing_lines
+from ssl_bench.plans.planner import Planner, missing_lines
 from ssl_bench.runner import run_planned
 from ssl_bench.settings import resolve
 

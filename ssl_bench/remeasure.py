@@ -16,7 +16,7 @@ from ssl_bench.datasets import index
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.extraction import PRECISION
 from ssl_bench.jobs import Job, Request, expand, job_record_id
-from ssl_bench.plan import Planner, missing_lines
+from ssl_bench.plans.planner import Planner, missing_lines
 from ssl_bench.predictions import Truth
 from ssl_bench.progress import Progress
 from ssl_bench.results.describe import protocol_words, recipe_word

@@ -25,7 +25,7 @@ from ssl_bench.machine import choose_device, clear_errors, preflight
 from ssl_bench.meters import Meter, flops_per_image
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Failure, Outcome
-from ssl_bench.plan import Planned, undone
+from ssl_bench.plans.planner import Planned, undone
 from ssl_bench.progress import Progress, choose
 from ssl_bench.protocols.base import Trial
 from ssl_bench.recording import Loaded, make_record, truth_of

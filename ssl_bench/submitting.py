@@ -12,7 +12,7 @@ from ssl_bench.files import canonical_json, digest_file
 from ssl_bench.jobs import Job, Request, expand
 from ssl_bench.leaderboard.entries import Division, Entry
 from ssl_bench.model_zoo import ModelCard
-from ssl_bench.plan import Planned, Planner, missing_lines
+from ssl_bench.plans.planner import Planned, Planner, missing_lines
 from ssl_bench.progress import choose
 from ssl_bench.results import samples as sample_files
 from ssl_bench.results.record import Record

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import episodes, pairs, subsets, videos
+from ssl_bench import episodes, subsets
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.datasets.base import Split
 from ssl_bench.episodes import Draw, Episodes
@@ -22,11 +22,11 @@ from ssl_bench.features import Cost, FeatureStore, Rows
 from ssl_bench.files import digest_json
 from ssl_bench.images import Augmentation
 from ssl_bench.loading import Work, augmented_batches, prepared
-from ssl_bench.pairs import Pairs
 from ssl_bench.progress import Advance, Progress
 from ssl_bench.protocols.base import FloatArray, IntArray, Made, Prepare, Supply
-from ssl_bench.targets import Frame, Landmarks
-from ssl_bench.videos import Video
+from ssl_bench.targets import Frame, Landmarks, pairs, videos
+from ssl_bench.targets.pairs import Pairs
+from ssl_bench.targets.videos import Video
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,9 +13,9 @@ from PIL import Image
 
 from ssl_bench import datasets
 from ssl_bench.look import drawing, parts
-from ssl_bench.outlines import encode
 from ssl_bench.predictions import Detections, DirectionMaps, DistanceMaps, Found, LabelMaps, Quantities
 from ssl_bench.targets import VOID, Directions, Distances, Landmarks, Mask, Objects
+from ssl_bench.targets.outlines import encode
 from tests import scenes
 from tests.cli.conftest import Command, command
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench import outlines
 from ssl_bench.datasets import coco_objects
 from ssl_bench.errors import DataError
+from ssl_bench.targets import outlines
 
 
 def test_runs_by_hand() -> None:

@@ -17,9 +17,9 @@ from ssl_bench.datasets.splits import join
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.features import FeatureStore
 from ssl_bench.loading import Work
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.progress import Progress
 from ssl_bench.protocols.base import Supply, Trial
-from ssl_bench.spool import Spool
 from ssl_bench.targets import VOID, Directions, Distances, Mask, Objects, Targets
 from ssl_bench.tasks import Splits, TaskCard
 from ssl_bench.trials import CachedSupply, Data

@@ -12,7 +12,7 @@ from ssl_bench.cli.options import PLACES, WORK, with_settings
 from ssl_bench.cli.run_command import execute
 from ssl_bench.errors import EXIT_JOBS_FAILED, EXIT_OK
 from ssl_bench.jobs import Request, expand
-from ssl_bench.plan import Planner
+from ssl_bench.plans.planner import Planner
 from ssl_bench.settings import Resolved
 
 MODELS = ("digits_vit", "random:digits_vit", "pixels,size=8,channels=grey", "majority")

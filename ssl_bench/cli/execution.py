@@ -10,17 +10,18 @@ from typing import Any
 
 import click
 
-from ssl_bench import dividing, executors, plan_file
+from ssl_bench import executors
 from ssl_bench.cli.options import Command, stacked
-from ssl_bench.dispatch import dispatch
 from ssl_bench.errors import SslBenchError, UnsuitedError, UsageError
 from ssl_bench.executors import Choice
 from ssl_bench.executors.base import Work
 from ssl_bench.files import digest_json
 from ssl_bench.jobs import Job
 from ssl_bench.outcome import Failure, Outcome
-from ssl_bench.plan import Planned, Planner
-from ssl_bench.plan_file import Plan
+from ssl_bench.plans import dividing, plan_file
+from ssl_bench.plans.dispatch import dispatch
+from ssl_bench.plans.plan_file import Plan
+from ssl_bench.plans.planner import Planned, Planner
 from ssl_bench.progress import Progress
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings

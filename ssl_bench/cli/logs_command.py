@@ -23,8 +23,8 @@ def command(jobs: tuple[int, ...], plan: Path | None, resolved: Resolved) -> int
       ssl-bench logs
       ssl-bench logs 12 --plan plan.json
     """
-    from ssl_bench import job_status, plan_file
-    from ssl_bench.job_files import JobFiles
+    from ssl_bench.plans import job_status, plan_file
+    from ssl_bench.plans.job_files import JobFiles
 
     folder = job_status.find(plan, resolved.settings.cache)
     read = plan_file.read(plan if plan is not None and plan.is_file() else folder)

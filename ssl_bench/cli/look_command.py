@@ -106,7 +106,7 @@ def runner_of(model: str, card: TaskCard, settings: Settings, protocol: str) -> 
     from ssl_bench import protocols
     from ssl_bench.jobs import Job
     from ssl_bench.machine import preflight
-    from ssl_bench.plan import Planner, missing_lines
+    from ssl_bench.plans.planner import Planner, missing_lines
     from ssl_bench.progress import choose
     from ssl_bench.runner import Runner
 

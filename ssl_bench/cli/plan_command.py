@@ -9,14 +9,14 @@ from typing import Any, Literal, TypedDict
 
 import click
 
-from ssl_bench import dividing, plan_file
 from ssl_bench.cli.options import PLACES, WORK, print_config, with_request, with_settings
 from ssl_bench.cli.tables import duration, echo_json, echo_table
-from ssl_bench.dividing import SHARD_IMAGES
 from ssl_bench.errors import EXIT_MISSING, EXIT_OK
 from ssl_bench.files import megabytes
 from ssl_bench.jobs import Request, expand
-from ssl_bench.plan import Planned, Planner, State, missing_lines
+from ssl_bench.plans import dividing, plan_file
+from ssl_bench.plans.dividing import SHARD_IMAGES
+from ssl_bench.plans.planner import Planned, Planner, State, missing_lines
 from ssl_bench.settings import Resolved
 
 STATES = {

@@ -18,7 +18,7 @@ from ssl_bench.executors import Choice
 from ssl_bench.files import canonical_json
 from ssl_bench.jobs import Job, Request, expand
 from ssl_bench.outcome import Outcome
-from ssl_bench.plan import Planned, Planner, missing_lines
+from ssl_bench.plans.planner import Planned, Planner, missing_lines
 from ssl_bench.progress import Progress, choose
 from ssl_bench.runner import run_planned
 from ssl_bench.settings import Resolved, Settings

@@ -26,8 +26,8 @@ def command(plan: Path, indices: tuple[int, ...], flags: dict[str, Any]) -> int:
       ssl-bench run-job plan.json --index 0
       ssl-bench run-job plan.json --index $SLURM_ARRAY_TASK_ID --data /scratch/data
     """
-    from ssl_bench import plan_file
-    from ssl_bench.plan_job import Doer, exit_code
+    from ssl_bench.plans import plan_file
+    from ssl_bench.plans.plan_job import Doer, exit_code
 
     read = plan_file.read(plan)
     folder = plan if plan.is_dir() else plan.parent

@@ -36,7 +36,7 @@ def command(plan: Path | None, resolved: Resolved, watch: bool, every: float, ev
       ssl-bench status
       ssl-bench status plan.json --watch
     """
-    from ssl_bench import job_status, plan_file
+    from ssl_bench.plans import job_status, plan_file
 
     folder = job_status.find(plan, resolved.settings.cache)
     read = plan_file.read(plan if plan is not None and plan.is_file() else folder)
@@ -65,7 +65,7 @@ def _plain(status: Any) -> dict[str, Any]:
 
 def _echo(plan: Any, folder: Path, status: Any, everything: bool) -> None:
     """Print the counts, then what runs and what failed."""
-    from ssl_bench.job_files import JobFiles
+    from ssl_bench.plans.job_files import JobFiles
 
     files, now = JobFiles(folder), time.time()
     rows = [

@@ -15,7 +15,7 @@ from ssl_bench.settings import Resolved, Settings
 
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.entries import Entry
-    from ssl_bench.plan import Planned
+    from ssl_bench.plans.planner import Planned
     from ssl_bench.results.record import Record
     from ssl_bench.submission.bundle import Bundle
     from ssl_bench.submission.rounds import Round

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import outlines
 from ssl_bench.errors import DataError
-from ssl_bench.targets import Objects
+from ssl_bench.targets import Objects, outlines
 
 Row = Mapping[str, Any]
 

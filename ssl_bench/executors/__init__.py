@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_bench import cards, settings
-from ssl_bench.dividing import SHARD_IMAGES
 from ssl_bench.errors import UsageError, did_you_mean
+from ssl_bench.plans.dividing import SHARD_IMAGES
 
 if TYPE_CHECKING:
     from ssl_bench.executors.base import Executor

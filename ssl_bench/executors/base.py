@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ssl_bench.errors import UsageError, did_you_mean
-from ssl_bench.job_files import JobFiles
-from ssl_bench.plan_file import NAME, Plan
+from ssl_bench.plans.job_files import JobFiles
+from ssl_bench.plans.plan_file import NAME, Plan
 
 State = Literal["waiting", "running", "ended"]
 """`ended`: nothing more will come of it here, whether the job is done, failed, or lost with its machine."""

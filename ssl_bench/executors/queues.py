@@ -6,7 +6,7 @@ import collections
 from collections.abc import Sequence
 
 from ssl_bench.executors.base import State
-from ssl_bench.plan_file import Plan
+from ssl_bench.plans.plan_file import Plan
 
 
 class Queue:

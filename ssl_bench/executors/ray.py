@@ -18,7 +18,7 @@ from ssl_bench.executors import base
 from ssl_bench.executors.base import State, Work
 from ssl_bench.executors.queues import Queue
 from ssl_bench.files import write_text
-from ssl_bench.plan_file import NAME, Plan
+from ssl_bench.plans.plan_file import NAME, Plan
 
 _DOERS: dict[str, Any] = {}
 """In a worker: what does the jobs of the plan that it last met."""
@@ -26,7 +26,7 @@ _DOERS: dict[str, Any] = {}
 
 def do(table: Mapping[str, Any], folder: str, index: int, overrides: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Do one job in a worker; return what came of it and, where the folder is not seen from there, what it said."""
-    from ssl_bench.plan_job import Doer
+    from ssl_bench.plans.plan_job import Doer
 
     plan = Plan(table, f"{folder}/{NAME}")
     seen = (Path(folder) / NAME).is_file()

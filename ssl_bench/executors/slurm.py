@@ -37,8 +37,8 @@ class Task:
 
     def __call__(self, indices: Sequence[int]) -> list[int]:
         """Do jobs one after another, less those that an earlier attempt at this task did; return those that failed."""
-        from ssl_bench import plan_file
-        from ssl_bench.plan_job import Doer
+        from ssl_bench.plans import plan_file
+        from ssl_bench.plans.plan_job import Doer
 
         plan = plan_file.read(self.folder)
         doer = Doer(plan, plan.settings(self.overrides), self.folder)

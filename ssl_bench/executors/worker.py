@@ -15,8 +15,8 @@ def main() -> None:
     """Do jobs until there are no more."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever else is printed goes where errors go
-    from ssl_bench import plan_file
-    from ssl_bench.plan_job import Doer
+    from ssl_bench.plans import plan_file
+    from ssl_bench.plans.plan_job import Doer
 
     path = Path(sys.argv[1])
     plan = plan_file.read(path)

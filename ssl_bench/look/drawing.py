@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import outlines
-from ssl_bench.targets import VOID, Directions, Distances, Frame, Landmarks, Mask, Objects, Target
+from ssl_bench.targets import VOID, Directions, Distances, Frame, Landmarks, Mask, Objects, Target, outlines
 
 Picture = NDArray[np.uint8]
 WRONG, RIGHT, FALSE = (222, 45, 38), (49, 163, 84), (255, 210, 0)

@@ -23,10 +23,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import matching
-from ssl_bench.matching import AREAS, WAYS
 from ssl_bench.metrics.base import Metric
-from ssl_bench.predictions import Matches, Truth
+from ssl_bench.predictions import Matches, Truth, matching
+from ssl_bench.predictions.matching import AREAS, WAYS
 
 Values = NDArray[np.float64]
 Growth = Callable[[Values], Values]

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import pairs
 from ssl_bench.errors import DataError
 from ssl_bench.predictions.base import Ints, Predictions, Truth
+from ssl_bench.targets import pairs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

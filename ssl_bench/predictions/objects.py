@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import matching, outlines
 from ssl_bench.errors import DataError
-from ssl_bench.matching import Known
+from ssl_bench.predictions import matching
 from ssl_bench.predictions.base import Ints, Predictions, Truth
-from ssl_bench.targets import Objects
+from ssl_bench.predictions.matching import Known
+from ssl_bench.targets import Objects, outlines
 
 Floats = NDArray[np.float64]
 SURE = 0.5

@@ -17,10 +17,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import videos
 from ssl_bench.errors import DataError
 from ssl_bench.predictions.base import Ints, Predictions, Truth
-from ssl_bench.targets import Mask
+from ssl_bench.targets import Mask, videos
 
 NEAR = 0.008
 """Share of the diagonal that a contour may be off."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_bench import outlines
 from ssl_bench.errors import DataError
 from ssl_bench.files import digest_json
 from ssl_bench.images import normalise
@@ -18,7 +17,7 @@ from ssl_bench.images.dense import resized
 from ssl_bench.predictions import Found
 from ssl_bench.protocols import _dense, _heads
 from ssl_bench.protocols.base import Trial
-from ssl_bench.targets import Objects
+from ssl_bench.targets import Objects, outlines
 from ssl_bench.training import Group, History, Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ssl_bench import distributed, outlines
+from ssl_bench import distributed
 from ssl_bench.backbones.base import build_seeded
 from ssl_bench.files import digest_json
 from ssl_bench.heads import detectron
@@ -19,6 +19,7 @@ from ssl_bench.images import InputSpec
 from ssl_bench.predictions import Found
 from ssl_bench.protocols import _detectron_images, _tuned, base
 from ssl_bench.protocols._detectron_recipes import Recipe
+from ssl_bench.targets import outlines
 from ssl_bench.training import Group, History, Settings
 from ssl_bench.training import train as training
 

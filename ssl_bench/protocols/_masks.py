@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.predictions import LabelMaps
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.protocols.base import Answer, Trial
-from ssl_bench.spool import Spool
 from ssl_bench.targets import VOID
 
 if TYPE_CHECKING:

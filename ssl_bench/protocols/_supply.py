@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ssl_bench.episodes import Draw, Episodes
     from ssl_bench.features import Rows
     from ssl_bench.images import Augmentation
-    from ssl_bench.pairs import Pairs
     from ssl_bench.progress import Advance
-    from ssl_bench.videos import Video
+    from ssl_bench.targets.pairs import Pairs
+    from ssl_bench.targets.videos import Video
 
 Made = TypeVar("Made")
 Prepare = Callable[[NDArray[np.uint8], Any, np.random.Generator], Made]

@@ -12,9 +12,9 @@ from ssl_bench.errors import UsageError
 from ssl_bench.images import normalise
 from ssl_bench.images.dense import together
 from ssl_bench.images.surfaces import SurfaceAugmentation, cropped
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.protocols import _dense, _heads
 from ssl_bench.protocols.base import Trial
-from ssl_bench.spool import Spool
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,10 +16,10 @@ from ssl_bench.errors import UsageError
 from ssl_bench.files import digest_json
 from ssl_bench.images import normalise
 from ssl_bench.predictions import LabelMaps
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.protocols import _dense, _tuning, _upernet, _upernet_images, base
 from ssl_bench.protocols._upernet_images import Crop
 from ssl_bench.protocols._upernet_recipes import Recipe
-from ssl_bench.spool import Spool
 from ssl_bench.training import Settings, train
 
 AHEAD = 4096

@@ -24,15 +24,15 @@ from numpy.typing import NDArray
 from ssl_bench.errors import UsageError
 from ssl_bench.images import normalise
 from ssl_bench.images.dense import resized
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.predictions.tracks import Tracks
 from ssl_bench.protocols import _dense, base
-from ssl_bench.spool import Spool
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ssl_bench.backbones.base import Backbone
-    from ssl_bench.videos import Video
+    from ssl_bench.targets.videos import Video
 
 MULTIPLE = 64
 """The long side of a frame is a multiple of this."""

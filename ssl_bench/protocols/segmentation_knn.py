@@ -31,9 +31,9 @@ from ssl_bench.errors import DataError, UsageError
 from ssl_bench.images import normalise
 from ssl_bench.images.dense import labels_resized, resized
 from ssl_bench.predictions import LabelMaps
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.protocols import _dense, _masks, base
 from ssl_bench.solvers.neighbours import Neighbours, nearest
-from ssl_bench.spool import Spool
 from ssl_bench.targets import VOID
 
 if TYPE_CHECKING:

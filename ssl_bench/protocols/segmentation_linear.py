@@ -25,8 +25,8 @@ from ssl_bench.errors import UsageError
 from ssl_bench.images import normalise
 from ssl_bench.images.dense import JointAugmentation, cropped, together
 from ssl_bench.predictions import LabelMaps
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.protocols import _dense, _heads, _masks, base
-from ssl_bench.spool import Spool
 from ssl_bench.targets import VOID
 
 if TYPE_CHECKING:

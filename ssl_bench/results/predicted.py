@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench import metrics
-from ssl_bench.matching import WAYS
 from ssl_bench.predictions import (
     Classes,
     Clusters,
@@ -30,6 +29,7 @@ from ssl_bench.predictions import (
 )
 from ssl_bench.predictions.discoveries import DiscoveryOverlaps
 from ssl_bench.predictions.landmarks import LandmarkErrors
+from ssl_bench.predictions.matching import WAYS
 from ssl_bench.predictions.objects import Compared, Found, compared
 from ssl_bench.predictions.surfaces import DIRECTION_ERRORS, DISTANCE_ERRORS, DirectionErrors, DistanceErrors
 from ssl_bench.predictions.tracks import TrackScores

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_bench import datasets, tasks, videos
+from ssl_bench import datasets, tasks
 from ssl_bench.datasets import index
 from ssl_bench.errors import DataError
+from ssl_bench.targets import videos
 from tests.datasets.replicas import davis as replica
 from tests.datasets.replicas import encoded
 

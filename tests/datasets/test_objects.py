@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench import datasets, outlines, tasks
+from ssl_bench import datasets, tasks
 from ssl_bench.datasets import coco, voc
 from ssl_bench.errors import DataError
+from ssl_bench.targets import outlines
 
 SIZES = {9: (8, 8), 4: (8, 8), 7: (8, 8)}
 BOX = {"category_id": 1, "iscrowd": 0}

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench import dividing, plan_file
 from ssl_bench.executors.base import Work
 from ssl_bench.jobs import Request, expand
-from ssl_bench.plan import Planner
-from ssl_bench.plan_job import Doer
+from ssl_bench.plans import dividing, plan_file
+from ssl_bench.plans.plan_job import Doer
+from ssl_bench.plans.planner import Planner
 from ssl_bench.settings import Settings
 from tests.cli.conftest import command
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.dispatch import Ended, dispatch
 from ssl_bench.executors import base, ray
 from ssl_bench.executors.base import State, Work
 from ssl_bench.executors.queues import Queue
-from ssl_bench.plan_job import Doer
+from ssl_bench.plans.dispatch import Ended, dispatch
+from ssl_bench.plans.plan_job import Doer
 from ssl_bench.progress import Progress
 from ssl_bench.results.store import Results
 from tests.executors.conftest import PIXELS, Make

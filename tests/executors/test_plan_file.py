@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench import cards, plan_file, protocols
+from ssl_bench import cards, protocols
 from ssl_bench.errors import UsageError
 from ssl_bench.jobs import Request, expand
 from ssl_bench.model_zoo import names
-from ssl_bench.plan import Planner
+from ssl_bench.plans import plan_file
+from ssl_bench.plans.planner import Planner
 from ssl_bench.settings import Settings
 from tests.executors.conftest import PIXELS, VIT, Make
 
@@ -106,7 +107,7 @@ def test_done_jobs_are_in_no_plan(make: Make) -> None:
 
 def test_what_trains_goes_alone_and_after_the_first_seed(own_settings: Settings) -> None:
     """What trains the network is a job of the plan by itself; its other seeds come after seed 0, which chooses."""
-    from ssl_bench import dividing
+    from ssl_bench.plans import dividing
 
     planner = Planner(own_settings)
     request = Request(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench import job_status
 from ssl_bench.errors import UsageError
-from ssl_bench.job_files import JobFiles
+from ssl_bench.plans import job_status
+from ssl_bench.plans.job_files import JobFiles
 from tests.cli.conftest import Command, lines
 from tests.executors.conftest import PIXELS, VIT, Make
 

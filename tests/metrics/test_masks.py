@@ -14,7 +14,7 @@ from ssl_bench.errors import DataError
 from ssl_bench.metrics.masks import per_class_iou
 from ssl_bench.predictions import LabelMaps, Overlaps, Truth
 from ssl_bench.predictions.masks import on_edge
-from ssl_bench.spool import Spool
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.targets import VOID, Mask, Targets
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_bench import metrics, outlines
+from ssl_bench import metrics
 from ssl_bench.datasets import coco_objects
 from ssl_bench.errors import DataError
 from ssl_bench.metrics import objects
 from ssl_bench.predictions import Detections, Found, Matches, Truth
-from ssl_bench.targets import Objects, Targets
+from ssl_bench.targets import Objects, Targets, outlines
 
 COCO = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 COCO = (*COCO, "ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_bench import model_zoo, outlines, protocols
+from ssl_bench import model_zoo, protocols
 from ssl_bench.errors import DataError, UsageError
 from ssl_bench.heads.rcnn import Detector, Said
 from ssl_bench.images import InputSpec
@@ -24,7 +24,7 @@ from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.runner import Runner
 from ssl_bench.settings import Settings
-from ssl_bench.targets import Objects
+from ssl_bench.targets import Objects, outlines
 from tests import squares
 
 PIXELS = "pixels,size=64"

@@ -16,14 +16,14 @@ import torch
 import torchvision
 from torch import nn
 
-from ssl_bench import api, outlines, protocols
+from ssl_bench import api, protocols
 from ssl_bench.backbones import given, windowed
 from ssl_bench.backbones.base import Backbone
 from ssl_bench.backbones.windowed import quarters
 from ssl_bench.images import InputSpec
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.protocols import _detectron_recipes
-from ssl_bench.targets import Objects
+from ssl_bench.targets import Objects, outlines
 from ssl_bench.training.schedules import rates
 
 detectron2 = pytest.importorskip("detectron2", reason="detectron2 is not installed: see docs/dense.md")

@@ -15,7 +15,7 @@ from ssl_bench.protocols.label_propagation import Protocol, carried, largest
 from ssl_bench.results import rescore
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
-from ssl_bench.videos import Video
+from ssl_bench.targets.videos import Video
 from tests.datasets.replicas import davis
 
 MODEL = "module:tests.rooms:network,size=24"

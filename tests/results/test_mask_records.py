@@ -15,6 +15,7 @@ from ssl_bench.comparison.testing import tell_apart
 from ssl_bench.errors import UsageError
 from ssl_bench.jobs import Job
 from ssl_bench.predictions import LabelMaps, Truth
+from ssl_bench.predictions.spool import Spool
 from ssl_bench.progress import Progress
 from ssl_bench.protocols import base
 from ssl_bench.protocols.base import Answer, Trial
@@ -23,7 +24,6 @@ from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.runner import Runner
 from ssl_bench.settings import Settings
-from ssl_bench.spool import Spool
 from ssl_bench.submission import claims, verifying
 from tests import scenes
 from tests.cli.conftest import Command, command

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ssl_bench import outlines, tasks
-from ssl_bench.targets import Objects
+from ssl_bench import tasks
+from ssl_bench.targets import Objects, outlines
 from tests.datasets.replicas import BY_HAND, Truth, pack, pictures
 
 CARDS = ("bccd", "coco2017_detection", "lvis_v1", "voc0712_detection", "voc100")

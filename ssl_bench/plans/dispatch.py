@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from ssl_bench import interrupts
 from ssl_bench.errors import EXIT_JOBS_FAILED
 from ssl_bench.executors.base import Executor, Work
-from ssl_bench.job_files import JobState
+from ssl_bench.plans.job_files import JobState
 from ssl_bench.progress import Progress
 
 PATIENCE = 1.0

@@ -6,12 +6,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from ssl_bench import cards, plan_file
+from ssl_bench import cards
 from ssl_bench.errors import UsageError
 from ssl_bench.files import canonical_json
 from ssl_bench.jobs import Job
-from ssl_bench.plan import Planned, Planner
-from ssl_bench.plan_file import Plan, PlanJob
+from ssl_bench.plans import plan_file
+from ssl_bench.plans.plan_file import Plan, PlanJob
+from ssl_bench.plans.planner import Planned, Planner
 from ssl_bench.protocols.base import Protocol
 from ssl_bench.settings import Settings
 

@@ -15,10 +15,10 @@ from ssl_bench.errors import EXIT_JOBS_FAILED, SslBenchError
 from ssl_bench.extraction import DENSE
 from ssl_bench.facts import remember_speed
 from ssl_bench.features import Cost
-from ssl_bench.job_files import JobFiles
 from ssl_bench.jobs import Job, unsuited
 from ssl_bench.machine import clear_errors, preflight
-from ssl_bench.plan_file import Plan, PlanJob
+from ssl_bench.plans.job_files import JobFiles
+from ssl_bench.plans.plan_file import Plan, PlanJob
 from ssl_bench.progress import PlainProgress
 from ssl_bench.results.record import Record
 from ssl_bench.runner import Runner

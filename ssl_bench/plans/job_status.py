@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ssl_bench import plan_file
 from ssl_bench.errors import UsageError
-from ssl_bench.job_files import JobFiles, JobState
-from ssl_bench.plan_file import Kind, Plan, PlanJob
+from ssl_bench.plans import plan_file
+from ssl_bench.plans.job_files import JobFiles, JobState
+from ssl_bench.plans.plan_file import Kind, Plan, PlanJob
 
 
 @dataclasses.dataclass(frozen=True)
