@@ -9,6 +9,9 @@ import hypothesis
 import pytest
 
 from ssl_bench.settings import Settings
+from tests.places import place, s3_server
+
+__all__ = ["place", "s3_server"]  # fixtures
 
 # Tests must not depend on the settings of whoever runs them, nor open a connection to a hub.
 DATA = os.environ.get("SSL_BENCH_DATA", "")

@@ -11,10 +11,9 @@ from ssl_bench import settings
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.features import FeatureStore
 from ssl_bench.loading import Work
-from tests.results.conftest import Place, place, s3_server
+from tests.places import Place
 from tests.test_features import Counting, extract
 
-__all__ = ["place", "s3_server"]
 SMALL = Work(batch_size=10, workers=0)
 
 

@@ -13,7 +13,7 @@ import pytest
 from ssl_bench.results import index_rows
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
-from tests.results.conftest import Place
+from tests.places import Place
 from tests.results.factory import make_grid, make_record
 
 COMMITTED = Path(__file__).parents[2] / "results"

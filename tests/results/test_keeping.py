@@ -20,7 +20,7 @@ from ssl_bench.results.object_store import S3Root
 from ssl_bench.results.samples import sample_name
 from ssl_bench.results.sources import open_source
 from ssl_bench.results.store import Results
-from tests.results.conftest import Place
+from tests.places import Place
 from tests.results.factory import make_grid, make_model, make_protocol, make_record, make_scored_record
 from tests.results.test_samples import predictions
 

@@ -11,7 +11,7 @@ import pytest
 from ssl_bench.errors import MissingError, UsageError
 from ssl_bench.predictions import Classes, Rankings, Truth
 from ssl_bench.results import samples as sample_files
-from tests.results.conftest import Place
+from tests.places import Place
 from tests.results.factory import make_record, make_task
 
 

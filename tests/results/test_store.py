@@ -11,7 +11,7 @@ import pytest
 from ssl_bench.errors import UsageError
 from ssl_bench.results.keeping import remove, waste
 from ssl_bench.results.store import Results
-from tests.results.conftest import Place
+from tests.places import Place
 from tests.results.factory import make_grid, make_model, make_record, make_task
 
 

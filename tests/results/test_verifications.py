@@ -20,7 +20,7 @@ from ssl_bench.results.standing import BADGES, LEVELS, UNCHECKED, Standing, lowe
 from ssl_bench.results.store import Results
 from ssl_bench.results.trust import signed
 from ssl_bench.results.verifications import Verification
-from tests.results.conftest import Place
+from tests.places import Place
 from tests.results.factory import make_grid, make_record
 
 needs_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH's ssh-keygen")
