@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from ssl_bench.heads.rcnn import Detector, Example, Said
 
-POINTS = 20
-"""Rows of the curve, at most."""
 NOTHING = Found(np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
 """What is found where nothing is."""
 
@@ -171,29 +169,6 @@ def train(
             at_once=trial.at_once or _dense.at_once(trial),
             loss=lambda losses, examples: losses * len(examples),
         )
-
-
-def curve(history: History) -> tuple[dict[str, Any], ...]:
-    """Return the course of a run in rows: the mean loss since the row before, and the rate."""
-    losses = history.losses
-    ends = sorted({round(len(losses) * part / POINTS) for part in range(1, POINTS + 1)} - {0})
-    return tuple(
-        {
-            "step": end,
-            "train_loss": float(f"{np.mean(losses[start:end]):.6g}"),
-            "rate": float(f"{history.rates[end - 1]:.6g}"),
-        }
-        for start, end in itertools.pairwise([0, *ends])
-    )
-
-
-def cost(history: History, settings: Settings) -> dict[str, float]:
-    """Return what a run took, for the record."""
-    return {
-        "images_trained": len(history.losses) * settings.batch,
-        "train_seconds": round(history.seconds, 3),
-        "trained_per_second": round(history.images_per_second(settings.batch), 2),
-    }
 
 
 def found(detector: nn.Module, trial: Trial, shown: Shown) -> Iterator[Found]:

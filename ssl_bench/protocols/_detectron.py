@@ -126,6 +126,6 @@ class Detector(base.Protocol):
         return base.Answer(
             Detections(_detectron_run.found(detector, trial, recipe), outlined=masks),
             selected={"resolved": _detectron_run.told(run, recipe, shown, masks)},
-            curve=run.curve,
-            cost=run.cost,
+            curve=run.history.curve(),
+            cost=run.history.cost(run.settings.batch),
         )

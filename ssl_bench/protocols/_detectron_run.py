@@ -23,8 +23,6 @@ from ssl_bench.targets import outlines
 from ssl_bench.training import Group, History, Settings
 from ssl_bench.training import train as training
 
-POINTS = 20
-"""Rows of the curve, at most."""
 NORMS = (
     nn.modules.batchnorm._BatchNorm,
     nn.GroupNorm,
@@ -63,25 +61,6 @@ class Run:
     settings: Settings
     history: History
     groups: Sequence[Group]
-
-    @property
-    def cost(self) -> dict[str, float]:
-        """What the run took, for the record."""
-        return {
-            "images_trained": len(self.history.losses) * self.settings.batch,
-            "train_seconds": round(self.history.seconds, 3),
-            "trained_per_second": round(self.history.images_per_second(self.settings.batch), 2),
-        }
-
-    @property
-    def curve(self) -> tuple[dict[str, Any], ...]:
-        """The course of the run in rows: the mean loss since the row before, and the rate."""
-        losses, rows = self.history.losses, []
-        ends = sorted({round(len(losses) * (part + 1) / POINTS) for part in range(POINTS)} - {0})
-        for start, end in zip([0, *ends], ends, strict=False):
-            loss, rate = float(np.mean(losses[start:end])), self.history.rates[end - 1]
-            rows.append({"step": end, "train_loss": float(f"{loss:.6g}"), "rate": float(f"{rate:.6g}")})
-        return tuple(rows)
 
 
 def train(

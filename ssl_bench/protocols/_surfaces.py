@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from ssl_bench.images import normalise
 from ssl_bench.images.dense import together
 from ssl_bench.images.surfaces import SurfaceAugmentation, cropped
 from ssl_bench.predictions.spool import Spool
-from ssl_bench.protocols import _dense, _heads
+from ssl_bench.protocols import _dense, _heads, base
 from ssl_bench.protocols.base import Trial
 
 if TYPE_CHECKING:
@@ -39,32 +40,76 @@ LENGTH = 38_400
 """Steps of the published course, a third of them warm-up."""
 
 
-def check(protocol: Any, name: str) -> None:
-    """Raise UsageError for a field outside its limits."""
-    for field, (least, most) in LIMITS.items():
-        if not least <= getattr(protocol, field, least) <= most:
-            value = getattr(protocol, field)
-            raise UsageError(f"{name}: {field} must be from {least:g} to {most:g}, not {value:g}")
-    if len(protocol.crop) != 2 or min(protocol.crop) < 1:
-        raise UsageError(f"{name}: crop must be a height and a width above 0, such as crop=416+544")
+@dataclasses.dataclass(frozen=True)
+class Linear(base.Protocol):
+    """The recipe of a linear head on frozen maps, trained on crops; what it says of a test image and of its mirror
+    image is averaged."""
 
+    deterministic: ClassVar[bool] = False
 
-def course(protocol: Any) -> _dense.Course:
-    """Return the course of a recipe: DINOv3's, with as large a share of warm-up where there are fewer steps."""
-    short = protocol.steps < LENGTH
-    return _dense.Course(
-        protocol.steps,
-        protocol.batch,
-        protocol.rate,
-        protocol.decay,
-        round(protocol.warmup * protocol.steps / LENGTH) if short else protocol.warmup,
-        start=0.0,
-        end=1e-3,
-        betas=(0.9, 0.99),
-        clip=protocol.clip,
-        lag=0,
-        momentum=(0.85, 0.95),
-    )
+    steps: int = 38_400
+    batch: int = 16
+    rate: float = 3e-4
+    decay: float = 1e-4
+    """Weight decay of AdamW."""
+    clip: float = 35.0
+    """Largest norm of the gradient."""
+    warmup: int = 12_800
+    """Steps of warm-up; as large a share of `steps` where these are fewer than 38,400."""
+    crop: tuple[int, ...] = (416, 544)
+    """Height and width of what passes the network in training."""
+    flip: float = 0.5
+    recolour: float = 0.5
+    """Share of the crops whose gamma, brightness and balance of colours are changed."""
+    brightness: float = 0.25
+    layers: int = 1
+    """How many of the last layers stand side by side."""
+    mirror: bool = True
+    """Average the answers of a test image and its mirror image."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a field outside its limits."""
+        name = type(self).__module__.rpartition(".")[2]
+        for field, (least, most) in LIMITS.items():
+            if not least <= getattr(self, field, least) <= most:
+                value = getattr(self, field)
+                raise UsageError(f"{name}: {field} must be from {least:g} to {most:g}, not {value:g}")
+        if len(self.crop) != 2 or min(self.crop) < 1:
+            raise UsageError(f"{name}: crop must be a height and a width above 0, such as crop=416+544")
+
+    @property
+    def most_turned(self) -> float:
+        """Most degrees that a training image is turned."""
+        return 0.0
+
+    @property
+    def augmentation(self) -> SurfaceAugmentation:
+        """How training crops are drawn."""
+        height, width = self.crop
+        turned = self.most_turned
+        return SurfaceAugmentation((height, width), turned, self.flip, self.recolour, brightness=self.brightness)
+
+    @property
+    def course(self) -> _dense.Course:
+        """DINOv3's course, with as large a share of warm-up where there are fewer steps."""
+        short = self.steps < LENGTH
+        return _dense.Course(
+            self.steps,
+            self.batch,
+            self.rate,
+            self.decay,
+            round(self.warmup * self.steps / LENGTH) if short else self.warmup,
+            start=0.0,
+            end=1e-3,
+            betas=(0.9, 0.99),
+            clip=self.clip,
+            lag=0,
+            momentum=(0.85, 0.95),
+        )
+
+    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
+        """Return the crops of every step, and every test image twice."""
+        return base.Passes({}, crops=self.steps * self.batch + (1 + self.mirror) * sizes["test"])
 
 
 def crops(

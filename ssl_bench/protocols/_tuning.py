@@ -172,11 +172,7 @@ class Run:
     @property
     def cost(self) -> dict[str, float]:
         """What the run took, for the record."""
-        return {
-            "images_trained": len(self.history.losses) * self.settings.batch,
-            "train_seconds": round(self.history.seconds, 3),
-            "trained_per_second": round(self.history.images_per_second(self.settings.batch), 1),
-        }
+        return self.history.cost(self.settings.batch)
 
     def curve(self, samples: int) -> tuple[dict[str, Any], ...]:
         """Return the course of the run in rows: mean loss since the row before, rate, and what val said."""

@@ -14,13 +14,11 @@ a small network takes minutes with depth_linear,steps=300,batch=4,crop=208+272.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ssl_bench.errors import UsageError
-from ssl_bench.images.surfaces import SurfaceAugmentation
 from ssl_bench.predictions import DistanceMaps
 from ssl_bench.protocols import _dense, _surfaces, base
 
@@ -32,54 +30,28 @@ FIRST = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(base.Protocol):
+class Protocol(_surfaces.Linear):
     """A distance for every place of a map, and from there for every pixel."""
 
     version: ClassVar[int] = 1
-    deterministic: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ("depth",)
 
-    steps: int = 38_400
-    batch: int = 16
-    rate: float = 3e-4
-    decay: float = 1e-4
-    """Weight decay of AdamW."""
-    clip: float = 35.0
-    """Largest norm of the gradient."""
-    warmup: int = 12_800
-    """Steps of warm-up; as large a share of `steps` where these are fewer than 38,400."""
-    crop: tuple[int, ...] = (416, 544)
-    """Height and width of what passes the network in training."""
     turn: float = 2.5
     """Most degrees that one in two training images is turned."""
-    flip: float = 0.5
-    recolour: float = 0.5
-    """Share of the crops whose gamma, brightness and balance of colours are changed."""
-    brightness: float = 0.25
     bins: int = 256
     min_depth: float = 1e-3
     """Least distance that is told, in metres."""
     max_depth: float = 10.0
     """Greatest distance that is told, in metres."""
-    layers: int = 1
-    """How many of the last layers stand side by side."""
-    mirror: bool = True
-    """Average the answers of a test image and its mirror image."""
 
     def __post_init__(self) -> None:
-        _surfaces.check(self, "depth_linear")
+        super().__post_init__()
         if not 0 < self.min_depth < self.max_depth or self.bins < 2:
             raise UsageError("depth_linear: 0 < min_depth < max_depth, and 2 bins or more, must hold")
 
     @property
-    def augmentation(self) -> SurfaceAugmentation:
-        """How training crops are drawn."""
-        height, width = self.crop
-        return SurfaceAugmentation((height, width), self.turn, self.flip, self.recolour, brightness=self.brightness)
-
-    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
-        """Return the crops of every step, and every test image twice."""
-        return base.Passes({}, crops=self.steps * self.batch + (1 + self.mirror) * sizes["test"])
+    def most_turned(self) -> float:
+        return self.turn
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
         """Return one distance for every pixel: the geometric mean of what is known of train, image by image."""
@@ -100,7 +72,7 @@ class Protocol(base.Protocol):
         from ssl_bench.training.surfaces import scale_invariant
 
         backbone = _dense.ready(trial, "depth_linear")
-        stride, how, course = dense.stride(backbone), self.augmentation, _surfaces.course(self)
+        stride, how, course = dense.stride(backbone), self.augmentation, self.course
         probe = _dense.features(trial, backbone, _surfaces.blank(backbone, how.crop, trial.device), self.layers)
         seed_all([trial.seed])
         first = round(FIRST * min(1.0, self.steps / _surfaces.LENGTH))

@@ -129,8 +129,8 @@ class Protocol(base.Protocol):
                 "trained_parameters": sum(one.numel() for one in detector.parameters()),
                 "at_once": history.at_once,
             },
-            curve=_detectors.curve(history),
-            cost=_detectors.cost(history, settings),
+            curve=history.curve(),
+            cost=history.cost(settings.batch),
         )
 
     def found(self, trial: base.Trial, detector: Any, shown: _detectors.Shown) -> list[Found]:

@@ -8,12 +8,10 @@ with a measure of its doubt: values do not compare. Of a normal's three numbers 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ssl_bench.images.surfaces import SurfaceAugmentation
 from ssl_bench.predictions import DirectionMaps
 from ssl_bench.protocols import _dense, _surfaces, base
 
@@ -22,45 +20,11 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(base.Protocol):
+class Protocol(_surfaces.Linear):
     """A direction for every place of a map, and from there for every pixel."""
 
     version: ClassVar[int] = 1
-    deterministic: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ("normals",)
-
-    steps: int = 38_400
-    batch: int = 16
-    rate: float = 3e-4
-    decay: float = 1e-4
-    """Weight decay of AdamW."""
-    clip: float = 35.0
-    """Largest norm of the gradient."""
-    warmup: int = 12_800
-    """Steps of warm-up; as large a share of `steps` where these are fewer than 38,400."""
-    crop: tuple[int, ...] = (416, 544)
-    """Height and width of what passes the network in training."""
-    flip: float = 0.5
-    recolour: float = 0.5
-    """Share of the crops whose gamma, brightness and balance of colours are changed."""
-    brightness: float = 0.25
-    layers: int = 1
-    """How many of the last layers stand side by side."""
-    mirror: bool = True
-    """Average the answers of a test image and its mirror image."""
-
-    def __post_init__(self) -> None:
-        _surfaces.check(self, "normals_linear")
-
-    @property
-    def augmentation(self) -> SurfaceAugmentation:
-        """How training crops are drawn."""
-        height, width = self.crop
-        return SurfaceAugmentation((height, width), 0.0, self.flip, self.recolour, brightness=self.brightness)
-
-    def passes(self, sizes: Mapping[str, int]) -> base.Passes:
-        """Return the crops of every step, and every test image twice."""
-        return base.Passes({}, crops=self.steps * self.batch + (1 + self.mirror) * sizes["test"])
 
     def uninformed(self, trial: base.Trial) -> base.Answer:
         """Return one direction for every pixel: the mean of what is known of train."""
@@ -85,7 +49,7 @@ class Protocol(base.Protocol):
         from ssl_bench.training.surfaces import angular
 
         backbone = _dense.ready(trial, "normals_linear")
-        stride, how, course = dense.stride(backbone), self.augmentation, _surfaces.course(self)
+        stride, how, course = dense.stride(backbone), self.augmentation, self.course
         probe = _dense.features(trial, backbone, _surfaces.blank(backbone, how.crop, trial.device), self.layers)
         seed_all([trial.seed])
         head = Linear(probe.shape[1], 3, dropout=0.0)

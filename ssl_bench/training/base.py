@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -109,6 +110,10 @@ class Batches(Protocol):
         ...
 
 
+POINTS = 20
+"""Rows of a curve, at most."""
+
+
 @dataclasses.dataclass(eq=False)
 class History:
     """What became of a run: a value per step, and what was measured on the way."""
@@ -138,3 +143,23 @@ class History:
     def images_per_second(self, batch: int) -> float:
         """Return the rate of training, over all processes."""
         return len(self.losses) * batch / self.seconds if self.seconds else 0.0
+
+    def cost(self, batch: int) -> dict[str, float]:
+        """Return what the run took, by the names of a record's `timing`."""
+        return {
+            "images_trained": len(self.losses) * batch,
+            "train_seconds": round(self.seconds, 3),
+            "trained_per_second": round(self.images_per_second(batch), 2),
+        }
+
+    def curve(self) -> tuple[dict[str, float], ...]:
+        """Return the course of the run in rows: the mean loss since the row before, and the rate."""
+        ends = sorted({round(len(self.losses) * part / POINTS) for part in range(1, POINTS + 1)} - {0})
+        return tuple(
+            {
+                "step": end,
+                "train_loss": float(f"{sum(self.losses[start:end]) / (end - start):.6g}"),
+                "rate": float(f"{self.rates[end - 1]:.6g}"),
+            }
+            for start, end in itertools.pairwise([0, *ends])
+        )

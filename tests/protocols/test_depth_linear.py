@@ -14,7 +14,7 @@ import ssl_bench
 from ssl_bench.errors import UsageError
 from ssl_bench.heads.bins import Bins
 from ssl_bench.outcome import Outcome
-from ssl_bench.protocols import _surfaces, depth_linear, normals_linear
+from ssl_bench.protocols import depth_linear, normals_linear
 from ssl_bench.results import rescore
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Settings
@@ -83,7 +83,7 @@ def test_the_seed_is_all_that_is_drawn(tmp_path: Path, own_settings: Settings) -
 def test_course() -> None:
     """The rate rises from a thousandth to its peak along Σ of a line and half a cosine, then falls; the first beta is 0
     in the warm-up and rises from 0.85 to 0.95 behind it."""
-    course = _surfaces.course(depth_linear.Protocol())
+    course = depth_linear.Protocol().course
     rates, momenta = course.rates(), course.momenta()
     assert course.warmup == 12_800
     assert rates[0] == pytest.approx(3e-7)
