@@ -25,6 +25,7 @@ from ssl_bench.results.store import Results
 from ssl_bench.runner import Runner
 from ssl_bench.settings import Settings
 from ssl_bench.targets import Objects, outlines
+from ssl_bench.training import loop as training
 from tests import squares
 
 PIXELS = "pixels,size=64"
@@ -186,3 +187,32 @@ def test_the_network_stays_as_it_is() -> None:
     assert sum(one.grad is not None and bool(one.grad.any()) for one in detector.parameters()) > 20
     for name, tensor in backbone.network.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+def test_a_run_that_was_ended_goes_on_as_if_it_had_not(
+    own_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that was ended and is asked for again finds the very boxes of one that was left alone."""
+    squares.write(tmp_path / "squares")
+    whole = run(own_settings, tmp_path / "squares")
+    calls: list[bool] = []
+
+    def ended(*arguments: Any, advance: Any, **named: Any) -> Any:
+        def counted(count: int) -> None:
+            advance(count)
+            if len(calls) == 1 and (steps := next(left, None)) is None:
+                raise KeyboardInterrupt(steps)
+
+        calls.append(True)
+        left = iter(range(1))
+        return training.train(*arguments, advance=counted, keep_seconds=0.0, **named)
+
+    monkeypatch.setattr("ssl_bench.training.train", ended)
+    other = dataclasses.replace(own_settings, results=tmp_path / "other")
+    with pytest.raises(KeyboardInterrupt):
+        run(other, tmp_path / "squares")
+    assert list((own_settings.cache / "training").rglob("detector.pt"))
+    again = run(other, tmp_path / "squares")
+    assert len(calls) == 2
+    assert again.samples.sha256 == whole.samples.sha256
+    assert again.protocol.curve == whole.protocol.curve
