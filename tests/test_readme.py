@@ -105,7 +105,8 @@ def test_the_demo_table_is_what_the_demo_prints(command: Command) -> None:
 
 
 def test_the_committed_board_is_that_of_the_committed_records(command: Command, tmp_path: Path) -> None:
-    """`leaderboard/README.md` and `board.html`, `.csv` and `.parquet` beside it are what the committed records give."""
+    """`leaderboard/README.md` and `board.html`, `.csv` and `.parquet` beside it are what the committed records give, and
+    so are `dense.md` and `dense.html`."""
     results = Results(TOP / "results")
     assert results.records()
     assert not results.skipped
@@ -113,5 +114,9 @@ def test_the_committed_board_is_that_of_the_committed_records(command: Command, 
     assert said.code == 0, said.err
     for ours, committed in {"board.md": "README.md", "board.html": "board.html", "board.csv": "board.csv"}.items():
         assert Path(ours).read_text() == (TOP / "leaderboard" / committed).read_text(), committed
+    said = command("board", "--results", TOP / "results", "--unpaired", "--suite", "dense3", "--out", "dense")
+    assert said.code == 0, said.err
+    for ours, committed in {"board.md": "dense.md", "board.html": "dense.html"}.items():
+        assert (Path("dense") / ours).read_text() == (TOP / "leaderboard" / committed).read_text(), committed
     # The bytes of Parquet tell which pyarrow wrote them.
     assert parquet.read_table("board.parquet").equals(parquet.read_table(TOP / "leaderboard" / "board.parquet"))
