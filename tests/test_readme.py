@@ -105,8 +105,8 @@ def test_the_demo_table_is_what_the_demo_prints(command: Command) -> None:
 
 
 def test_the_committed_board_is_that_of_the_committed_records(command: Command, tmp_path: Path) -> None:
-    """`leaderboard/README.md` and `board.html`, `.csv` and `.parquet` beside it are what the committed records give, and
-    so are `dense.md` and `dense.html`."""
+    """`leaderboard/README.md` and `board.html`, `.csv` and `.parquet` beside it follow from the committed records, and
+    so do `dense.md` and `dense.html`."""
     results = Results(TOP / "results")
     assert results.records()
     assert not results.skipped
