@@ -8,6 +8,8 @@ Run: python benchmarks/cluster_efficiency.py DATA [--executor local] [--workers 
 DATA holds CIFAR-10 as JPEG files, from which train and test give that many images each; ShuffleNetV2 sees them at its
 own size. One worker, then all, then one again, each with an empty cache; the ratio is to the mean of the single ones.
 What a job costs more than its work is the workers' time between first start and last end that no job accounts for.
+Beside it stands what the machine gives at best: the same images through the same network in bare processes, which are
+begun at once when all have loaded everything, and share nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +30,50 @@ OPTIONS = {
     "slurm": ("cpus=1", "poll_seconds=1", "jobs_per_task=4"),
     "ray": ("cpus=1",),
 }
+
+BARE = """
+import sys, time
+import numpy as np
+from ssl_bench import extraction, loading
+from ssl_bench.jobs import Request, expand
+from ssl_bench.progress import Progress
+from ssl_bench.runner import Runner
+from ssl_bench.settings import resolve
+images = int(sys.argv[1])
+settings = resolve({"device": "cpu", "progress": "none", "cache": sys.argv[2]}).settings
+(job,) = expand(Request(models=("MODEL",), tasks=("TASK",), protocols=("knn",), limit=images), settings)
+runner = Runner(settings, Progress())
+loaded, data = runner.loaded(job.model), runner.data(job)
+spec, split = loaded.facts.spec(job.pooled, job.precision), data.splits["train"]
+def once(positions):
+    for _ in extraction.forward(loaded.backbone, spec, split, positions, loading.Work("cpu", workers=0)):
+        pass
+once(np.arange(64))
+print("ready", flush=True)
+sys.stdin.readline()
+start = time.perf_counter()
+once(np.arange(images))
+print(time.perf_counter() - start, flush=True)
+"""
+"""One of several bare processes."""
+
+
+def bare(processes: int, images: int) -> float:
+    """Return the images per second of this many processes at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        code = BARE.replace("MODEL", MODEL).replace("TASK", TASK)
+        line = [sys.executable, "-c", code, str(images), folder]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        children = [subprocess.Popen(line, **pipes, env=os.environ) for _ in range(processes)]
+        for child in children:
+            assert child.stdout.readline() == "ready\n"
+        for child in children:
+            child.stdin.write("\n")
+            child.stdin.flush()
+        seconds = [float(child.stdout.readline()) for child in children]
+        for child in children:
+            child.communicate()
+    return sum(images / one for one in seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +156,12 @@ def main() -> None:
     single = (turns[0].rate + turns[2].rate) / 2
     ratio = turns[1].rate / single
     print(f"throughput {ratio:.2f} times that of one worker, {ratio / given.workers:.2f} of {given.workers}")
+    alone, together = bare(1, given.images // 2), bare(given.workers, given.images // 2)
+    limit = together / alone
+    print(
+        f"bare processes: {alone:.1f}/s of one, {together:.1f}/s of {given.workers}: the machine gives {limit:.2f} "
+        f"times one, of which the workers reach {ratio / limit:.2f}"
+    )
 
 
 if __name__ == "__main__":
