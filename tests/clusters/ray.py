@@ -63,8 +63,11 @@ class Ray:
 
     def _start(self) -> None:
         port = self.address.rpartition(":")[2]
-        # The client server's usual port is one for the whole machine.
-        single = ("--include-dashboard=false", f"--ray-client-server-port={processes.free_ports(1)[0]}")
+        single = ["--include-dashboard=false"]
+        if importlib.util.find_spec(
+            "grpc"
+        ):  # else there is no client server, whose usual port is the machine's only one
+            single.append(f"--ray-client-server-port={processes.free_ports(1)[0]}")
         self._start_one(self.head, "--head", f"--port={port}", f"--temp-dir={self.folder}", *single)
         self._wait(self.head)
         for name in self.others:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import ssl_bench
 from ssl_bench.executors.base import Work
 from ssl_bench.jobs import Request, expand
 from ssl_bench.plans import dividing, plan_file
@@ -19,6 +20,15 @@ from tests.cli.conftest import command
 __all__ = ["command"]
 PIXELS = "pixels,size=8,channels=grey"
 VIT = "digits_vit"
+
+
+TOP = Path(ssl_bench.__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _modules_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes find the modules of these tests, whatever else calls itself `tests` beside the package."""
+    monkeypatch.setenv("PYTHONPATH", str(TOP))
 
 
 @dataclasses.dataclass(frozen=True)
