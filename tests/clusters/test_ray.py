@@ -18,7 +18,7 @@ def test_a_suite_of_real_models_on_ray(short_path: Path, tmp_path: Path, real_da
     need(ray.missing() or processes.cannot_separate())
     user = User(tmp_path, real_data, results="s3://shared/results", shared_cache="s3://shared/cache")
     run_alone(user, asked("ray"))
-    own = {"PYTHONPATH": str(TOP), "TMPDIR": str(short_path / "tmp")}
+    own = {"PYTHONPATH": str(TOP), "TMPDIR": str(short_path / "tmp"), "OMP_NUM_THREADS": "1"}  # last bits rest on it
     (short_path / "tmp").mkdir()
     with Ray(short_path / "ray", environment=own, private=[tmp_path]) as cluster:
         user.reaches(cluster)
