@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
 import os
@@ -14,6 +15,19 @@ from typing import IO, Any
 from ssl_bench.errors import MissingError
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Spare the search for cycles while much is read that holds none: it takes longer than the reading, four fifths of
+    the time of a plan of 160,000 jobs."""
+    usual = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if usual:
+            gc.enable()
 
 
 def canonical_json(value: Any) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ssl_bench import tasks
 from ssl_bench.cli import board_material
 from ssl_bench.cli.options import PLACES, Command, stacked, with_settings
 from ssl_bench.errors import UsageError
+from ssl_bench.files import uncollected
 from ssl_bench.results.record import Record
 from ssl_bench.results.store import Results
 from ssl_bench.settings import Resolved, Settings
@@ -100,6 +100,7 @@ def command(
         asked = {"html": Path("board.html")}
     for path in write_boards(resolved.settings, asked, out, pages, examples=examples, **choice):
         click.echo(path)
+    gc.freeze()  # the process ends here: 100,000 records need not be looked through once more
 
 
 def write_boards(
@@ -120,7 +121,7 @@ def write_boards(
     from ssl_bench.leaderboard import forms as known
 
     results = Results(settings.results, settings.cache)
-    with _without_collection():
+    with uncollected():
         board = make(results, settings, **choice)
         for form, path in forms.items():
             known.write(board, form, path)
@@ -129,20 +130,6 @@ def write_boards(
             folder.write(board_material.gathered(results, board, settings, examples), pages)
             written.append(pages)
     return written
-
-
-@contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
-    """Let Python not look for cycles meanwhile, nor later among what is there then: records hold none, and looking at
-    100,000 again and again takes longer than to read them."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was:
-            gc.enable()
 
 
 def make(

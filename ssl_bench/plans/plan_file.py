@@ -6,18 +6,16 @@ features. What a job comes after is said, and is never needed: a probe extracts 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import gc
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from ssl_bench import __version__, cards, protocols
 from ssl_bench.errors import UsageError
-from ssl_bench.files import canonical_json, digest_json, write_text
+from ssl_bench.files import canonical_json, digest_json, uncollected, write_text
 from ssl_bench.images import InputCard
 from ssl_bench.jobs import Job
 from ssl_bench.model_zoo import ModelCard
@@ -177,23 +175,11 @@ def write(plan: Plan, path: Path) -> None:
     write_text(path, f'{canonical_json(head)[:-1]},"jobs":[\n{jobs}\n]}}\n')
 
 
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Spare the search for cycles while a large file is read: of 160,000 jobs it takes four fifths of the time."""
-    usual = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if usual:
-            gc.enable()
-
-
 def read(path: Path) -> Plan:
     """Return the plan in a file, or in a folder's plan.json; raise UsageError for what is none."""
     path = path / NAME if path.is_dir() else path
     try:
-        with _no_collection():
+        with uncollected():
             table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read the plan {path}: {error.strerror or error}") from error
