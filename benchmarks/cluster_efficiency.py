@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=8000)
     given = parser.parse_args()
     os.environ |= {"SSL_BENCH_DATA": str(Path(given.data).resolve()), "OMP_NUM_THREADS": "1"}
-    shard = max(1, 2 * given.images // (4 * given.workers))  # four for each worker, so that the last ones are short
+    shard = -(-2 * given.images // (4 * given.workers))  # four for each worker, so that all end at about the same time
     load = os.getloadavg()[0]
     turns = [run(given.executor, workers, given.images, shard) for workers in (1, given.workers, 1)]
     print(

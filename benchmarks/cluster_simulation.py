@@ -22,43 +22,38 @@ from cluster_work import BLOCK, COSTS, GPUS, MODELS, NETWORKS, NODES, PROBERS, S
 
 
 class Pool:
-    """Workers of one kind, and the jobs that wait for them: in order, or first the model or the features at hand."""
+    """Workers of one kind, and the jobs that wait for them: in order, or before others those at hand of the long ones
+    and then of the rest, by model or by features."""
 
     def __init__(self, way: Way, workers: int, probes: bool) -> None:
         self.way, self.probes = way, probes
         self.per_node = workers // NODES
         self.free = list(range(workers))
-        self.waiting: dict[int, deque[Job]] = {}
-        self.heap: list[tuple[float, int, Job]] = []
+        self.tiers: tuple[dict[int, deque[Job]], dict[int, deque[Job]]] = ({}, {})
+        """Long ones, and the rest: model to its jobs."""
         self.held: list[int | None] = [None] * workers
         """Model of each worker."""
-        self.count = 0
 
     def __len__(self) -> int:
-        return len(self.waiting) + len(self.heap)
+        return sum(map(len, self.tiers))
 
     def add(self, job: Job) -> None:
-        self.count += 1
-        if self.way.longest:
-            heapq.heappush(self.heap, (-job.seconds if self.probes else self.count, self.count, job))
-        else:
-            self.waiting.setdefault(job.model, deque()).append(job)
+        self.tiers[not job.first].setdefault(job.model, deque()).append(job)
 
     def take(self, worker: int, features: dict[int, set[int]]) -> Job:
-        if self.way.longest:
-            return heapq.heappop(self.heap)[2]
-        model = self._nearest(worker, features) if self.way.near else next(iter(self.waiting))
-        job = self.waiting[model].popleft()
-        if not self.waiting[model]:
-            del self.waiting[model]
+        waiting = self.tiers[not self.tiers[0]]
+        model = self._nearest(waiting, worker, features) if self.way.near else next(iter(waiting))
+        job = waiting[model].popleft()
+        if not waiting[model]:
+            del waiting[model]
         return job
 
-    def _nearest(self, worker: int, features: dict[int, set[int]]) -> int:
+    def _nearest(self, waiting: dict[int, deque[Job]], worker: int, features: dict[int, set[int]]) -> int:
         """Return the model whose job a worker takes: of the oldest, one that is at hand, or that no other one holds."""
-        oldest = list(itertools.islice(self.waiting, GPUS))
+        oldest = list(itertools.islice(waiting, GPUS))
         if self.probes:
             return next((model for model in oldest if model in features[worker // self.per_node]), oldest[0])
-        if (held := self.held[worker]) in self.waiting:
+        if (held := self.held[worker]) in waiting:
             return held
         others = set(self.held)
         return next((model for model in oldest if model not in others), oldest[0])
@@ -172,7 +167,8 @@ WAYS = {
     "a process per job, shards of 10,000": Way(keeps=False, shard=10_000),
     "near: model and features at hand": Way(near=True),
     "near, shards of 10,000": Way(near=True, shard=10_000),
-    "longest probes first": Way(longest=True),
+    "long probes not first": Way(first=False),
+    "long probes not first, near": Way(first=False, near=True),
     "a node lost every day": Way(lost_every=24 * HOUR),
     "a node lost every 2 hours": Way(lost_every=2 * HOUR),
     "  and begun again after 120 s": Way(lost_every=2 * HOUR, delay=120),

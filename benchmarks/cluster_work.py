@@ -13,6 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from ssl_bench import model_zoo, tasks
+from ssl_bench.plans.dividing import LONG
 
 HERE = Path(__file__).parent / "results"
 COSTS = json.loads((HERE / "cluster_costs.json").read_text())
@@ -39,8 +40,8 @@ class Way:
     """A worker prefers a job of the model that it holds, a probe one whose features lie on its node."""
     blocks: bool = True
     """Finished blocks outlive the machine."""
-    longest: bool = False
-    """What takes longest to probe goes first; else the plan's order, model by model."""
+    first: bool = True
+    """Tasks whose probes take long go before all, as in a plan; else model by model throughout."""
     lost_every: float = 0.0
     """Seconds until one of the nodes is lost, on average; 0: never."""
     delay: float = 0.0
@@ -62,6 +63,8 @@ class Job:
     """Bytes that it reads of its features; of a shard: that it writes."""
     waits: int = 0
     """Shards that are not done yet."""
+    first: int = 0
+    """What a probe grows with where it takes long; else 0."""
 
 
 def logistic(samples: int, dim: int, classes: int) -> float:
@@ -115,13 +118,13 @@ def work(way: Way) -> tuple[list[Job], list[Job], list[str]]:
             seen[images] += new
             size = 4.0 * cost["dim"]
             count = 0 if not new else max(1, -(-new // way.shard)) if way.shard else 1
-            extracts += [Job(number, place, new / count / rate, read=new / count * size) for _ in range(count)]
+            long = train * classes if way.first and train * classes >= LONG else 0
+            shard = Job(number, place, new / max(1, count) / rate, read=new / max(1, count) * size, first=long)
+            extracts += [dataclasses.replace(shard) for _ in range(count)]
             seconds = neighbours(train, test, cost["dim"])
             seconds += logistic(train, cost["dim"], classes) if way.fits else 0.0
-            probes.append(Job(number, place, seconds, read=(train + test) * size, waits=count))
-    if way.longest:
-        asked_of = {(job.model, job.task): job.seconds for job in probes}
-        extracts.sort(key=lambda job: -asked_of[job.model, job.task])
+            probes.append(Job(number, place, seconds, read=(train + test) * size, waits=count, first=long))
+    extracts.sort(key=lambda job: -job.first)
     return extracts, probes, models
 
 

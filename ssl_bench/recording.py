@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ssl_bench.extraction import Spec
 from ssl_bench.facts import ModelFacts
 from ssl_bench.files import digest_json
 from ssl_bench.jobs import Job
+from ssl_bench.meters import flops_per_image
 from ssl_bench.predictions import Judgements, Truth
 from ssl_bench.protocols.base import Answer
 from ssl_bench.results.record import FeaturesBlock, LabelMap, Model, ProtocolBlock, Record, Samples, Task
@@ -33,8 +35,15 @@ class Loaded:
     backbone: Backbone
     facts: ModelFacts
     source: str
-    flops: float | None
-    """Operations of one image's forward pass, where they can be counted."""
+    device: str
+
+    @functools.cached_property
+    def flops(self) -> float | None:
+        """Operations of one image's forward pass, where they can be counted.
+
+        The first count of a process takes a second or two, so what makes no record does not ask.
+        """
+        return flops_per_image(self.backbone, self.device)
 
 
 def make_record(

@@ -21,8 +21,8 @@ from ssl_bench.features import Cost, FeatureStore
 from ssl_bench.images import decoder_name
 from ssl_bench.jobs import Job, job_record_id, limited, unsuited
 from ssl_bench.loading import Work
-from ssl_bench.machine import choose_device, clear_errors, preflight
-from ssl_bench.meters import Meter, flops_per_image
+from ssl_bench.machine import choose_device, clear_errors, keep_freed_memory, preflight
+from ssl_bench.meters import Meter
 from ssl_bench.model_zoo import ModelCard
 from ssl_bench.outcome import Failure, Outcome
 from ssl_bench.plans.planner import Planned, undone
@@ -45,6 +45,7 @@ class Runner:
     """Runs jobs one after another; models and data are loaded once for consecutive jobs that share them."""
 
     def __init__(self, settings: Settings, progress: Progress, given: Mapping[str, nn.Module] | None = None) -> None:
+        keep_freed_memory()
         self._given = given or {}
         self.settings = settings
         self.progress = progress
@@ -101,7 +102,7 @@ class Runner:
         trial, cost = self._trial(job, loaded, data, spec, identity)
         meter, start = Meter(self.device), time.monotonic()
         answer = job.protocol.answer(trial)
-        seconds = time.monotonic() - start - cost.seconds
+        seconds, used = time.monotonic() - start - cost.seconds, meter.read()
         remember_speed(self.settings, spec, cost)
         features = next((found for (key, _), found in self._memory.items() if key == spec.key), None)
         record = make_record(
@@ -114,7 +115,7 @@ class Runner:
             embed_dim=features.shape[1] if features is not None else 0,
             keep=self.results.put_samples,
             environment=self._environment(),
-            timing=self._timing(job, loaded, cost, seconds) | dict(answer.cost) | meter.read(),
+            timing=self._timing(job, loaded, cost, seconds) | dict(answer.cost) | used,
         )
         outcome = self.results.put(record).outcome
         shutil.rmtree(self._training / identity, ignore_errors=True)
@@ -211,7 +212,7 @@ class Runner:
             file_sha256=file_sha256(state.path),
         )
         remember_facts(card, self.settings, facts)
-        return Loaded(backbone, facts, state.source, flops_per_image(backbone, self.device))
+        return Loaded(backbone, facts, state.source, self.device)
 
     def _card(self, name: str) -> ModelCard:
         return model_zoo.get(name, self.settings.shelves)

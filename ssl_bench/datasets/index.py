@@ -157,13 +157,24 @@ def build(
 def tracked(
     card: TaskCard, root: Path, cache: Path, progress: Progress, splits: Mapping[str, Split] | None = None
 ) -> Index:
-    """Return what `build` does, and show how far the reading has come where images must be read."""
+    """Return what `build` does, and show how far the reading has come where images must be read.
+
+    Of several processes that come to it at once, one reads.
+    """
     if (known := lookup(card, root, cache)) is not None:
         return known
-    loaded = datasets.load(card, root) if splits is None else splits
-    total = sum(len(split) for split in loaded.values())
-    with progress.track(f"{card.name}: reading all images once", total) as advance:
-        return build(card, root, cache, loaded, advance)
+
+    def waits() -> None:
+        progress.say(f"{card.name}: another process reads all images")
+
+    memo = _memo(card, root, cache)
+    with files.lock(memo.with_name(f".{memo.name}.lock"), waits):
+        if (known := lookup(card, root, cache)) is not None:
+            return known
+        loaded = datasets.load(card, root) if splits is None else splits
+        total = sum(len(split) for split in loaded.values())
+        with progress.track(f"{card.name}: reading all images once", total) as advance:
+            return build(card, root, cache, loaded, advance)
 
 
 def keep(

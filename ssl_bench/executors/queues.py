@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Sequence
 
 from ssl_bench.executors.base import State
@@ -15,8 +16,10 @@ class Queue:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.states: dict[int, State] = {}
-        self._ready: dict[bool, dict[str, collections.deque[int]]] = {True: {}, False: {}}
-        """Light ones, and those that pass images through a network, each by their models."""
+        self._ready: dict[tuple[bool, bool], dict[str, collections.deque[int]]] = {
+            (light, first): {} for light in (True, False) for first in (True, False)
+        }
+        """Light ones, and those that pass images through a network; of each those that go first, and others."""
         self._awaited: dict[int, set[int]] = {}
         """Job to those that it still comes after."""
         self._followers: dict[int, list[int]] = collections.defaultdict(list)
@@ -34,13 +37,14 @@ class Queue:
 
     def _make_ready(self, index: int) -> None:
         job = self.plan.job(index)
-        self._ready[job.light].setdefault(job.model, collections.deque()).append(index)
+        self._ready[job.light, job.first].setdefault(job.model, collections.deque()).append(index)
 
     def take(self, *kinds: bool, model: str = "") -> int | None:
         """Return the next job, which runs from now on; None where none is ready. `kinds` are looked through in their
-        order: True for light jobs, False for others; in each, those of `model` come first, which is loaded already."""
-        for light in kinds:
-            if ready := self._ready[light]:
+        order: True for light jobs, False for others. In each, what the plan has go first does, and then what is of
+        `model`, which is loaded already."""
+        for kind in itertools.product(kinds, (True, False)):
+            if ready := self._ready[kind]:
                 chosen = model if model in ready else next(iter(ready))
                 index = ready[chosen].popleft()
                 if not ready[chosen]:

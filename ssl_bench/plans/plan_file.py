@@ -48,6 +48,8 @@ class PlanJob:
     """Images that pass the network, as far as is known."""
     seconds: float | None = None
     """Estimate for that; None where nothing was measured."""
+    first: bool = False
+    """What rests on it takes so long that it is begun before what others of its model are."""
 
     @property
     def light(self) -> bool:

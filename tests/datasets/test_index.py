@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ssl_bench import datasets
 from ssl_bench.datasets import index
-from ssl_bench.datasets.base import digest_image
+from ssl_bench.datasets.base import Split, digest_image
 from ssl_bench.errors import MissingError
+from ssl_bench.progress import Advance, Progress
 from ssl_bench.tasks import Splits, TaskCard
+from tests.hearing import Heard
 
 DIGITS = TaskCard("digits", "Digits", "digits", classes=10, splits=Splits("train", "val", "test"))
 
@@ -136,3 +142,26 @@ def test_several_labels_are_kept(tmp_path: Path, folder: Path) -> None:
     expected = datasets.load(card, folder.parent)["train"].labels
     assert expected.shape[1] == 2
     np.testing.assert_array_equal(found.roles["train"][1], expected)
+
+
+def test_of_several_at_once_one_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that come to a task at the same time read its images once between them, and get the same index."""
+    reads: list[int] = []
+    inside = threading.Event()
+
+    def slow(split: Split, advance: Advance | None) -> NDArray[np.uint8]:
+        reads.append(len(split))
+        inside.set()
+        time.sleep(0.3)
+        return content(split, advance)
+
+    content = index.content
+    monkeypatch.setattr(index, "content", slow)
+    said = Heard()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(index.tracked, DIGITS, Path(), tmp_path, Progress())
+        assert inside.wait(30)
+        second = pool.submit(index.tracked, DIGITS, Path(), tmp_path, said)
+        assert first.result().task_digest == second.result().task_digest
+    assert sum(reads) == 1257 + 180 + 360
+    assert said.lines == ["digits: another process reads all images"]

@@ -15,6 +15,7 @@ from ssl_bench.plans.plan_job import Doer
 from ssl_bench.progress import Progress
 from ssl_bench.results.store import Results
 from tests.executors.conftest import PIXELS, Make
+from tests.hearing import Heard
 
 
 class Forgetful(base.Executor):
@@ -49,14 +50,6 @@ class Forgetful(base.Executor):
 
     def close(self) -> None:
         self.closed = True
-
-
-class Heard(Progress):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def test_what_is_lost_is_begun_again(make: Make) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from ssl_bench import cards, protocols
 from ssl_bench.errors import UsageError
+from ssl_bench.executors.queues import Queue
 from ssl_bench.jobs import Request, expand
 from ssl_bench.model_zoo import names
 from ssl_bench.plans import plan_file
-from ssl_bench.plans.planner import Planner
+from ssl_bench.plans.planner import Planned, Planner
 from ssl_bench.settings import Settings
 from tests.executors.conftest import PIXELS, VIT, Make
 
@@ -121,3 +122,36 @@ def test_what_trains_goes_alone_and_after_the_first_seed(own_settings: Settings)
         ("probe", 1, (2,)),
     ]
     assert [job.light for job in plan.jobs] == [False, True, False, False]
+
+
+def test_tasks_with_long_probes_go_first(own_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every model what rests on many samples and classes comes before all else, the longest before the long."""
+    from ssl_bench.plans import dividing
+
+    planner = Planner(own_settings)
+    monkeypatch.setattr(planner, "samples", lambda card: dict(card.source.samples))  # as where the data lie
+    request = Request((VIT, "pixels"), tasks=("digits", "places365", "imagenet1k", "cifar10"), protocols=("knn",))
+    planned = [Planned(job, "extract") for job in expand(request, own_settings)]
+    plan = dividing.divide(planned, planner, own_settings, 10**7)
+    probes = [job for job in plan.jobs if job.kind == "probe"]
+    assert [(job.model, job.task, job.first) for job in probes] == [
+        (VIT, "imagenet1k", True),
+        ("pixels", "imagenet1k", True),
+        (VIT, "places365", True),
+        ("pixels", "places365", True),
+        (VIT, "digits", False),
+        (VIT, "cifar10", False),
+        ("pixels", "digits", False),
+        ("pixels", "cifar10", False),
+    ]
+    queue = Queue(plan)
+    queue.add(range(len(plan.jobs)))
+    taken = [queue.take(False, model="pixels") for _ in range(8)]
+    assert [(plan.job(index or 0).task, plan.job(index or 0).model) for index in taken][:6] == [
+        ("imagenet1k", "pixels"),
+        ("places365", "pixels"),
+        ("imagenet1k", VIT),
+        ("places365", VIT),
+        ("digits", "pixels"),
+        ("cifar10", "pixels"),
+    ]
