@@ -5,8 +5,8 @@ Run: python benchmarks/cluster_efficiency.py DATA [--executor local] [--workers 
      python -m tests.clusters.ray --nodes 4 python benchmarks/cluster_efficiency.py DATA --executor ray
 (on a machine that does nothing else)
 
-DATA holds CIFAR-10 as JPEG files, from which train and test give that many images each; ShuffleNetV2 sees them at its
-own size. One worker, then all, then one again, each with an empty cache; the ratio is to the mean of the single ones.
+DATA holds CIFAR-10 as JPEG files, from which train and test give that many images each, or all; ShuffleNetV2 sees them
+at its own size. All workers, then one, then all again, each with an empty cache; the ratio is of the mean of the two.
 What a job costs more than its work is the workers' time between first start and last end that no job accounts for.
 Beside it stands what the machine gives at best: the same images through the same network in bare processes, which are
 begun at once when all have loaded everything, and share nothing.
@@ -27,7 +27,7 @@ from pathlib import Path
 MODEL, TASK = "shufflenetv2_05", "cifar10_jpeg"
 OPTIONS = {
     "local": ("threads=1", "gpus="),
-    "slurm": ("cpus=1", "poll_seconds=1", "jobs_per_task=4"),
+    "slurm": ("cpus=1", "poll_seconds=1", "jobs_per_task=8"),
     "ray": ("cpus=1",),
 }
 
@@ -142,9 +142,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=8000)
     given = parser.parse_args()
     os.environ |= {"SSL_BENCH_DATA": str(Path(given.data).resolve()), "OMP_NUM_THREADS": "1"}
-    shard = -(-2 * given.images // (4 * given.workers))  # four for each worker, so that all end at about the same time
+    total = sum(min(given.images, size) for size in (50_000, 10_000))
+    shard = -(-total // (8 * given.workers))  # eight for each worker, so that all end at about the same time
     load = os.getloadavg()[0]
-    turns = [run(given.executor, workers, given.images, shard) for workers in (1, given.workers, 1)]
+    turns = [run(given.executor, workers, given.images, shard) for workers in (given.workers, 1, given.workers)]
     print(
         f"# {given.executor}, {MODEL} on {TASK}; {os.cpu_count()} cores, load {load:.1f} before; each worker one core"
     )
@@ -153,10 +154,9 @@ def main() -> None:
             f"{turn.workers} workers  {turn.jobs} jobs  {turn.images} images  {turn.seconds:7.1f} s  "
             f"{turn.rate:7.1f}/s  {turn.between:5.2f} s a job between jobs  command {turn.whole:.1f} s"
         )
-    single = (turns[0].rate + turns[2].rate) / 2
-    ratio = turns[1].rate / single
+    ratio = (turns[0].rate + turns[2].rate) / 2 / turns[1].rate
     print(f"throughput {ratio:.2f} times that of one worker, {ratio / given.workers:.2f} of {given.workers}")
-    alone, together = bare(1, given.images // 2), bare(given.workers, given.images // 2)
+    alone, together = bare(1, 4000), bare(given.workers, 4000)
     limit = together / alone
     print(
         f"bare processes: {alone:.1f}/s of one, {together:.1f}/s of {given.workers}: the machine gives {limit:.2f} "

@@ -24,6 +24,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from ssl_bench.machine import keep_freed_memory
 from ssl_bench.solvers import logistic
 
 GRID = 10 ** np.linspace(-6, 5, 45)
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     print(f"# {_processor()}, {options.threads} threads; Python {platform.python_version()}, torch {torch.__version__}")
     print(f"# load average {os.getloadavg()[0]:.1f}; scikit-learn {sklearn.__version__} lbfgs, max_iter 1000,")
     print(f"# every {options.every}th of 45 C, its time scaled to 46 fits")
