@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-WHOLE = 8000
-"""The largest Hessian, in rows, that is factorised."""
+WHOLE = 12_000
+"""The largest Hessian, in rows, that is factorised: of so many it takes 576 MB, and its factor as much."""
 ROWS = 4
 """Samples that it is estimated from at first, per row of it."""
 MANY = 4
