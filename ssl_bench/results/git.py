@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.files import unpack_tar
 from ssl_bench.results.roots import PACKED, SAMPLES, File, FixedRoot
 
 SHALLOW = " A shallow clone holds one commit: `git fetch origin REF`, or fetch-depth: 0 in the workflow"
@@ -47,7 +48,7 @@ def unpack(words: str, folder: Path) -> None:
     top = run("rev-parse", "--show-cdup", what=words).decode().strip() or "."  # nothing in a bare repository
     content = run("-C", top, "archive", "--format=tar", f"{reference}:{path}", what=words, hint=SHALLOW)
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(folder, filter="data")
+        unpack_tar(archive, folder)
 
 
 def run(

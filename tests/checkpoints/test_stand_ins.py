@@ -69,6 +69,7 @@ def omegaconf() -> Any:
 
     kind = foreign("lab_omegaconf.dictconfig.DictConfig")
     mode = enum.Enum("Mode", {"FAST": 1}, module="lab_omegaconf.base", qualname="Mode")
+    mode.__reduce_ex__ = lambda one, _: (mode, (one.value,))  # type: ignore[assignment]  # Python 3.11.0 to 3.11.3 differ
     foreign("lab_omegaconf.base.X")
     sys.modules["lab_omegaconf.base"].Mode = mode  # type: ignore[attr-defined]
     made = kind()

@@ -14,6 +14,7 @@ from ssl_bench import tasks
 from ssl_bench.cards import read_card
 from ssl_bench.datasets import chestx, class_pickles, cub, digits, isic2018, torchvision
 from ssl_bench.errors import DataError, MissingError, UsageError
+from ssl_bench.files import unpack_tar
 from ssl_bench.results.store import Results
 from ssl_bench.tasks import TaskCard
 from tests.cli.conftest import Command, command
@@ -73,7 +74,7 @@ def test_an_unknown_class_gets_the_nearest(tmp_path: Path) -> None:
     """A class that a dataset does not have is answered with the nearest."""
     cifar100_classes.build(tmp_path, "fc100")
     with tarfile.open(tmp_path / "cifar-100-python.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        unpack_tar(archive, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library.datasets.cifar, "check_integrity", lambda path, md5=None: Path(path).is_file())
         with pytest.raises(UsageError, match=r"cifar100 has no class 'babby'\. Did you mean baby"):

@@ -13,6 +13,7 @@ import pytest
 from ssl_bench import datasets, tasks
 from ssl_bench.datasets import coco, voc
 from ssl_bench.errors import DataError
+from ssl_bench.files import unpack_tar
 from ssl_bench.targets import outlines
 
 SIZES = {9: (8, 8), 4: (8, 8), 7: (8, 8)}
@@ -226,7 +227,7 @@ def test_one_truth_in_two_forms(real_data: Path, tmp_path: Path) -> None:
     """The objects of 100 photographs of VOC are the same in VOC's XML and in COCO's form of it, but for the pixel that
     its converter does not count."""
     with tarfile.open(real_data / "voc100/voc100.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
+        unpack_tar(archive, tmp_path)
     card = tasks.get("voc100")
     own = voc.load({**card.data, "splits": {"all": str(real_data / "voc100/voc100.tar")}}, tmp_path)["all"]
     place = {"images": "images", "annotations": "gts/coco_format_v2/instances_v2.json"}
