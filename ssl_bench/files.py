@@ -180,7 +180,7 @@ def unpack_tar(archive: tarfile.TarFile, folder: Path) -> None:
             continue
         place = folder / member.name
         if not place.resolve().is_relative_to(folder.resolve()):
-            raise DataError(f"{archive.name or 'the archive'}: {member.name!r} leads out of the folder")
+            raise DataError(f"{member.name!r} in an archive leads out of the folder")
         place.parent.mkdir(parents=True, exist_ok=True)
         content = archive.extractfile(member)
         assert content is not None
