@@ -8,8 +8,8 @@ Run: python benchmarks/cluster_efficiency.py DATA [--executor local] [--workers 
 DATA holds CIFAR-10 as JPEG files, from which train and test give that many images each, or all; ShuffleNetV2 sees them
 at its own size. All workers, then one, then all again, each with an empty cache; the ratio is of the mean of the two.
 What a job costs more than its work is the workers' time between first start and last end that no job accounts for.
-Beside it stands what the machine gives at best: the same images through the same network in bare processes, which are
-begun at once when all have loaded everything, and share nothing.
+Beside it stands what the machine gives at best: 4,000 of the images through the same network in bare processes, which
+are begun at once when all have loaded everything, and share nothing.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ once(np.arange(images))
 print(time.perf_counter() - start, flush=True)
 """
 """One of several bare processes."""
+BARE_IMAGES = 4000
 
 
 def bare(processes: int, images: int) -> float:
@@ -156,7 +157,7 @@ def main() -> None:
         )
     ratio = (turns[0].rate + turns[2].rate) / 2 / turns[1].rate
     print(f"throughput {ratio:.2f} times that of one worker, {ratio / given.workers:.2f} of {given.workers}")
-    alone, together = bare(1, 4000), bare(given.workers, 4000)
+    alone, together = bare(1, BARE_IMAGES), bare(given.workers, BARE_IMAGES)
     limit = together / alone
     print(
         f"bare processes: {alone:.1f}/s of one, {together:.1f}/s of {given.workers}: the machine gives {limit:.2f} "

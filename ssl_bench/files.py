@@ -7,14 +7,12 @@ import gc
 import hashlib
 import json
 import os
-import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ssl_bench.errors import DataError, MissingError
+from ssl_bench.errors import MissingError
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -168,24 +166,6 @@ def check_writable(folder: Path, what: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise MissingError(f"cannot write {what} to {folder}: {error.strerror or error}") from error
-
-
-def unpack_tar(archive: tarfile.TarFile, folder: Path) -> None:
-    """Write the regular files of an archive into `folder`, and no links; raise DataError for one that leads out of it.
-
-    As `extractall` with `filter="data"`, which Python has from 3.11.4 on.
-    """
-    for member in archive:
-        if not member.isfile():
-            continue
-        place = folder / member.name
-        if not place.resolve().is_relative_to(folder.resolve()):
-            raise DataError(f"{member.name!r} in an archive leads out of the folder")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        content = archive.extractfile(member)
-        assert content is not None
-        with content, place.open("wb") as file:
-            shutil.copyfileobj(content, file)
 
 
 @contextlib.contextmanager

@@ -145,12 +145,7 @@ def build(
     memo = _memo(card, root, cache)
     roles = _read(memo)
     if roles is None:
-        loaded = datasets.load(card, root) if splits is None else splits
-        roles = {
-            role: Samples(split.ids, split.labels, content(split, advance), _truths(card, split))
-            for role, split in loaded.items()
-        }
-        _write(memo, roles)
+        roles = _made(card, memo, datasets.load(card, root) if splits is None else splits, advance)
     return _index(card, roles)
 
 
@@ -161,20 +156,31 @@ def tracked(
 
     Of several processes that come to it at once, one reads.
     """
-    if (known := lookup(card, root, cache)) is not None:
-        return known
-
-    def waits() -> None:
-        progress.say(f"{card.name}: another process reads all images")
-
     memo = _memo(card, root, cache)
-    with files.lock(memo.with_name(f".{memo.name}.lock"), waits):
-        if (known := lookup(card, root, cache)) is not None:
-            return known
-        loaded = datasets.load(card, root) if splits is None else splits
-        total = sum(len(split) for split in loaded.values())
-        with progress.track(f"{card.name}: reading all images once", total) as advance:
-            return build(card, root, cache, loaded, advance)
+    roles = _read(memo)
+    if roles is None:
+
+        def waits() -> None:
+            progress.say(f"{card.name}: another process reads all images")
+
+        with files.lock(memo.with_name(f".{memo.name}.lock"), waits):
+            roles = _read(memo)
+            if roles is None:
+                loaded = datasets.load(card, root) if splits is None else splits
+                total = sum(len(split) for split in loaded.values())
+                with progress.track(f"{card.name}: reading all images once", total) as advance:
+                    roles = _made(card, memo, loaded, advance)
+    return _index(card, roles)
+
+
+def _made(card: TaskCard, memo: Path, splits: Mapping[str, Split], advance: Advance | None) -> dict[str, Samples]:
+    """Read every image, and keep at `memo` what was found."""
+    roles = {
+        role: Samples(split.ids, split.labels, content(split, advance), _truths(card, split))
+        for role, split in splits.items()
+    }
+    _write(memo, roles)
+    return roles
 
 
 def keep(

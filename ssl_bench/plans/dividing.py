@@ -37,7 +37,7 @@ def divide(planned: Sequence[Planned], planner: Planner, settings: Settings, sha
         shards = _shards(group, planner, recipes, shard_images)
         after = tuple(range(len(jobs), len(jobs) + len(shards)))
         made = [*shards, _probe([item.job for item in group], planner, recipes, after)]
-        jobs += [dataclasses.replace(job, first=size >= LONG) for job in made]
+        jobs += [dataclasses.replace(job, first=True) for job in made] if size >= LONG else made
     first: dict[tuple[str, str, int], int] = {}
     for item in left:
         if item.job.protocol.trains:

@@ -5,13 +5,10 @@ Records are read at once; per-sample predictions, which are many times larger, w
 
 from __future__ import annotations
 
-import io
 import subprocess
-import tarfile
 from pathlib import Path
 
-from ssl_bench.errors import MissingError, UsageError
-from ssl_bench.files import unpack_tar
+from ssl_bench.errors import DataError, MissingError, UsageError
 from ssl_bench.results.roots import PACKED, SAMPLES, File, FixedRoot
 
 SHALLOW = " A shallow clone holds one commit: `git fetch origin REF`, or fetch-depth: 0 in the workflow"
@@ -43,12 +40,20 @@ def parse(words: str) -> tuple[str, str]:
 
 
 def unpack(words: str, folder: Path) -> None:
-    """Write all files of the folder at "git:REF:PATH" into `folder`; raise MissingError where git has none."""
+    """Write all files of the folder at "git:REF:PATH" into `folder`.
+
+    Raises MissingError where git has none, and DataError for a name that leads out of it.
+    """
     reference, path = parse(words)
-    top = run("rev-parse", "--show-cdup", what=words).decode().strip() or "."  # nothing in a bare repository
-    content = run("-C", top, "archive", "--format=tar", f"{reference}:{path}", what=words, hint=SHALLOW)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        unpack_tar(archive, folder)
+    listed = {_inside(name, path): sha for name, (sha, _) in _listed(words, reference, path).items()}
+    if not listed:
+        raise MissingError(f"{words}: git holds no file there")
+    if any(".." in name.split("/") for name in listed):
+        raise DataError(f"{words} holds a name that leads out of the folder")
+    for name, content in zip(listed, _contents(words, list(listed.values())), strict=True):
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
 
 
 def run(

@@ -46,8 +46,6 @@ DENSE = 2
 """Operations of a product of large matrices in the time of one of the thin products of a step."""
 READ = 40
 """The same in the time of reading one number of a factor, which a step does twice."""
-
-
 GROUP = 1 << 26
 """Blocks of a class and others are summed in one product if its larger factor has no more numbers than this."""
 
@@ -194,10 +192,10 @@ class Joint(Preconditioner):
             for first in range(0, k + 1, group):
                 some = slice(first, min(first + group, k + 1))
                 shown = ((p[k] > 0) & (p[some] > 0).any(0)).nonzero()[:, 0]
-                x, q = self.x[:, chosen[shown]], p[:, shown] * weights[shown]
-                curved = -p[some, shown] * (c * q[k])
+                x, own = self.x[:, chosen[shown]], c * (p[k, shown] * weights[shown])
+                curved = -p[some, shown] * own
                 if k < some.stop:
-                    curved[k - first] += c * q[k]
+                    curved[k - first] += own
                 rows = ((curved[:, None, :] * x).reshape(-1, len(shown)) @ x.T).reshape(-1, columns, columns)
                 rows = rows.transpose(0, 1).reshape(columns, -1)  # every H_kl is symmetric
                 hessian[k * columns : (k + 1) * columns, first * columns : some.stop * columns] = rows

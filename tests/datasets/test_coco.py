@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,8 @@ import pytest
 
 from ssl_bench import datasets, metrics, tasks
 from ssl_bench.datasets import coco, voc
+from ssl_bench.datasets.unpacking import unpack
 from ssl_bench.errors import DataError, MissingError
-from ssl_bench.files import unpack_tar
 from ssl_bench.predictions import Multilabel, Truth
 
 OPTIONS = {"splits": {"train": {"images": "train2017", "annotations": "a.json"}}}
@@ -110,8 +109,7 @@ def test_damaged_and_mixed(root: Path) -> None:
 
 def test_two_conversions_and_vocs_own_form_agree(real_data: Path, tmp_path: Path) -> None:
     """One truth of 100 photographs in two COCO files and in VOC's annotations gives the same labels three times."""
-    with tarfile.open(real_data / "voc100/voc100.tar") as archive:
-        unpack_tar(archive, tmp_path)
+    unpack(real_data / "voc100/voc100.tar", tmp_path)
     found = {}
     for name in ("v1/instances_default", "v2/instances_v2"):
         place = {"images": "images", "annotations": f"gts/coco_format_{name}.json"}

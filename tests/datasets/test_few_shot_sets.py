@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ import torchvision as library
 from ssl_bench import tasks
 from ssl_bench.cards import read_card
 from ssl_bench.datasets import chestx, class_pickles, cub, digits, isic2018, torchvision
+from ssl_bench.datasets.unpacking import unpack
 from ssl_bench.errors import DataError, MissingError, UsageError
-from ssl_bench.files import unpack_tar
 from ssl_bench.results.store import Results
 from ssl_bench.tasks import TaskCard
 from tests.cli.conftest import Command, command
@@ -73,8 +72,7 @@ def test_classes_of_cifar(name: str) -> None:
 def test_an_unknown_class_gets_the_nearest(tmp_path: Path) -> None:
     """A class that a dataset does not have is answered with the nearest."""
     cifar100_classes.build(tmp_path, "fc100")
-    with tarfile.open(tmp_path / "cifar-100-python.tar.gz") as archive:
-        unpack_tar(archive, tmp_path)
+    unpack(tmp_path / "cifar-100-python.tar.gz", tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library.datasets.cifar, "check_integrity", lambda path, md5=None: Path(path).is_file())
         with pytest.raises(UsageError, match=r"cifar100 has no class 'babby'\. Did you mean baby"):

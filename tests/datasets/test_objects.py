@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pytest
 
 from ssl_bench import datasets, tasks
 from ssl_bench.datasets import coco, voc
+from ssl_bench.datasets.unpacking import unpack
 from ssl_bench.errors import DataError
-from ssl_bench.files import unpack_tar
 from ssl_bench.targets import outlines
 
 SIZES = {9: (8, 8), 4: (8, 8), 7: (8, 8)}
@@ -226,8 +225,7 @@ def test_annotations_without_images(tmp_path: Path, pngs: list[bytes]) -> None:
 def test_one_truth_in_two_forms(real_data: Path, tmp_path: Path) -> None:
     """The objects of 100 photographs of VOC are the same in VOC's XML and in COCO's form of it, but for the pixel that
     its converter does not count."""
-    with tarfile.open(real_data / "voc100/voc100.tar") as archive:
-        unpack_tar(archive, tmp_path)
+    unpack(real_data / "voc100/voc100.tar", tmp_path)
     card = tasks.get("voc100")
     own = voc.load({**card.data, "splits": {"all": str(real_data / "voc100/voc100.tar")}}, tmp_path)["all"]
     place = {"images": "images", "annotations": "gts/coco_format_v2/instances_v2.json"}

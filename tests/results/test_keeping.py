@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ssl_bench.errors import MissingError, UsageError
+from ssl_bench.errors import DataError, MissingError, UsageError
 from ssl_bench.results import git, keeping
 from ssl_bench.results.difference import differences
 from ssl_bench.results.object_store import S3Root
@@ -228,3 +228,23 @@ def test_writers_killed_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert numbers["killed"] > 0
     assert {numbers[name] for name in ("lost", "corrupt", "doubled", "strange", "drift in the last run")} == {0}
     assert numbers["missing before the last run"] == numbers["written by the last run"]
+
+
+def test_a_tree_that_leads_out_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git itself makes a tree with a folder `..`; nothing of it is written, and a folder without files is said."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+
+    def made(words: list[str], content: str) -> str:
+        return subprocess.run(["git", *words], input=content, capture_output=True, text=True, check=True).stdout.strip()
+
+    blob = made(["hash-object", "-w", "--stdin"], "x")
+    inner = made(["mktree"], f"100644 blob {blob}\tout\n")
+    outer = made(["mktree"], f"040000 tree {inner}\t..\n")
+    with pytest.raises(DataError, match="holds a name that leads out of the folder"):
+        git.unpack(f"git:{outer}:", tmp_path / "deep" / "folder")
+    assert not [*tmp_path.glob("**/out")]
+    with pytest.raises(MissingError, match="git holds no file there"):
+        git.unpack(f"git:{inner}:nothing", tmp_path / "deep")
+    git.unpack(f"git:{inner}:", tmp_path / "deep")
+    assert (tmp_path / "deep" / "out").read_text() == "x"
